@@ -1,0 +1,21 @@
+//! What is sold to whom: organisations, taxes, billable metrics, plans with their charges, customers
+//! and subscriptions (specification chapters 5, 6, 7 and 9).
+//!
+//! These are resolved facts. Validation of what users send lives beside each entity; entities that
+//! reach the catalogue have passed it.
+
+mod charge;
+mod customer;
+mod metric;
+mod organization;
+mod plan;
+mod subscription;
+mod tax;
+
+pub use charge::{Charge, ChargeFilter, PresentationKey, PricingUnit};
+pub use customer::Customer;
+pub use metric::{Aggregation, BillableMetric, MetricFilter, Rounding, RoundingMode};
+pub use organization::{ApiKey, Flag, Organization};
+pub use plan::{Interval, Plan};
+pub use subscription::{BillingTime, Status, Subscription};
+pub use tax::Tax;

@@ -1,0 +1,72 @@
+//! Subscriptions (specification 3.6, 3.11, 9.5).
+
+use uuid::Uuid;
+
+use crate::core::instant::Instant;
+
+/// What billing periods are aligned to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BillingTime {
+    /// The calendar.
+    Calendar,
+    /// The day of `subscription_at`.
+    Anniversary,
+}
+
+/// Where a subscription stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Starts later.
+    Pending,
+    /// Running.
+    Active,
+    /// Ended.
+    Terminated,
+    /// Given up before it started.
+    Canceled,
+}
+
+/// A subscription row: one customer on one plan for one stretch of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Identifier.
+    pub id: Uuid,
+    /// The tenant's own id; events carry it. Rows that follow one another may share it.
+    pub external_id: String,
+    /// External id of the customer.
+    pub customer: String,
+    /// The plan, by id.
+    pub plan: Uuid,
+    /// Display name.
+    pub name: Option<String>,
+    /// Alignment of periods.
+    pub billing_time: BillingTime,
+    /// Anchor of anniversaries.
+    pub subscription_at: Instant,
+    /// When it became active, to the millisecond; it only clamps windows.
+    pub started_at: Option<Instant>,
+    /// When it ends by itself.
+    pub ending_at: Option<Instant>,
+    /// When it ended.
+    pub terminated_at: Option<Instant>,
+    /// As recorded; see [`Subscription::status_at`] for what holds at an instant.
+    pub status: Status,
+    /// The row before a plan change.
+    pub previous: Option<Uuid>,
+    /// Creation.
+    pub created_at: Instant,
+}
+
+impl Subscription {
+    /// The status at an instant: a pending row turns active at its recorded start, a running one ends
+    /// at its `ending_at`, without any record saying so.
+    pub fn status_at(&self, now: Instant) -> Status {
+        match self.status {
+            Status::Pending | Status::Active if self.ending_at.is_some_and(|end| end <= now) => {
+                Status::Terminated
+            }
+            Status::Pending if self.started_at.is_some_and(|start| start <= now) => Status::Active,
+            status => status,
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The pure core: what usage is and what it costs.
+//!
+//! Nothing here does IO, reads a clock, takes a lock or knows a wire format. Time is an argument.
+
+pub mod catalog;
+pub mod decimal;
+pub mod double;
+pub mod event;
+pub mod instant;
+pub mod position;
+pub mod pricing;
+pub mod properties;
+pub mod value;

@@ -1,0 +1,7 @@
+//! Odometer: how much has this subscription used so far, and what does it cost?
+//!
+//! See `ARCHITECTURE.md` for the map. Dependencies point inwards: `http`, `log` and `store` know
+//! `runtime`'s types, `serving` and `engine` know `core`, and `core` knows nobody.
+
+pub mod core;
+pub mod engine;
