@@ -4,13 +4,19 @@
 //! These are resolved facts. Validation of what users send lives beside each entity; entities that
 //! reach the catalogue have passed it.
 
+pub mod apply;
+pub mod book;
 mod charge;
 mod customer;
+pub mod directory;
 mod metric;
 mod organization;
 mod plan;
+pub mod record;
 mod subscription;
+pub mod table;
 mod tax;
+pub mod version;
 
 pub use charge::{Charge, ChargeFilter, PresentationKey, PricingUnit};
 pub use customer::Customer;
@@ -19,3 +25,6 @@ pub use organization::{ApiKey, Flag, Organization};
 pub use plan::{Interval, Plan};
 pub use subscription::{BillingTime, Status, Subscription};
 pub use tax::Tax;
+
+#[cfg(test)]
+mod tests;

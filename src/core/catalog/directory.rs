@@ -1,0 +1,82 @@
+//! Customers and subscriptions: millions of rows, so they live outside the book and are looked up one
+//! at a time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::apply::RowChange;
+use super::version::{CustomerRow, SubscriptionRows};
+
+/// Where customers and subscriptions are found. A row that is not there is absent, never an error: an
+/// implementation that can fail fails before it is asked through this trait.
+pub trait Directory {
+    /// The customer with this external id in the organisation with this external id.
+    fn customer(&self, organization: &str, external_id: &str) -> Option<CustomerRow>;
+
+    /// All subscription rows with this external id, see [`SubscriptionRows`]; empty if there is none.
+    fn subscriptions(&self, organization: &str, external_id: &str) -> SubscriptionRows;
+
+    /// External ids of the subscriptions of a customer, ascending, each once.
+    fn subscriptions_of(&self, organization: &str, customer: &str) -> Vec<String>;
+}
+
+/// A directory in memory, for tests and for tools that read a small catalogue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MemoryDirectory {
+    customers: BTreeMap<(String, String), CustomerRow>,
+    subscriptions: BTreeMap<(String, String), SubscriptionRows>,
+    links: BTreeSet<(String, String, String)>,
+}
+
+impl MemoryDirectory {
+    /// Makes the changes that [`apply`](super::apply::apply) asked for.
+    pub fn take(&mut self, changes: &[RowChange]) {
+        for change in changes {
+            match change {
+                RowChange::Customer { organization, external_id, row } => {
+                    let key = (organization.clone(), external_id.clone());
+                    match row {
+                        Some(row) => self.customers.insert(key, row.clone()),
+                        None => self.customers.remove(&key),
+                    };
+                }
+                RowChange::Subscriptions { organization, external_id, rows } => {
+                    let key = (organization.clone(), external_id.clone());
+                    if rows.is_empty() {
+                        self.subscriptions.remove(&key);
+                    } else {
+                        self.subscriptions.insert(key, Arc::clone(rows));
+                    }
+                }
+                RowChange::Link { organization, customer, external_id, present } => {
+                    let link = (organization.clone(), customer.clone(), external_id.clone());
+                    if *present {
+                        self.links.insert(link);
+                    } else {
+                        self.links.remove(&link);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Directory for MemoryDirectory {
+    fn customer(&self, organization: &str, external_id: &str) -> Option<CustomerRow> {
+        self.customers.get(&(organization.to_owned(), external_id.to_owned())).cloned()
+    }
+
+    fn subscriptions(&self, organization: &str, external_id: &str) -> SubscriptionRows {
+        let key = (organization.to_owned(), external_id.to_owned());
+        self.subscriptions.get(&key).map_or_else(|| Arc::from([]), Arc::clone)
+    }
+
+    fn subscriptions_of(&self, organization: &str, customer: &str) -> Vec<String> {
+        let first = (organization.to_owned(), customer.to_owned(), String::new());
+        self.links
+            .range(first..)
+            .take_while(|(org, of, _)| org == organization && of == customer)
+            .map(|(_, _, external_id)| external_id.clone())
+            .collect()
+    }
+}
