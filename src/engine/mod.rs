@@ -2,4 +2,15 @@
 //!
 //! It is synchronous, takes everything as arguments and returns what must be done as data.
 
+pub mod account;
+pub mod batch;
+pub mod counters;
+pub mod dedup;
+pub mod digest;
+pub mod frame;
+pub mod keys;
 pub mod ledger;
+pub mod progress;
+pub mod shape;
+pub mod slot;
+pub mod totals;

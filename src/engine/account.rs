@@ -1,0 +1,264 @@
+//! Accounts: the running totals of one external subscription id.
+//!
+//! A total is a cached scan. Totals are kept per charges window and bucket; a window that is kept is
+//! complete. A window that is not kept is zero unless it meets [`Account::uncached`], the stretch of
+//! time in which events lie that no kept window holds; then it has to be scanned from the ledger.
+
+use std::sync::Arc;
+
+use super::frame::{Frame, distance, floor};
+use super::ledger::AccountName;
+use super::totals::Cells;
+use crate::core::matching::Buckets;
+use crate::core::period::Window;
+use crate::core::event::Usage;
+use crate::core::instant::Instant;
+
+/// Windows kept per account: the running one, its neighbours, and one for events that are early or
+/// late. More would only serve figures that nobody polls; the rest is scanned when asked for.
+pub const WINDOWS_MAX: usize = 4;
+
+/// Events further than this from their log time are not worth a window of their own: 400 days.
+const DISTANCE_MAX: i64 = 400 * 86_400 * crate::core::instant::SECOND;
+
+/// A stretch of time, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// First instant.
+    pub from: Instant,
+    /// Last instant.
+    pub to: Instant,
+}
+
+impl Stretch {
+    /// All of time.
+    pub const ALWAYS: Self = Self { from: Instant::MIN, to: Instant::MAX };
+
+    /// Whether the two share an instant.
+    pub fn meets(&self, from: Instant, to: Instant) -> bool {
+        self.from <= to && from <= self.to
+    }
+
+    fn extended(known: Option<Self>, from: Instant, to: Instant) -> Option<Self> {
+        Some(known.map_or(Self { from, to }, |known| Self {
+            from: known.from.min(from),
+            to: known.to.max(to),
+        }))
+    }
+}
+
+/// Totals of one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WindowTotals {
+    /// The window.
+    pub window: Window,
+    /// Whether a scan of the events before [`WindowTotals`] was opened is still to be added.
+    pub building: bool,
+    /// What its buckets have received.
+    pub cells: Cells,
+}
+
+/// The running totals of one external subscription id, and what they were folded under.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The tenant.
+    pub organization: Arc<str>,
+    /// External subscription id.
+    pub subscription: Option<Box<str>>,
+    /// Rows in the ledger.
+    pub rows: u64,
+    /// Number of the slot's batch that changed this account last.
+    pub batch: u64,
+    /// Sequence of the tail block that holds the account's latest rows.
+    pub changed_at: u64,
+    /// The rules in force; none while no subscription of this id is active.
+    pub frame: Option<Arc<Frame>>,
+    /// Catalogue epoch in which `frame` was found.
+    pub epoch: u64,
+    /// Changes whenever totals are thrown away, so that a scan begun before is not added.
+    pub generation: u64,
+    /// Where events lie that no kept window holds.
+    pub uncached: Option<Stretch>,
+    /// Kept windows, in ascending order.
+    pub windows: Vec<WindowTotals>,
+    /// Events that were accepted while the organisation was unknown, and their bytes.
+    pub aside: (u64, u64),
+}
+
+/// What is known of a window without reading the ledger.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Known<'a> {
+    /// Nothing was used.
+    Nothing,
+    /// These are the totals.
+    Totals(&'a Cells),
+    /// The ledger has to be scanned.
+    Unknown,
+}
+
+impl Account {
+    /// An account without events.
+    pub fn new(name: AccountName<'_>) -> Self {
+        Self {
+            organization: name.organization.into(),
+            subscription: name.subscription.map(Into::into),
+            rows: 0,
+            batch: 0,
+            changed_at: 0,
+            frame: None,
+            epoch: 0,
+            generation: 0,
+            uncached: None,
+            windows: Vec::new(),
+            aside: (0, 0),
+        }
+    }
+
+    /// The account's name.
+    pub fn name(&self) -> AccountName<'_> {
+        AccountName {
+            organization: &self.organization,
+            subscription: self.subscription.as_deref(),
+        }
+    }
+
+    /// Puts the account under other rules. Totals folded under the same rules stay.
+    pub fn reframe(&mut self, frame: Option<Arc<Frame>>, epoch: u64) {
+        self.epoch = epoch;
+        let same = match (&self.frame, &frame) {
+            (Some(old), Some(new)) => old.digest == new.digest,
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            self.forget();
+        }
+        self.frame = frame;
+    }
+
+    /// Throws the totals away; they come back by a scan when somebody asks.
+    pub fn forget(&mut self) {
+        self.generation += 1;
+        self.windows.clear();
+        self.uncached = (self.rows > 0).then_some(Stretch::ALWAYS);
+    }
+
+    /// Counts an event that was just accepted.
+    pub fn fold(&mut self, code: &str, usage: &Usage<'_>, folding: &mut Folding) {
+        self.rows += 1;
+        let Some(frame) = self.frame.clone() else {
+            return self.leave_out(usage.timestamp);
+        };
+        if !frame.shape.folds(code) {
+            return;
+        }
+        match self.window_of(&frame, usage.timestamp, usage.position.log_time) {
+            Some(at) => {
+                let cells = &mut self.windows[at].cells;
+                cells.fold(&frame.shape, code, usage, &folding.limits, &mut folding.buckets);
+            }
+            None => self.leave_out(usage.timestamp),
+        }
+    }
+
+    /// What is known of a window under the account's present rules.
+    pub fn known(&self, window: Window) -> Known<'_> {
+        match self.windows.iter().find(|kept| kept.window == window) {
+            Some(kept) if kept.building => Known::Unknown,
+            Some(kept) => Known::Totals(&kept.cells),
+            None if self.meets_uncached(window) => Known::Unknown,
+            None => Known::Nothing,
+        }
+    }
+
+    /// Opens a window for a scan of all rows there are now; later events are folded into it meanwhile.
+    /// Returns false if the window needs no scan, or one is under way.
+    pub fn open_for_scan(&mut self, window: Window) -> bool {
+        if !self.meets_uncached(window) || self.windows.iter().any(|kept| kept.window == window) {
+            return false;
+        }
+        let totals = WindowTotals { window, building: true, cells: Cells::default() };
+        self.insert(totals, window.from);
+        true
+    }
+
+    /// Adds the result of a scan to the window it was opened for, unless the totals were thrown away
+    /// since. Returns whether it was added.
+    pub fn install(&mut self, generation: u64, window: Window, scanned: Cells, limits: &Limits) -> bool {
+        if generation != self.generation {
+            return false;
+        }
+        match self.windows.iter_mut().find(|kept| kept.window == window && kept.building) {
+            Some(kept) => {
+                kept.cells.merge(scanned, limits);
+                kept.building = false;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn meets_uncached(&self, window: Window) -> bool {
+        self.uncached.is_some_and(|stretch| stretch.meets(floor(window), window.to))
+    }
+
+    fn leave_out(&mut self, timestamp: Instant) {
+        self.uncached = Stretch::extended(self.uncached, timestamp, timestamp);
+    }
+
+    /// Index of the kept window that holds an instant, opening one if that is worth it.
+    fn window_of(&mut self, frame: &Frame, at: Instant, log_time: Instant) -> Option<usize> {
+        if let Some(found) = self.windows.iter().rposition(|kept| kept.window.holds(at)) {
+            return Some(found);
+        }
+        let distance = at.micros().saturating_sub(log_time.micros()).saturating_abs();
+        if distance > DISTANCE_MAX {
+            return None;
+        }
+        let window = frame.window_holding(at)?;
+        // Part of what happened in this window may lie outside the kept ones: only a scan tells.
+        if self.meets_uncached(window) || self.is_furthest(window, log_time) {
+            return None;
+        }
+        let totals = WindowTotals { window, building: false, cells: Cells::default() };
+        Some(self.insert(totals, log_time))
+    }
+
+    /// Whether a window would only push out ones that are nearer to where the log stands.
+    fn is_furthest(&self, window: Window, near: Instant) -> bool {
+        self.windows.len() >= WINDOWS_MAX
+            && self.windows.iter().all(|kept| distance(kept.window, near) < distance(window, near))
+    }
+
+    /// Keeps a window. When there is no room the kept one furthest from `near` makes way.
+    fn insert(&mut self, totals: WindowTotals, near: Instant) -> usize {
+        if self.windows.len() >= WINDOWS_MAX
+            && let Some(furthest) = self.furthest_from(near)
+        {
+            let gone = self.windows.remove(furthest).window;
+            self.uncached = Stretch::extended(self.uncached, floor(gone), gone.to);
+        }
+        let at = self.windows.partition_point(|kept| kept.window.from < totals.window.from);
+        self.windows.insert(at, totals);
+        at
+    }
+
+    fn furthest_from(&self, near: Instant) -> Option<usize> {
+        (0..self.windows.len()).max_by_key(|&at| distance(self.windows[at].window, near))
+    }
+}
+
+/// Bounds of what one account may hold (specification 1.9).
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Groups of one bucket that are kept; beyond, the bucket is scanned when asked for.
+    pub groups_soft_max: usize,
+}
+
+/// What folding needs beside the event: the bounds, and memory that is reused from event to event.
+pub struct Folding {
+    /// Bounds of one account.
+    pub limits: Limits,
+    /// Scratch of the filter matcher.
+    pub buckets: Buckets,
+}

@@ -1,0 +1,212 @@
+//! Decoded records on their way from a log to the slots that own them.
+
+use super::dedup::IdKey;
+use super::keys::{KeyHasher, SlotNumber, slot_of};
+use super::ledger::AccountKey;
+use super::progress::Reached;
+use crate::core::decimal::Decimal;
+use crate::core::event::{Event, Rejection};
+use crate::core::instant::Instant;
+use crate::core::position::Position;
+use crate::core::properties::Properties;
+
+/// A stretch of a batch's arena.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    length: u32,
+}
+
+/// One event, its texts in the arena.
+#[derive(Clone, Debug)]
+struct Packed {
+    slot: SlotNumber,
+    account: AccountKey,
+    id: Option<IdKey>,
+    position: Position,
+    timestamp: Instant,
+    organization: Span,
+    subscription: Option<Span>,
+    transaction: Span,
+    code: Span,
+    properties: Span,
+    precise_cents: Option<Decimal>,
+    evaluated: bool,
+    record: Option<Span>,
+}
+
+/// One event with the keys that its names hash to.
+#[derive(Clone, Debug)]
+pub struct Incoming<'a> {
+    /// The account.
+    pub account: AccountKey,
+    /// The transaction id; none for events without a subscription id, which never deduplicate.
+    pub id: Option<IdKey>,
+    /// Where the event stands in the logs.
+    pub position: Position,
+    /// The event.
+    pub event: Event<'a>,
+    /// The record as it came, if the event may yet have to be refused.
+    pub record: Option<&'a [u8]>,
+}
+
+/// A record, or one element of it, that was not accepted.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The slot that accounts for it: a fixed one per partition, so that it is counted once.
+    pub slot: SlotNumber,
+    /// Where the record stands.
+    pub position: Position,
+    /// Why.
+    pub rejection: Rejection,
+    /// The record as it came.
+    pub bytes: Vec<u8>,
+}
+
+/// A batch of decoded records: bounded by whoever fills it.
+#[derive(Debug, Default)]
+pub struct Batch {
+    arena: Vec<u8>,
+    events: Vec<Packed>,
+    refused: Vec<Refused>,
+    reached: Vec<Reached>,
+    /// `starts[slot]..starts[slot + 1]` are the events of a slot, once the batch is sealed.
+    starts: Vec<u32>,
+}
+
+impl Batch {
+    /// Adds a decoded event. `record` is the record as it came, for an event of an unknown tenant: it
+    /// may have to be refused yet.
+    pub fn push(
+        &mut self,
+        event: &Event<'_>,
+        position: Position,
+        record: Option<&[u8]>,
+        hasher: &KeyHasher,
+        slots: u16,
+    ) {
+        let account = hasher.account(event.organization, event.subscription);
+        let id =
+            event.subscription.map(|_| hasher.id(account, event.organization, event.transaction));
+        let packed = Packed {
+            slot: slot_of(event.organization, event.subscription, slots),
+            account,
+            id,
+            position,
+            timestamp: event.timestamp,
+            organization: self.keep(event.organization.as_bytes()),
+            subscription: event.subscription.map(|text| self.keep(text.as_bytes())),
+            transaction: self.keep(event.transaction.as_bytes()),
+            code: self.keep(event.code.as_bytes()),
+            properties: self.keep(event.properties.as_bytes()),
+            precise_cents: event.precise_cents.clone(),
+            evaluated: event.evaluated,
+            record: record.map(|record| self.keep(record)),
+        };
+        self.events.push(packed);
+    }
+
+    /// Adds a record that was not accepted.
+    pub fn refuse(&mut self, refused: Refused) {
+        self.refused.push(refused);
+    }
+
+    /// Notes how far a partition has been read with this batch.
+    pub fn reach(&mut self, reached: Reached) {
+        match self.reached.iter_mut().find(|known| known.source == reached.source) {
+            Some(known) => *known = reached,
+            None => self.reached.push(reached),
+        }
+    }
+
+    /// Number of events and refused records.
+    pub fn len(&self) -> usize {
+        self.events.len() + self.refused.len()
+    }
+
+    /// Whether the batch neither holds a record nor moves a partition.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0 && self.reached.is_empty()
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.arena.len() + self.refused.iter().map(|refused| refused.bytes.len()).sum::<usize>()
+    }
+
+    /// Orders the events by slot and account; within an account they stay in the order they came.
+    pub fn seal(&mut self, slots: u16) {
+        self.events.sort_by_key(|event| (event.slot, event.account));
+        self.starts = (0..=slots)
+            .map(|slot| self.events.partition_point(|event| u16::from(event.slot) < slot) as u32)
+            .collect();
+    }
+
+    /// How far each partition has been read with this batch.
+    pub fn reached(&self) -> &[Reached] {
+        &self.reached
+    }
+
+    /// The events of one slot, account by account. Empty before the batch is sealed.
+    pub fn events(&self, slot: SlotNumber) -> impl Iterator<Item = Incoming<'_>> + Clone {
+        self.range(slot).iter().map(|packed| self.incoming(packed))
+    }
+
+    /// Ids of the events of one slot with their positions.
+    pub fn ids(&self, slot: SlotNumber) -> impl Iterator<Item = (IdKey, Position)> + '_ {
+        self.range(slot).iter().filter_map(|event| event.id.map(|id| (id, event.position)))
+    }
+
+    /// Number of events of one slot.
+    pub fn events_len(&self, slot: SlotNumber) -> usize {
+        self.range(slot).len()
+    }
+
+    /// The refused records that a slot accounts for.
+    pub fn refused(&self, slot: SlotNumber) -> impl Iterator<Item = &Refused> {
+        self.refused.iter().filter(move |refused| refused.slot == slot)
+    }
+
+    fn range(&self, slot: SlotNumber) -> &[Packed] {
+        let slot = usize::from(slot);
+        match (self.starts.get(slot), self.starts.get(slot + 1)) {
+            (Some(&from), Some(&to)) => &self.events[from as usize..to as usize],
+            _ => &[],
+        }
+    }
+
+    fn incoming<'a>(&'a self, packed: &Packed) -> Incoming<'a> {
+        Incoming {
+            account: packed.account,
+            id: packed.id,
+            position: packed.position,
+            event: Event {
+                organization: self.text(packed.organization),
+                subscription: packed.subscription.map(|span| self.text(span)),
+                transaction: self.text(packed.transaction),
+                code: self.text(packed.code),
+                timestamp: packed.timestamp,
+                properties: Properties::from_bytes(self.bytes_of(packed.properties)),
+                precise_cents: packed.precise_cents.clone(),
+                evaluated: packed.evaluated,
+            },
+            record: packed.record.map(|span| self.bytes_of(span)),
+        }
+    }
+
+    /// Callers bound a batch far below 4 GiB, so that offsets fit.
+    fn keep(&mut self, bytes: &[u8]) -> Span {
+        let start = self.arena.len() as u32;
+        self.arena.extend_from_slice(bytes);
+        Span { start, length: bytes.len() as u32 }
+    }
+
+    fn bytes_of(&self, span: Span) -> &[u8] {
+        &self.arena[span.start as usize..(span.start + span.length) as usize]
+    }
+
+    /// Only texts are kept under a text's span.
+    fn text(&self, span: Span) -> &str {
+        std::str::from_utf8(self.bytes_of(span)).unwrap_or_default()
+    }
+}

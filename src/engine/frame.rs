@@ -1,0 +1,39 @@
+//! Frames: the rules that an account is folded under.
+
+use std::sync::Arc;
+
+use super::shape::Shape;
+use crate::core::instant::Instant;
+use crate::core::period::{self, Terms, Window};
+
+/// The lower bound for events of a window: its start without the fraction of a millisecond (4.7).
+pub fn floor(window: Window) -> Instant {
+    window.from.floor_ms()
+}
+
+/// How far an instant lies outside of a window, in microseconds; 0 inside.
+pub fn distance(window: Window, at: Instant) -> i64 {
+    if at < window.from {
+        window.from.micros().saturating_sub(at.micros())
+    } else {
+        at.micros().saturating_sub(window.to.micros()).max(0)
+    }
+}
+
+/// The rules that an account is folded under: the active subscription's windows and its plan's shape.
+#[derive(Debug)]
+pub struct Frame {
+    /// Identity of all that decides the totals: equal digests, equal totals.
+    pub digest: u64,
+    /// The plan's charges, compiled; shared by all accounts on the plan.
+    pub shape: Arc<Shape>,
+    /// What the windows are computed from.
+    pub terms: Terms,
+}
+
+impl Frame {
+    /// The charges window that holds an instant; none outside the calendar or in a skipped hour.
+    pub fn window_holding(&self, at: Instant) -> Option<Window> {
+        period::containing(&self.terms, at)
+    }
+}

@@ -1,0 +1,211 @@
+//! A slot: the unit of ownership, deduplication, checkpoint and recovery.
+//!
+//! One thread owns a slot and calls [`Slot::apply`] with one batch after the other. Accounts, the open
+//! block and the tenants are passed in: the slot itself holds what decides, not what is decided on.
+
+use super::account::{Account, Folding};
+use super::batch::{Batch, Incoming, Refused};
+use super::counters::Counters;
+use super::dedup::{IdKey, Ids, Lookup, Verdict};
+use super::digest::Digest;
+use super::keys::SlotNumber;
+use super::ledger::{AccountKey, AccountName, Row, RowKind};
+use super::progress::Progress;
+use crate::core::event::Usage;
+
+/// The accounts of the slots of one owner.
+pub trait Accounts {
+    /// Changes an account in one critical section. It is made first if it is new; `change` is told so.
+    fn change(
+        &mut self,
+        key: AccountKey,
+        name: AccountName<'_>,
+        change: &mut dyn FnMut(&mut Account, bool),
+    );
+}
+
+/// The open block of the slot.
+pub trait Ledger {
+    /// Appends a row. `name` is given with the first row of an account that is new to the slot.
+    fn append(&mut self, row: &Row<'_>, name: Option<AccountName<'_>>);
+}
+
+/// What is known of tenants.
+pub trait Tenants {
+    /// Whether the tenant is in the catalogue.
+    fn knows(&self, organization: &str) -> bool;
+
+    /// Whether an event of an unknown tenant may be kept aside; counts its bytes if so.
+    fn set_aside(&self, bytes: u64) -> bool;
+}
+
+/// Everything a slot works on while it applies a batch.
+pub struct Context<'a, A, L, T, I> {
+    /// The accounts.
+    pub accounts: &'a mut A,
+    /// The open block.
+    pub ledger: &'a mut L,
+    /// The tenants.
+    pub tenants: &'a T,
+    /// Answers of the id index for what [`Slot::doubtful`] asked.
+    pub lookup: &'a I,
+    /// Bounds of one account and scratch memory.
+    pub folding: &'a mut Folding,
+    /// Number of the batch, ascending per slot.
+    pub number: u64,
+    /// Sequence of the slot's open block.
+    pub sequence: u64,
+}
+
+/// The state of one slot.
+pub struct Slot {
+    /// Its number.
+    pub number: SlotNumber,
+    /// How far each partition has been applied.
+    pub progress: Progress,
+    /// The transaction ids.
+    pub ids: Ids,
+    /// What became of the records.
+    pub counters: Counters,
+    /// Order-independent digest of the events that count.
+    pub digest: Digest,
+}
+
+/// What of a batch a slot could not accept, counted now and to be kept with its reason.
+#[derive(Debug, Default)]
+pub struct Turned<'b> {
+    /// Records that were refused when they were decoded.
+    pub refused: Vec<&'b Refused>,
+    /// Events of an unknown tenant that found no room.
+    pub unknown: Vec<Incoming<'b>>,
+}
+
+impl Slot {
+    /// Ids of a batch that the store's index has to be asked for before the batch can be applied.
+    pub fn doubtful(&self, batch: &Batch) -> Vec<IdKey> {
+        batch
+            .ids(self.number)
+            .filter(|(id, position)| {
+                !self.progress.covers(position) && self.ids.doubtful(*id, position.source)
+            })
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    /// Applies what a batch holds for this slot and moves its progress. Records that were applied
+    /// before are skipped, so that a batch may be read again from any earlier offset.
+    pub fn apply<'b, A: Accounts, L: Ledger, T: Tenants, I: Lookup>(
+        &mut self,
+        batch: &'b Batch,
+        context: &mut Context<'_, A, L, T, I>,
+    ) -> Turned<'b> {
+        let mut turned = Turned::default();
+        let mut events = batch.events(self.number).peekable();
+        while let Some(first) = events.peek() {
+            let key = first.account;
+            let name = AccountName {
+                organization: first.event.organization,
+                subscription: first.event.subscription,
+            };
+            let known_tenant = context.tenants.knows(name.organization);
+            let Context { accounts, ledger, tenants, lookup, folding, number, sequence } = context;
+            accounts.change(key, name, &mut |account, new| {
+                let mut introduce = new;
+                while let Some(incoming) = events.next_if(|event| event.account == key) {
+                    if self.progress.covers(&incoming.position) {
+                        continue;
+                    }
+                    let bytes = incoming.event.properties.as_bytes().len() as u64 + ROW_BYTES;
+                    if !known_tenant && !tenants.set_aside(bytes) {
+                        self.counters.rejected += 1;
+                        turned.unknown.push(incoming);
+                        continue;
+                    }
+                    let Some(kind) = self.judge(&incoming, account, *lookup) else {
+                        continue;
+                    };
+                    if kind == RowKind::Accepted {
+                        if known_tenant {
+                            self.counters.accepted += 1;
+                        } else {
+                            self.counters.set_aside += 1;
+                            account.aside.0 += 1;
+                            account.aside.1 += bytes;
+                        }
+                    }
+                    ledger.append(&row(&incoming, kind), introduce.then_some(name));
+                    introduce = false;
+                    account.batch = *number;
+                    account.changed_at = *sequence;
+                    account.fold(incoming.event.code, &usage(&incoming), folding);
+                }
+            });
+        }
+        turned.refused = batch
+            .refused(self.number)
+            .filter(|refused| !self.progress.covers(&refused.position))
+            .collect();
+        self.counters.rejected += turned.refused.len() as u64;
+        for reached in batch.reached() {
+            self.progress.advance(*reached);
+        }
+        turned
+    }
+
+    /// Decides whether an event counts. None: it is a duplicate.
+    fn judge(
+        &mut self,
+        incoming: &Incoming<'_>,
+        account: &mut Account,
+        lookup: &impl Lookup,
+    ) -> Option<RowKind> {
+        let Some(id) = incoming.id else {
+            self.digest.add(&incoming.event, &incoming.position);
+            return Some(RowKind::Accepted);
+        };
+        match self.ids.judge(id, incoming.position, lookup) {
+            Verdict::New => {
+                self.digest.add(&incoming.event, &incoming.position);
+                Some(RowKind::Accepted)
+            }
+            Verdict::Duplicate => {
+                self.counters.duplicate += 1;
+                None
+            }
+            Verdict::Replaces(retracted) => {
+                self.counters.replaced += 1;
+                self.digest.remove(&incoming.event, &retracted);
+                self.digest.add(&incoming.event, &incoming.position);
+                // What the retracted copy had added is not known here: the totals come back by a scan.
+                account.forget();
+                Some(RowKind::Replacement { retracted })
+            }
+        }
+    }
+}
+
+fn usage<'a>(incoming: &Incoming<'a>) -> Usage<'a> {
+    Usage {
+        timestamp: incoming.event.timestamp,
+        position: incoming.position,
+        transaction: incoming.event.transaction,
+        properties: incoming.event.properties,
+        precise_cents: incoming.event.precise_cents.clone(),
+    }
+}
+
+/// What a row costs beyond its properties, for the byte cap of unknown tenants.
+const ROW_BYTES: u64 = 128;
+
+fn row<'a>(incoming: &Incoming<'a>, kind: RowKind) -> Row<'a> {
+    Row {
+        kind,
+        account: incoming.account,
+        position: incoming.position,
+        transaction: incoming.event.transaction,
+        code: incoming.event.code,
+        timestamp: incoming.event.timestamp,
+        precise_cents: incoming.event.precise_cents.clone(),
+        properties: incoming.event.properties,
+    }
+}

@@ -1,0 +1,159 @@
+//! What the owner of a slot holds of it beside the engine's state: the open block, the sealed blocks
+//! that are not in the store yet, and the accounts it has seen.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::engine::dedup::NewId;
+use crate::engine::ledger::{AccountKey, AccountName, Row};
+use crate::engine::progress::{Progress, Reached};
+use crate::engine::slot::{Ledger, Slot};
+use crate::store::codec::block::{BlockFull, BlockWriter};
+use crate::store::codec::head::{SlotHead, SourceHead};
+
+/// A sealed block that readers and the checkpoint share.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    /// Its number in the slot.
+    pub sequence: u64,
+    /// The block.
+    pub bytes: Arc<Vec<u8>>,
+}
+
+/// One slot with everything its owner keeps for it.
+pub struct Owned {
+    /// The engine's state.
+    pub slot: Slot,
+    /// Rows accepted since the last seal.
+    pub open: OpenBlock,
+    /// Number that the open block will have.
+    pub sequence: u64,
+    /// Sealed blocks that the store does not have yet, oldest first.
+    pub unsaved: VecDeque<Sealed>,
+    /// Number of the last batch that was applied.
+    pub batch: u64,
+    /// Accounts of the slot, in the order in which they were first seen.
+    pub accounts: Vec<AccountKey>,
+    /// The store's totals include all blocks before this one.
+    pub totals_upto: u64,
+    /// Whether anything has changed since the last checkpoint took the slot's head.
+    pub changed: bool,
+}
+
+/// What a checkpoint takes from one slot.
+pub struct Taken {
+    /// The slot.
+    pub slot: u8,
+    /// Its head after the blocks.
+    pub head: SlotHead,
+    /// Blocks that are not in the store yet.
+    pub blocks: Vec<Sealed>,
+    /// Ids for the store's index, if it was their turn; they are all in the blocks before the head's.
+    pub ids: Vec<NewId>,
+}
+
+/// The open block, as the engine writes to it.
+#[derive(Default)]
+pub struct OpenBlock {
+    writer: BlockWriter,
+    full: Option<BlockFull>,
+}
+
+impl Ledger for OpenBlock {
+    fn append(&mut self, row: &Row<'_>, name: Option<AccountName<'_>>) {
+        let begun = match name {
+            Some(name) => self.writer.begin_account(row.account, Some(name)),
+            None => Ok(()),
+        };
+        if let Err(full) = begun.and_then(|()| self.writer.append(row)) {
+            self.full = Some(full);
+        }
+    }
+}
+
+impl OpenBlock {
+    /// Bytes of rows.
+    pub fn bytes(&self) -> usize {
+        self.writer.body_bytes()
+    }
+
+    /// The block as if it were sealed now; it stays open.
+    pub fn snapshot(&self, slot: u8, sequence: u64) -> Option<Sealed> {
+        (!self.writer.is_empty()).then(|| Sealed {
+            sequence,
+            bytes: Arc::new(self.writer.clone().seal(slot, sequence)),
+        })
+    }
+
+    /// A row did not fit. Owners seal long before that, so this is a defect, and nothing of the batch
+    /// may be called applied.
+    pub fn full(&self) -> Option<BlockFull> {
+        self.full
+    }
+}
+
+impl Owned {
+    /// Seals the open block, if it has rows.
+    pub fn seal(&mut self) {
+        if self.open.writer.is_empty() {
+            return;
+        }
+        let bytes = Arc::new(self.open.writer.seal(self.slot.number, self.sequence));
+        self.unsaved.push_back(Sealed { sequence: self.sequence, bytes });
+        self.sequence += 1;
+    }
+
+    /// Seals, and hands a checkpoint all that the store lacks of this slot. None: nothing has changed.
+    pub fn take(&mut self, ids_due: bool, catalog_version: u64) -> Option<Taken> {
+        self.seal();
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        Some(Taken {
+            slot: self.slot.number,
+            head: self.head(catalog_version),
+            blocks: self.unsaved.iter().cloned().collect(),
+            ids: if ids_due { self.slot.ids.start_merge() } else { Vec::new() },
+        })
+    }
+
+    /// The store now has all blocks before this one.
+    pub fn committed(&mut self, next_sequence: u64) {
+        while self.unsaved.front().is_some_and(|sealed| sealed.sequence < next_sequence) {
+            self.unsaved.pop_front();
+        }
+    }
+
+    /// Bytes that are in memory only.
+    pub fn unsaved_bytes(&self) -> usize {
+        self.open.bytes() + self.unsaved.iter().map(|sealed| sealed.bytes.len()).sum::<usize>()
+    }
+
+    fn head(&self, catalog_version: u64) -> SlotHead {
+        SlotHead {
+            next_sequence: self.sequence,
+            catalog_version,
+            digest: self.slot.digest.0,
+            sources: self.slot.progress.iter().map(source_head).collect(),
+            counters: self.slot.counters.to_list().to_vec(),
+        }
+    }
+}
+
+fn source_head(reached: Reached) -> SourceHead {
+    SourceHead {
+        source: reached.source,
+        next_offset: reached.next,
+        log_time: reached.log_time,
+    }
+}
+
+/// The progress that a head recorded.
+pub fn progress_of(head: &SlotHead) -> Progress {
+    let reached = head.sources.iter().map(|source| Reached {
+        source: source.source,
+        next: source.next_offset,
+        log_time: source.log_time,
+    });
+    Progress::new(reached.collect())
+}

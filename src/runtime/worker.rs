@@ -1,0 +1,435 @@
+//! Workers: each owns a set of slots and is the only writer of their state.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, never, select};
+
+use super::fatal::Fatal;
+use super::owner::{Owned, Taken};
+use super::scan::{Cut, Rebuild};
+use super::shared::Shared;
+use crate::core::instant::Instant;
+use crate::core::matching::Buckets;
+use crate::core::period::Window;
+use crate::core::position::Position;
+use crate::engine::account::{Account, Folding};
+use crate::engine::batch::Batch;
+use crate::engine::dedup::{IdKey, Lookup};
+use crate::engine::ledger::{AccountKey, AccountName};
+use crate::engine::slot::{Accounts, Context, Turned};
+use crate::engine::totals::Cells;
+use crate::serving::board::SlotView;
+use crate::store::rejected::Rejected;
+
+/// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues too.
+pub const BATCHES_WAITING_MAX: usize = 4;
+/// Commands a worker may have waiting.
+pub const COMMANDS_WAITING_MAX: usize = 1024;
+/// Bytes of rows a worker may hold that are not in the store. Beyond, it takes no batch until a
+/// checkpoint is through, and the log is read no further.
+pub const UNSAVED_BYTES_MAX: usize = 256 << 20;
+/// Accounts rebuilt by one scan of a slot.
+const REBUILDS_PER_SCAN_MAX: usize = 4096;
+/// Pause before the store is asked again after an error.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// What a worker is told beside batches.
+pub enum Command {
+    /// Hand over what the store lacks.
+    Seal {
+        /// Whether ids are to be handed over as well.
+        ids_due: bool,
+        /// A slot whose totals are to be handed over.
+        totals_of: Option<u8>,
+        /// Where to.
+        reply: Sender<Handed>,
+    },
+    /// The store has everything before these sequences.
+    Committed(Vec<(u8, u64)>),
+    /// The store's index has the ids that were handed over, of these slots.
+    IdsMerged(Vec<u8>),
+    /// The store's totals of a slot include all blocks before a sequence.
+    TotalsSaved(u8, u64),
+    /// Find the account's rules anew.
+    Refresh(AccountKey),
+    /// A tenant has appeared in the catalogue.
+    TenantAppeared(String),
+    /// Cut the ledger of a slot, for a read of an account's events.
+    Cut(u8, Sender<Cut>),
+    /// Rebuild the totals of an account for a window, together with others of its slot that need it.
+    Rebuild(u8, AccountKey, Window),
+    /// A rebuild is through.
+    Install(u8, Vec<(Rebuild, Option<Cells>)>),
+}
+
+/// What a checkpoint gets from one worker.
+#[derive(Default)]
+pub struct Handed {
+    /// Per slot, what the store lacks.
+    pub slots: Vec<Taken>,
+    /// Refused records.
+    pub rejected: Vec<Rejected>,
+    /// Encoded accounts of one slot that changed since its totals were saved last, and the sequence
+    /// that they include everything before.
+    pub totals: Option<(u8, u64, Vec<(AccountKey, Vec<u8>)>)>,
+    /// Unsaved bytes that were handed over.
+    pub bytes: usize,
+}
+
+/// Answers of the store's id index for one batch.
+#[derive(Default)]
+struct Found(HashMap<u128, Position>);
+
+impl Lookup for Found {
+    fn position(&self, identity: u128) -> Option<Position> {
+        self.0.get(&identity).copied()
+    }
+}
+
+/// One worker.
+pub struct Worker {
+    shared: Arc<Shared>,
+    slots: Vec<Owned>,
+    folding: Folding,
+    rejected: Vec<Rejected>,
+    rebuilds: Sender<(Cut, Vec<Rebuild>)>,
+}
+
+impl Worker {
+    /// A worker that owns these slots, which are recovered already.
+    pub fn new(
+        shared: Arc<Shared>,
+        slots: Vec<Owned>,
+        rebuilds: Sender<(Cut, Vec<Rebuild>)>,
+    ) -> Self {
+        let folding = Folding { limits: shared.limits, buckets: Buckets::default() };
+        Self { shared, slots, folding, rejected: Vec::new(), rebuilds }
+    }
+
+    /// Works until the command channel is closed. Batches that are waiting then are not applied: they
+    /// will be read again.
+    pub fn run(
+        mut self,
+        commands: &Receiver<Command>,
+        batches: &Receiver<Arc<Batch>>,
+    ) -> Result<(), Fatal> {
+        let nothing = never();
+        loop {
+            let open = self.unsaved_bytes() < UNSAVED_BYTES_MAX;
+            self.shared.metrics.backpressure(!open);
+            let batches = if open { batches } else { &nothing };
+            select! {
+                recv(commands) -> command => match command {
+                    Ok(command) => self.obey(command),
+                    Err(_) => return Ok(()),
+                },
+                recv(batches) -> batch => match batch {
+                    Ok(batch) => self.apply(&batch)?,
+                    // The reader has stopped; commands still come, the last checkpoint among them.
+                    Err(_) => match commands.recv() {
+                        Ok(command) => self.obey(command),
+                        Err(_) => return Ok(()),
+                    },
+                },
+            }
+        }
+    }
+
+    fn unsaved_bytes(&self) -> usize {
+        self.slots.iter().map(Owned::unsaved_bytes).sum()
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Result<(), Fatal> {
+        let now = self.shared.clock.now();
+        for at in 0..self.slots.len() {
+            self.apply_to(at, batch, now)?;
+        }
+        Ok(())
+    }
+
+    fn apply_to(&mut self, at: usize, batch: &Batch, now: Instant) -> Result<(), Fatal> {
+        let found = self.look_up(at, batch);
+        let shared = Arc::clone(&self.shared);
+        let owned = &mut self.slots[at];
+        let number = owned.batch + 1;
+        let before = owned.slot.counters;
+        let mut after = owned.slot.progress.clone();
+        batch.reached().iter().for_each(|reached| after.advance(*reached));
+        let after = Arc::new(after);
+        if batch.events_len(owned.slot.number) > 0 {
+            let mut view = (*shared.board.slot(owned.slot.number)).clone();
+            view.running = Some((number, Arc::clone(&after)));
+            shared.board.announce(owned.slot.number, view);
+        }
+        let mut accounts = OnBoard { shared: &shared, now, seen: &mut owned.accounts };
+        let turned = owned.slot.apply(
+            batch,
+            &mut Context {
+                accounts: &mut accounts,
+                ledger: &mut owned.open,
+                tenants: &*shared.catalogue,
+                lookup: &found,
+                folding: &mut self.folding,
+                number,
+                sequence: owned.sequence,
+            },
+        );
+        if let Some(full) = owned.open.full() {
+            return Err(Fatal::BlockFull(full));
+        }
+        owned.batch = number;
+        owned.changed = true;
+        shared.board.announce(owned.slot.number, view_of(owned, after));
+        shared.metrics.applied(before, owned.slot.counters);
+        let unknown = turned.unknown.iter().map(Refused::unknown_tenant);
+        let refused = turned.refused.into_iter().cloned().chain(unknown);
+        self.rejected.extend(refused.map(|refused| shared.rejected_row(&refused)));
+        Ok(())
+    }
+
+    /// Asks the store's index about the ids that memory cannot decide. It is asked until it answers: a
+    /// guess would count an event twice or not at all.
+    fn look_up(&self, at: usize, batch: &Batch) -> Found {
+        let slot = &self.slots[at].slot;
+        let doubtful = slot.doubtful(batch);
+        if doubtful.is_empty() {
+            return Found::default();
+        }
+        let keys: Vec<_> = doubtful.iter().map(store_key).collect();
+        loop {
+            match self.shared.store.lookup_ids(slot.number, &keys) {
+                Ok(positions) => {
+                    let pairs = doubtful.iter().zip(positions);
+                    let hits = pairs.filter_map(|(key, found)| Some((key.identity, found?)));
+                    return Found(hits.collect());
+                }
+                Err(error) => {
+                    self.shared.store_failed("looking up transaction ids", &error);
+                    std::thread::sleep(RETRY_PAUSE);
+                }
+            }
+        }
+    }
+
+    fn at(&self, slot: u8) -> Option<usize> {
+        self.slots.iter().position(|owned| owned.slot.number == slot)
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Seal { ids_due, totals_of, reply } => {
+                let handed = self.hand_over(ids_due, totals_of);
+                // The checkpoint is gone only when the process is about to end.
+                let _ = reply.send(handed);
+            }
+            Command::Committed(sequences) => {
+                for (slot, next) in sequences {
+                    self.of(slot, |owned| owned.committed(next));
+                }
+            }
+            Command::IdsMerged(slots) => {
+                for slot in slots {
+                    self.of(slot, |owned| owned.slot.ids.merged());
+                }
+            }
+            Command::TotalsSaved(slot, upto) => self.of(slot, |owned| owned.totals_upto = upto),
+            Command::Refresh(account) => self.refresh(account),
+            Command::TenantAppeared(tenant) => self.take_in(&tenant),
+            Command::Cut(slot, reply) => {
+                if let Some(at) = self.at(slot) {
+                    let _ = reply.send(self.cut(at));
+                }
+            }
+            Command::Rebuild(slot, account, window) => self.rebuild(slot, account, window),
+            Command::Install(slot, results) => self.install(slot, results),
+        }
+    }
+
+    fn of(&mut self, slot: u8, change: impl FnOnce(&mut Owned)) {
+        if let Some(at) = self.at(slot) {
+            change(&mut self.slots[at]);
+        }
+    }
+
+    fn hand_over(&mut self, ids_due: bool, totals_of: Option<u8>) -> Handed {
+        let version = self.shared.catalogue.version();
+        let taken = self.slots.iter_mut().filter_map(|owned| owned.take(ids_due, version));
+        let slots: Vec<Taken> = taken.collect();
+        let blocks = slots.iter().flat_map(|taken| &taken.blocks);
+        Handed {
+            bytes: blocks.map(|block| block.bytes.len()).sum(),
+            rejected: std::mem::take(&mut self.rejected),
+            totals: totals_of.and_then(|slot| self.totals(slot)),
+            slots,
+        }
+    }
+
+    /// Accounts that changed since the totals of the slot were saved last. Called right after the slot
+    /// was sealed, so that accounts and blocks agree.
+    fn totals(&self, slot: u8) -> Option<(u8, u64, Vec<(AccountKey, Vec<u8>)>)> {
+        let owned = &self.slots[self.at(slot)?];
+        let mut changed = Vec::new();
+        for key in &owned.accounts {
+            self.shared.board.look(slot, *key, |account| {
+                if let Some(account) = account.filter(|a| a.changed_at >= owned.totals_upto) {
+                    changed.push((*key, encode_account(account)));
+                }
+            });
+        }
+        Some((slot, owned.sequence, changed))
+    }
+
+    fn refresh(&mut self, key: AccountKey) {
+        let now = self.shared.clock.now();
+        let catalogue = &self.shared.catalogue;
+        self.shared.board.change(key, || None, |account, _| catalogue.reframe(account, now));
+    }
+
+    /// Events that were set aside count from now on.
+    fn take_in(&mut self, tenant: &str) {
+        let now = self.shared.clock.now();
+        let shared = Arc::clone(&self.shared);
+        for owned in &mut self.slots {
+            for key in &owned.accounts {
+                shared.board.change(*key, || None, |account, _| {
+                    if *account.organization == *tenant && account.aside.0 > 0 {
+                        let (events, bytes) = std::mem::take(&mut account.aside);
+                        owned.slot.counters.take_in(events);
+                        shared.catalogue.release_aside(bytes);
+                        account.changed_at = owned.sequence;
+                        shared.catalogue.reframe(account, now);
+                    }
+                });
+            }
+            owned.changed = true;
+        }
+    }
+
+    fn cut(&self, at: usize) -> Cut {
+        let owned = &self.slots[at];
+        let committed = owned.unsaved.front().map_or(owned.sequence, |sealed| sealed.sequence);
+        let open = owned.open.snapshot(owned.slot.number, owned.sequence);
+        Cut {
+            slot: owned.slot.number,
+            committed,
+            recent: owned.unsaved.iter().cloned().chain(open).collect(),
+            retracts: owned.slot.counters.replaced > 0,
+        }
+    }
+
+    /// Opens the asked window for a scan and with it the windows that other accounts of the slot lack
+    /// at this moment: one reading of the slot serves them all.
+    fn rebuild(&mut self, slot: u8, asked: AccountKey, window: Window) {
+        let Some(at) = self.at(slot) else { return };
+        let now = self.shared.clock.now();
+        let mut wanted = Vec::from_iter(self.open_for_scan(asked, Some(window), now));
+        if wanted.is_empty() {
+            // Under way already, or no longer needed: whoever asked is told to look again.
+            return self.shared.rebuilt();
+        }
+        for key in &self.slots[at].accounts {
+            if wanted.len() >= REBUILDS_PER_SCAN_MAX {
+                break;
+            }
+            wanted.extend(self.open_for_scan(*key, None, now));
+        }
+        let job = (self.cut(at), wanted);
+        if let Err(refused) = self.rebuilds.try_send(job) {
+            // The scanners are busy: the windows are closed again, and readers ask once more.
+            for rebuild in refused.into_inner().1 {
+                self.shared.board.change(rebuild.account, || None, |account, _| account.forget());
+            }
+            self.shared.rebuilt();
+        }
+    }
+
+    fn open_for_scan(
+        &self,
+        key: AccountKey,
+        window: Option<Window>,
+        now: Instant,
+    ) -> Option<Rebuild> {
+        let catalogue = &self.shared.catalogue;
+        let opened = self.shared.board.change(key, || None, |account, _| {
+            if window.is_some() || account.epoch != catalogue.epoch() {
+                catalogue.reframe(account, now);
+            }
+            let frame = account.frame.clone()?;
+            let window = window.or_else(|| frame.window_holding(now))?;
+            let generation = account.generation;
+            account
+                .open_for_scan(window)
+                .then_some(Rebuild { account: key, frame, window, generation })
+        });
+        opened.flatten()
+    }
+
+    /// Adds what a scan found to the windows that were opened for it. No result means that the scan
+    /// failed: the windows are closed again.
+    fn install(&mut self, slot: u8, rebuilds: Vec<(Rebuild, Option<Cells>)>) {
+        let Some(at) = self.at(slot) else { return };
+        let sequence = self.slots[at].sequence;
+        for (rebuild, cells) in rebuilds {
+            self.shared.board.change(rebuild.account, || None, |account, _| {
+                let limits = &self.folding.limits;
+                match cells {
+                    Some(cells) => {
+                        if account.install(rebuild.generation, rebuild.window, cells, limits) {
+                            account.changed_at = sequence;
+                        }
+                    }
+                    None if account.generation == rebuild.generation => account.forget(),
+                    None => {}
+                }
+            });
+        }
+        self.shared.rebuilt();
+    }
+}
+
+/// The accounts of one slot on the board, as its owner changes them.
+struct OnBoard<'a> {
+    shared: &'a Shared,
+    now: Instant,
+    seen: &'a mut Vec<AccountKey>,
+}
+
+impl Accounts for OnBoard<'_> {
+    fn change(
+        &mut self,
+        key: AccountKey,
+        name: AccountName<'_>,
+        change: &mut dyn FnMut(&mut Account, bool),
+    ) {
+        let catalogue = &self.shared.catalogue;
+        let epoch = catalogue.epoch();
+        let make = || {
+            let mut account = Account::new(name);
+            catalogue.reframe(&mut account, self.now);
+            Some(account)
+        };
+        let made = self.shared.board.change(key, make, |account, new| {
+            if account.epoch != epoch {
+                catalogue.reframe(account, self.now);
+            }
+            change(account, new);
+            new
+        });
+        if made == Some(true) {
+            self.seen.push(key);
+        }
+    }
+}
+
+fn view_of(owned: &Owned, progress: Arc<Progress>) -> SlotView {
+    SlotView {
+        ready: true,
+        batch: owned.batch,
+        progress,
+        running: None,
+        counters: owned.slot.counters,
+        digest: owned.slot.digest,
+    }
+}
