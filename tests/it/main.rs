@@ -1,0 +1,4 @@
+//! The one integration binary: every further one would link RocksDB again.
+#![allow(clippy::unwrap_used)] // a case that cannot be read must fail its test
+
+mod vectors_boundaries;
