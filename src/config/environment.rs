@@ -13,6 +13,8 @@ const OTHERS: &[&str] = &[
     CONFIG,
     // The build scripts keep the RocksDB library and the build folder here.
     "ODOMETER_CACHE",
+    // Memory of the broker that development and tests start.
+    "ODOMETER_KAFKA_HEAP",
 ];
 
 /// Variables that steer the test suite; a service it starts inherits them.
