@@ -85,7 +85,8 @@ impl Decimal {
         Self::small(mantissa, scale)
     }
 
-    #[allow(clippy::cast_possible_truncation)] // the mantissa is cut into its two words
+    // The mantissa is cut into its two words.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     const fn small(mantissa: i128, scale: u32) -> Self {
         Self(Repr::Small { high: (mantissa >> 64) as i64, low: mantissa as u64, scale })
     }
@@ -103,6 +104,14 @@ impl Decimal {
                 Parts::Small((i128::from(*high) << 64) | i128::from(*low), *scale)
             }
             Repr::Wide(wide) => Parts::Wide(&wide.mantissa, wide.scale),
+        }
+    }
+
+    /// Mantissa and scale, if the mantissa fits 128 bits.
+    pub(super) fn small_parts(&self) -> Option<(i128, u32)> {
+        match self.parts() {
+            Parts::Small(mantissa, scale) => Some((mantissa, scale)),
+            Parts::Wide(..) => None,
         }
     }
 
