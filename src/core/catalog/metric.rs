@@ -53,6 +53,22 @@ pub enum RoundingMode {
     Floor,
 }
 
+impl RoundingMode {
+    /// The name in requests and answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Round => "round",
+            Self::Ceil => "ceil",
+            Self::Floor => "floor",
+        }
+    }
+
+    /// The mode with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Round, Self::Ceil, Self::Floor].into_iter().find(|mode| mode.name() == name)
+    }
+}
+
 /// Rounding of a metric's quantity: mode and number of decimals, negative for tens and hundreds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Rounding {

@@ -42,6 +42,35 @@ pub enum Flag {
     ApiPermissions,
 }
 
+impl Flag {
+    /// Every flag.
+    pub const ALL: [Self; 6] = [
+        Self::GranularLifetimeUsage,
+        Self::ProjectedUsage,
+        Self::LifetimeUsage,
+        Self::ProgressiveBilling,
+        Self::EventsTargetingWallets,
+        Self::ApiPermissions,
+    ];
+
+    /// The name it is switched on by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GranularLifetimeUsage => "granular_lifetime_usage",
+            Self::ProjectedUsage => "projected_usage",
+            Self::LifetimeUsage => "lifetime_usage",
+            Self::ProgressiveBilling => "progressive_billing",
+            Self::EventsTargetingWallets => "events_targeting_wallets",
+            Self::ApiPermissions => "api_permissions",
+        }
+    }
+
+    /// The flag with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|flag| flag.name() == name)
+    }
+}
+
 /// An API key. Only its digest is known here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiKey {

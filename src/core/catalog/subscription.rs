@@ -13,6 +13,21 @@ pub enum BillingTime {
     Anniversary,
 }
 
+impl BillingTime {
+    /// The name in requests and answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Calendar => "calendar",
+            Self::Anniversary => "anniversary",
+        }
+    }
+
+    /// The alignment with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Calendar, Self::Anniversary].into_iter().find(|time| time.name() == name)
+    }
+}
+
 /// Where a subscription stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
@@ -24,6 +39,25 @@ pub enum Status {
     Terminated,
     /// Given up before it started.
     Canceled,
+}
+
+impl Status {
+    /// The name in requests and answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Terminated => "terminated",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    /// The status with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Active, Self::Terminated, Self::Canceled]
+            .into_iter()
+            .find(|status| status.name() == name)
+    }
 }
 
 /// A subscription row: one customer on one plan for one stretch of time.

@@ -1,0 +1,3 @@
+//! Where records come from and go to.
+
+pub mod catalog;
