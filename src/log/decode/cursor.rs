@@ -3,6 +3,8 @@
 //! The text is known to be UTF-8. Every method either moves past a whole token or reports a fault;
 //! after a fault the cursor is of no further use.
 
+use std::num::NonZeroU64;
+
 use super::number::SIDE_DIGITS_MAX;
 
 /// Why a text is not taken as JSON.
@@ -14,41 +16,59 @@ pub(super) enum Fault {
     TooDeep,
 }
 
-/// Where the bytes of a text lie.
+/// Reading has stopped; [`Cursor::fault`] says why. Carried apart from the reason so that results
+/// fit into registers: tokens are read a few dozen times per event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// In the record itself.
-    Payload,
-    /// In the decoder's own memory, since the text differs from the bytes of the record.
-    Arena,
-}
+pub(super) struct Stop;
 
-/// A piece of text, named by its place so that it can be kept while memory grows.
+/// A piece of text of the record, or of the decoder's own memory ("arena") if the text differs from
+/// the bytes of the record. Named by its place, so that it can be kept while memory grows.
+///
+/// One word, so that it travels in a register: start (31 bits), length (31 bits), whether it lies in
+/// the arena, and a bit that is always set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
-    /// Where it lies.
-    pub place: Place,
-    /// First byte.
-    pub start: usize,
-    /// One past the last byte.
-    pub end: usize,
-}
+pub(super) struct Span(NonZeroU64);
+
+const ARENA: u64 = 2;
+const LENGTH_SHIFT: u32 = 2;
+const START_SHIFT: u32 = 33;
+/// Places and lengths are below this; [`super::RECORD_BYTES_CEILING`] sees to it.
+const PLACE_MASK: u64 = (1 << 31) - 1;
 
 impl Span {
+    /// The empty text.
+    pub(super) const EMPTY: Self = Self(NonZeroU64::MIN);
+
     /// A piece of the record.
-    pub(super) const fn payload(start: usize, end: usize) -> Self {
-        Self { place: Place::Payload, start, end }
+    #[inline]
+    fn payload(start: usize, end: usize) -> Self {
+        let (start, length) = (start as u64, (end - start) as u64);
+        Self(NonZeroU64::MIN | (start << START_SHIFT) | (length << LENGTH_SHIFT))
     }
 
     /// What was added to the arena since it had the length `start`.
     pub(super) fn arena_since(start: usize, arena: &str) -> Self {
-        Self { place: Place::Arena, start, end: arena.len() }
+        Self(Self::payload(start, arena.len()).0 | ARENA)
+    }
+
+    /// Whether the text was rewritten.
+    #[inline]
+    pub(super) const fn is_arena(self) -> bool {
+        self.0.get() & ARENA != 0
+    }
+
+    /// Bytes.
+    #[inline]
+    pub(super) const fn len(self) -> usize {
+        ((self.0.get() >> LENGTH_SHIFT) & PLACE_MASK) as usize
     }
 
     /// The text itself.
+    #[inline]
     pub(super) fn resolve<'t>(self, payload: &'t str, arena: &'t str) -> &'t str {
-        let text = if self.place == Place::Payload { payload } else { arena };
-        text.get(self.start..self.end).unwrap_or_default()
+        let text = if self.is_arena() { arena } else { payload };
+        let start = (self.0.get() >> START_SHIFT) as usize;
+        text.get(start..start + self.len()).unwrap_or_default()
     }
 }
 
@@ -64,8 +84,9 @@ pub(super) struct Literal {
 
 impl Literal {
     /// Whether the number is certain to be canonical and within bounds as it is written.
+    #[inline]
     pub(super) const fn is_canonical(self) -> bool {
-        !self.rewrite && self.span.end - self.span.start <= SIDE_DIGITS_MAX
+        !self.rewrite && self.span.len() <= SIDE_DIGITS_MAX
     }
 }
 
@@ -91,6 +112,7 @@ pub(super) struct Cursor<'p> {
     at: usize,
     depth: usize,
     depth_max: usize,
+    fault: Fault,
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -110,7 +132,7 @@ const fn run_ends(word: u64) -> u64 {
 impl<'p> Cursor<'p> {
     /// Stands before the first byte.
     pub(super) fn new(text: &'p str, depth_max: usize) -> Self {
-        Self { text, bytes: text.as_bytes(), at: 0, depth: 0, depth_max }
+        Self { text, bytes: text.as_bytes(), at: 0, depth: 0, depth_max, fault: Fault::TooDeep }
     }
 
     /// The whole record.
@@ -118,8 +140,15 @@ impl<'p> Cursor<'p> {
         self.text
     }
 
-    fn fault<T>(&self, what: &'static str) -> Result<T, Fault> {
-        Err(Fault::Syntax(what, self.at))
+    /// Why reading stopped.
+    pub(super) const fn fault(&self) -> Fault {
+        self.fault
+    }
+
+    #[cold]
+    fn stop<T>(&mut self, what: &'static str) -> Result<T, Stop> {
+        self.fault = Fault::Syntax(what, self.at);
+        Err(Stop)
     }
 
     /// The next byte that is no white space; it is not consumed.
@@ -134,14 +163,16 @@ impl<'p> Cursor<'p> {
     }
 
     /// Checks that nothing but white space is left.
-    pub(super) fn finish(&mut self) -> Result<(), Fault> {
-        if self.peek().is_some() { self.fault("more than one value") } else { Ok(()) }
+    pub(super) fn finish(&mut self) -> Result<(), Stop> {
+        if self.peek().is_some() { self.stop("more than one value") } else { Ok(()) }
     }
 
     /// Steps into the list or object whose opening bracket is next.
-    pub(super) fn open(&mut self) -> Result<(), Fault> {
+    #[inline]
+    pub(super) fn open(&mut self) -> Result<(), Stop> {
         if self.depth >= self.depth_max {
-            return Err(Fault::TooDeep);
+            self.fault = Fault::TooDeep;
+            return Err(Stop);
         }
         self.depth += 1;
         self.at += 1;
@@ -150,7 +181,7 @@ impl<'p> Cursor<'p> {
 
     /// Whether another item follows before `close`; consumes the separator or the closing bracket.
     #[inline]
-    pub(super) fn more(&mut self, close: u8, first: bool) -> Result<bool, Fault> {
+    pub(super) fn more(&mut self, close: u8, first: bool) -> Result<bool, Stop> {
         match self.peek() {
             Some(byte) if byte == close => {
                 self.at += 1;
@@ -162,26 +193,27 @@ impl<'p> Cursor<'p> {
                 self.at += 1;
                 Ok(true)
             }
-            _ => self.fault("expected a comma or a closing bracket"),
+            _ => self.stop("expected a comma or a closing bracket"),
         }
     }
 
     /// A member's key and the colon after it.
     #[inline]
-    pub(super) fn key(&mut self, arena: &mut String) -> Result<Span, Fault> {
+    pub(super) fn key(&mut self, arena: &mut String) -> Result<Span, Stop> {
         if self.peek() != Some(b'"') {
-            return self.fault("expected a key");
+            return self.stop("expected a key");
         }
         let key = self.string(arena)?;
         if self.peek() != Some(b':') {
-            return self.fault("expected a colon");
+            return self.stop("expected a colon");
         }
         self.at += 1;
         Ok(key)
     }
 
     /// The next value; lists and objects are checked and skipped.
-    pub(super) fn value(&mut self, arena: &mut String) -> Result<Token, Fault> {
+    #[inline]
+    pub(super) fn value(&mut self, arena: &mut String) -> Result<Token, Stop> {
         match self.peek() {
             Some(b'"') => self.string(arena).map(Token::Text),
             Some(b'-' | b'0'..=b'9') => self.number().map(Token::Number),
@@ -189,12 +221,13 @@ impl<'p> Cursor<'p> {
             Some(b't') => self.word("true").map(Token::Bool),
             Some(b'f') => self.word("false").map(Token::Bool),
             Some(b'{' | b'[') => self.skip_tree(arena).map(|()| Token::Tree),
-            _ => self.fault("expected a value"),
+            _ => self.stop("expected a value"),
         }
     }
 
     /// Checks the next value and forgets it.
-    pub(super) fn skip(&mut self, arena: &mut String) -> Result<(), Fault> {
+    #[inline]
+    pub(super) fn skip(&mut self, arena: &mut String) -> Result<(), Stop> {
         let length = arena.len();
         self.value(arena)?;
         arena.truncate(length);
@@ -202,7 +235,7 @@ impl<'p> Cursor<'p> {
     }
 
     /// Recursion is bounded by the depth limit.
-    fn skip_tree(&mut self, arena: &mut String) -> Result<(), Fault> {
+    fn skip_tree(&mut self, arena: &mut String) -> Result<(), Stop> {
         let object = self.peek() == Some(b'{');
         let close = if object { b'}' } else { b']' };
         self.open()?;
@@ -219,10 +252,11 @@ impl<'p> Cursor<'p> {
         Ok(())
     }
 
-    fn word(&mut self, word: &'static str) -> Result<Span, Fault> {
+    #[inline]
+    fn word(&mut self, word: &'static str) -> Result<Span, Stop> {
         let end = self.at + word.len();
         if self.bytes.get(self.at..end) != Some(word.as_bytes()) {
-            return self.fault("expected a value");
+            return self.stop("expected a value");
         }
         let span = Span::payload(self.at, end);
         self.at = end;
@@ -240,7 +274,8 @@ impl<'p> Cursor<'p> {
     }
 
     /// The number that starts here.
-    pub(super) fn number(&mut self) -> Result<Literal, Fault> {
+    #[inline]
+    pub(super) fn number(&mut self) -> Result<Literal, Stop> {
         let start = self.at;
         let mut rewrite = false;
         if self.bytes.get(self.at) == Some(&b'-') {
@@ -250,12 +285,12 @@ impl<'p> Cursor<'p> {
         if self.bytes.get(self.at) == Some(&b'0') {
             self.at += 1;
         } else if !self.digits() {
-            return self.fault("expected a digit");
+            return self.stop("expected a digit");
         }
         if self.bytes.get(self.at) == Some(&b'.') {
             self.at += 1;
             if !self.digits() {
-                return self.fault("expected a digit");
+                return self.stop("expected a digit");
             }
         }
         if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
@@ -265,7 +300,7 @@ impl<'p> Cursor<'p> {
                 self.at += 1;
             }
             if !self.digits() {
-                return self.fault("expected a digit");
+                return self.stop("expected a digit");
             }
         }
         Ok(Literal { span: Span::payload(start, self.at), rewrite })
@@ -290,7 +325,7 @@ impl<'p> Cursor<'p> {
     /// The text whose opening quote is next, unescaped: a span of the record if it has no escape,
     /// else of the arena.
     #[inline]
-    pub(super) fn string(&mut self, arena: &mut String) -> Result<Span, Fault> {
+    pub(super) fn string(&mut self, arena: &mut String) -> Result<Span, Stop> {
         let start = self.at + 1;
         let end = self.run_end(start);
         if self.bytes.get(end) == Some(&b'"') {
@@ -306,7 +341,7 @@ impl<'p> Cursor<'p> {
         mut run: usize,
         mut end: usize,
         arena: &mut String,
-    ) -> Result<Span, Fault> {
+    ) -> Result<Span, Stop> {
         let start = arena.len();
         loop {
             arena.push_str(self.text.get(run..end).unwrap_or_default());
@@ -317,15 +352,15 @@ impl<'p> Cursor<'p> {
                     return Ok(Span::arena_since(start, arena));
                 }
                 Some(b'\\') => arena.push(self.escape()?),
-                Some(_) => return self.fault("control character in a text"),
-                None => return self.fault("unfinished text"),
+                Some(_) => return self.stop("control character in a text"),
+                None => return self.stop("unfinished text"),
             }
             run = self.at;
             end = self.run_end(run);
         }
     }
 
-    fn escape(&mut self) -> Result<char, Fault> {
+    fn escape(&mut self) -> Result<char, Stop> {
         let byte = self.bytes.get(self.at + 1).copied();
         self.at += 2;
         Ok(match byte {
@@ -336,31 +371,34 @@ impl<'p> Cursor<'p> {
             Some(b'r') => '\r',
             Some(b't') => '\t',
             Some(b'u') => return self.unicode_escape(),
-            _ => return self.fault("unknown escape"),
+            _ => return self.stop("unknown escape"),
         })
     }
 
-    fn unicode_escape(&mut self) -> Result<char, Fault> {
+    fn unicode_escape(&mut self) -> Result<char, Stop> {
         let mut code = self.hex4()?;
         if (0xd800..0xdc00).contains(&code) && self.bytes.get(self.at..self.at + 2) == Some(b"\\u")
         {
             self.at += 2;
             let low = self.hex4()?;
             if !(0xdc00..0xe000).contains(&low) {
-                return self.fault("half of a surrogate pair");
+                return self.stop("half of a surrogate pair");
             }
             code = 0x1_0000 + ((code - 0xd800) << 10) + (low - 0xdc00);
         }
-        char::from_u32(code).map_or_else(|| self.fault("half of a surrogate pair"), Ok)
+        match char::from_u32(code) {
+            Some(char) => Ok(char),
+            None => self.stop("half of a surrogate pair"),
+        }
     }
 
-    fn hex4(&mut self) -> Result<u32, Fault> {
+    fn hex4(&mut self) -> Result<u32, Stop> {
         let mut code = 0;
         for _ in 0..4 {
             let digit = self.bytes.get(self.at).and_then(|byte| char::from(*byte).to_digit(16));
             match digit {
                 Some(digit) => code = code * 16 + digit,
-                None => return self.fault("expected four hexadecimal digits"),
+                None => return self.stop("expected four hexadecimal digits"),
             }
             self.at += 1;
         }

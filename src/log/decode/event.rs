@@ -1,6 +1,6 @@
 //! The members of one event object, and what they must be (specification 4.1 and 4.8).
 
-use super::cursor::{Cursor, Fault, Place, Span, Token};
+use super::cursor::{Cursor, Span, Stop, Token};
 use super::tree::{Output, Trouble};
 use super::{Scratch, timestamp};
 use crate::core::decimal::Decimal;
@@ -54,7 +54,7 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Reads the object that is next.
-    pub(super) fn read(cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<Self, Fault> {
+    pub(super) fn read(cursor: &mut Cursor<'_>, scratch: &mut Scratch) -> Result<Self, Stop> {
         let mut fields = Self::default();
         cursor.open()?;
         let mut first = true;
@@ -70,12 +70,13 @@ impl Fields {
         Ok(fields)
     }
 
+    #[inline]
     fn read_member(
         &mut self,
         member: Member,
         cursor: &mut Cursor<'_>,
         scratch: &mut Scratch,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Stop> {
         if member == Member::Properties && cursor.peek() == Some(b'{') {
             self.has_properties = true;
             let bytes_max = arena_bytes_max(cursor.text());
@@ -111,6 +112,7 @@ impl Fields {
     }
 
     /// The event, if every member is what it must be.
+    #[inline]
     pub(super) fn event<'e>(
         self,
         payload: &'e str,
@@ -160,6 +162,7 @@ enum Member {
 }
 
 impl Member {
+    #[inline]
     fn named(key: &str) -> Option<Self> {
         Some(match key {
             "organization_id" => Self::Organization,
@@ -175,16 +178,18 @@ impl Member {
     }
 }
 
+#[inline]
 const fn arena_bytes_max(payload: &str) -> usize {
     GROWTH_FREE_BYTES + GROWTH_MAX * payload.len()
 }
 
 /// Scalars become text (specification 4.1), numbers in canonical form.
+#[inline]
 fn identifier(token: Token, payload: &str, arena: &mut String) -> Identifier {
     match token {
         Token::Null => Identifier::Missing,
         Token::Bool(span) => Identifier::Text(span),
-        Token::Text(span) if span.place == Place::Payload => Identifier::Text(span),
+        Token::Text(span) if !span.is_arena() => Identifier::Text(span),
         Token::Text(span) if span.resolve(payload, arena).contains('\0') => Identifier::Unreadable,
         Token::Text(span) => Identifier::Text(span),
         Token::Tree => Identifier::Unreadable,
@@ -199,6 +204,7 @@ fn identifier(token: Token, payload: &str, arena: &mut String) -> Identifier {
 }
 
 impl Identifier {
+    #[inline]
     fn optional<'e>(
         self,
         field: &'static str,
@@ -207,7 +213,7 @@ impl Identifier {
     ) -> Result<Option<&'e str>, Rejection> {
         match self {
             Self::Missing => Ok(None),
-            Self::Text(span) if span.end - span.start <= IDENTIFIER_BYTES_MAX => {
+            Self::Text(span) if span.len() <= IDENTIFIER_BYTES_MAX => {
                 Ok(Some(span.resolve(payload, arena)))
             }
             Self::Text(_) | Self::TooLong => Err(Rejection::OutOfRange(field)),
@@ -215,6 +221,7 @@ impl Identifier {
         }
     }
 
+    #[inline]
     fn mandatory<'e>(
         self,
         field: &'static str,

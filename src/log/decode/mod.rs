@@ -35,7 +35,7 @@ mod tree;
 use crate::core::event::{Event, Rejection};
 use crate::core::properties::PropertiesBuf;
 
-use self::cursor::{Cursor, Fault};
+use self::cursor::{Cursor, Fault, Stop};
 use self::event::Fields;
 pub use self::event::IDENTIFIER_BYTES_MAX;
 use self::properties::PropertiesReader;
@@ -44,10 +44,15 @@ use self::properties::PropertiesReader;
 /// many times this.
 pub const DEPTH_CEILING: usize = 256;
 
+/// The length that [`Limits::record_bytes_max`] can reach. Places in a record, and in a text that is
+/// at most a few times longer, fit 31 bits.
+pub const RECORD_BYTES_CEILING: usize = 1 << 28;
+
 /// What a record may be before it is looked into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest record in bytes. The default is what a broker takes by default: 1 MiB.
+    /// Longest record in bytes. The default is what a broker takes by default, 1 MiB;
+    /// at most [`RECORD_BYTES_CEILING`].
     pub record_bytes_max: usize,
     /// Deepest nesting of lists and objects, the record itself included; at most
     /// [`DEPTH_CEILING`]. The default of 64 is far beyond what properties are used for.
@@ -111,8 +116,9 @@ impl Decoder {
         sink: &mut impl FnMut(u32, Result<Event<'_>, Rejection>),
     ) -> Result<(), Rejection> {
         let payload = payload.ok_or(Rejection::Tombstone)?;
-        if payload.len() > limits.record_bytes_max {
-            let (bytes, limit) = (payload.len(), limits.record_bytes_max);
+        let limit = limits.record_bytes_max.min(RECORD_BYTES_CEILING);
+        if payload.len() > limit {
+            let bytes = payload.len();
             return Err(Rejection::TooLarge { bytes, limit });
         }
         let text = std::str::from_utf8(payload).map_err(|_| Rejection::NotUtf8)?;
@@ -127,14 +133,14 @@ impl Decoder {
                 scalar.map(|()| Err(Rejection::NotAnObject))
             }
         };
-        read.unwrap_or_else(|fault| Err(reject_fault(fault, depth_max)))
+        read.unwrap_or_else(|Stop| Err(reject_fault(cursor.fault(), depth_max)))
     }
 
     fn read_single(
         &mut self,
         cursor: &mut Cursor<'_>,
         sink: &mut impl FnMut(u32, Result<Event<'_>, Rejection>),
-    ) -> Result<Result<(), Rejection>, Fault> {
+    ) -> Result<Result<(), Rejection>, Stop> {
         let fields = Fields::read(cursor, &mut self.scratch)?;
         cursor.finish()?;
         sink(0, fields.event(cursor.text(), &mut self.scratch));
@@ -149,7 +155,7 @@ impl Decoder {
         limits: &Limits,
         depth_max: usize,
         sink: &mut impl FnMut(u32, Result<Event<'_>, Rejection>),
-    ) -> Result<Result<(), Rejection>, Fault> {
+    ) -> Result<Result<(), Rejection>, Stop> {
         let mut count = 0;
         cursor.open()?;
         while cursor.more(b']', count == 0)? {
@@ -160,14 +166,14 @@ impl Decoder {
             }
         }
         cursor.finish()?;
-        let mut cursor = Cursor::new(cursor.text(), depth_max);
+        *cursor = Cursor::new(cursor.text(), depth_max);
         let mut index = 0;
         cursor.peek();
         cursor.open()?;
         while cursor.more(b']', index == 0)? {
             self.scratch.clear();
             if cursor.peek() == Some(b'{') {
-                let fields = Fields::read(&mut cursor, &mut self.scratch)?;
+                let fields = Fields::read(cursor, &mut self.scratch)?;
                 sink(index, fields.event(cursor.text(), &mut self.scratch));
             } else {
                 cursor.skip(&mut self.scratch.arena)?;

@@ -1,6 +1,6 @@
 //! The properties of an event, turned into their canonical texts (specification 4.2).
 
-use super::cursor::{Cursor, Fault, Place, Span, Token};
+use super::cursor::{Cursor, Span, Stop, Token};
 use super::tree::{Output, TreePrinter, Trouble};
 use crate::core::properties::{Kind, PropertiesBuf};
 
@@ -28,6 +28,7 @@ pub(super) struct PropertiesReader {
 
 impl PropertiesReader {
     /// Forgets everything.
+    #[inline]
     pub(super) fn clear(&mut self) {
         self.entries.clear();
         self.tree.clear();
@@ -35,6 +36,7 @@ impl PropertiesReader {
     }
 
     /// What the object holds that cannot be kept.
+    #[inline]
     pub(super) const fn trouble(&self) -> Option<Trouble> {
         self.trouble
     }
@@ -45,7 +47,7 @@ impl PropertiesReader {
         cursor: &mut Cursor<'_>,
         arena: &mut String,
         arena_bytes_max: usize,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Stop> {
         self.clear();
         cursor.open()?;
         let mut first = true;
@@ -62,17 +64,18 @@ impl PropertiesReader {
     /// Only texts that had escapes can hold a NUL.
     #[inline]
     fn check(&mut self, text: Span, arena: &str) {
-        if text.place == Place::Arena && text.resolve("", arena).contains('\0') {
+        if text.is_arena() && text.resolve("", arena).contains('\0') {
             self.trouble.get_or_insert(Trouble::Nul);
         }
     }
 
+    #[inline]
     fn read_value(
         &mut self,
         cursor: &mut Cursor<'_>,
         arena: &mut String,
         bytes_max: usize,
-    ) -> Result<(Kind, Span), Fault> {
+    ) -> Result<(Kind, Span), Stop> {
         let start = arena.len();
         if matches!(cursor.peek(), Some(b'{' | b'[')) {
             let mut out = Output { text: arena, bytes_max, trouble: &mut self.trouble };
@@ -80,7 +83,7 @@ impl PropertiesReader {
             return Ok((Kind::Tree, Span::arena_since(start, arena)));
         }
         Ok(match cursor.value(arena)? {
-            Token::Null | Token::Tree => (Kind::Null, Span::payload(0, 0)),
+            Token::Null | Token::Tree => (Kind::Null, Span::EMPTY),
             Token::Bool(span) => (Kind::Bool, span),
             Token::Text(span) => {
                 self.check(span, arena);
@@ -94,6 +97,7 @@ impl PropertiesReader {
     }
 
     /// Writes the members in the order they were read; of equal keys the last one.
+    #[inline]
     pub(super) fn pack(&mut self, payload: &str, arena: &str, packed: &mut PropertiesBuf) {
         if self.entries.len() <= PAIRWISE_MAX {
             self.mark_replaced_pairwise(payload, arena);
@@ -106,6 +110,7 @@ impl PropertiesReader {
         }
     }
 
+    #[inline]
     fn mark_replaced_pairwise(&mut self, payload: &str, arena: &str) {
         for at in 1..self.entries.len() {
             let (before, after) = self.entries.split_at_mut(at);

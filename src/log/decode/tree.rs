@@ -3,7 +3,7 @@
 
 use std::cmp::Ordering;
 
-use super::cursor::{Cursor, Fault, Literal, Span, Token};
+use super::cursor::{Cursor, Literal, Span, Stop, Token};
 use super::number::write_canonical;
 
 /// What a value holds that is JSON but cannot be kept.
@@ -40,13 +40,13 @@ impl TreePrinter {
         &mut self,
         cursor: &mut Cursor<'_>,
         out: &mut Output<'_>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Stop> {
         let object = cursor.peek() == Some(b'{');
         cursor.open()?;
         if object { self.print_object(cursor, out) } else { self.print_list(cursor, out) }
     }
 
-    fn print_list(&mut self, cursor: &mut Cursor<'_>, out: &mut Output<'_>) -> Result<(), Fault> {
+    fn print_list(&mut self, cursor: &mut Cursor<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
         out.push("[");
         let mut first = true;
         while cursor.more(b']', first)? {
@@ -60,7 +60,7 @@ impl TreePrinter {
         Ok(())
     }
 
-    fn print_object(&mut self, cursor: &mut Cursor<'_>, out: &mut Output<'_>) -> Result<(), Fault> {
+    fn print_object(&mut self, cursor: &mut Cursor<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
         let (base, texts) = (self.members.len(), self.texts.len());
         let mut sorted = true;
         let mut first = true;
@@ -116,7 +116,7 @@ impl TreePrinter {
         out.text.drain(begin..middle);
     }
 
-    fn print_value(&mut self, cursor: &mut Cursor<'_>, out: &mut Output<'_>) -> Result<(), Fault> {
+    fn print_value(&mut self, cursor: &mut Cursor<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
         if matches!(cursor.peek(), Some(b'{' | b'[')) {
             return self.print(cursor, out);
         }
