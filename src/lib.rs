@@ -6,5 +6,5 @@
 pub mod config;
 pub mod core;
 pub mod engine;
-pub mod telemetry;
 pub mod log;
+pub mod telemetry;

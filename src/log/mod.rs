@@ -1,3 +1,5 @@
-//! Where records come from and go to.
+//! Where records come from and go to, and the form of what travels there.
 
 pub mod catalog;
+pub mod decode;
+pub mod kafka;
