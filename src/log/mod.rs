@@ -2,4 +2,5 @@
 
 pub mod catalog;
 pub mod decode;
+pub mod embedded;
 pub mod kafka;

@@ -8,14 +8,15 @@ use crate::engine::dedup::NewId;
 use crate::engine::ledger::{AccountKey, AccountName, Row};
 use crate::engine::progress::{Progress, Reached};
 use crate::engine::slot::{Ledger, Slot};
-use crate::store::codec::block::{BlockFull, BlockWriter};
-use crate::store::codec::head::{SlotHead, SourceHead};
+use crate::store::{BlockFull, BlockWriter, SlotHead, SourceHead};
 
 /// A sealed block that readers and the checkpoint share.
 #[derive(Clone, Debug)]
 pub struct Sealed {
     /// Its number in the slot.
     pub sequence: u64,
+    /// Its rows.
+    pub rows: u64,
     /// The block.
     pub bytes: Arc<Vec<u8>>,
 }
@@ -48,7 +49,9 @@ pub struct Taken {
     pub head: SlotHead,
     /// Blocks that are not in the store yet.
     pub blocks: Vec<Sealed>,
-    /// Ids for the store's index, if it was their turn; they are all in the blocks before the head's.
+    /// Whether it was the turn of the ids.
+    pub ids_taken: bool,
+    /// Ids for the store's index; they are all in blocks before the head's next one.
     pub ids: Vec<NewId>,
 }
 
@@ -81,6 +84,7 @@ impl OpenBlock {
     pub fn snapshot(&self, slot: u8, sequence: u64) -> Option<Sealed> {
         (!self.writer.is_empty()).then(|| Sealed {
             sequence,
+            rows: self.writer.rows(),
             bytes: Arc::new(self.writer.clone().seal(slot, sequence)),
         })
     }
@@ -98,8 +102,9 @@ impl Owned {
         if self.open.writer.is_empty() {
             return;
         }
+        let rows = self.open.writer.rows();
         let bytes = Arc::new(self.open.writer.seal(self.slot.number, self.sequence));
-        self.unsaved.push_back(Sealed { sequence: self.sequence, bytes });
+        self.unsaved.push_back(Sealed { sequence: self.sequence, rows, bytes });
         self.sequence += 1;
     }
 
@@ -113,6 +118,7 @@ impl Owned {
             slot: self.slot.number,
             head: self.head(catalog_version),
             blocks: self.unsaved.iter().cloned().collect(),
+            ids_taken: ids_due,
             ids: if ids_due { self.slot.ids.start_merge() } else { Vec::new() },
         })
     }

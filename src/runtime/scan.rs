@@ -21,9 +21,7 @@ use crate::engine::account::Limits;
 use crate::engine::frame::Frame;
 use crate::engine::ledger::{AccountKey, Row, RowKind};
 use crate::engine::totals::Cells;
-use crate::store::codec::Damage;
-use crate::store::codec::block::BlockReader;
-use crate::store::{Store, StoreError};
+use crate::store::{BlockReader, Damage, Store, StoreError};
 
 /// Bytes of events that one read may hold; beyond, the read is refused, never cut short (1.9).
 pub const EVENTS_BYTES_MAX: usize = 256 << 20;

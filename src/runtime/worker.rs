@@ -21,7 +21,7 @@ use crate::engine::ledger::{AccountKey, AccountName};
 use crate::engine::slot::{Accounts, Context, Turned};
 use crate::engine::totals::Cells;
 use crate::serving::board::SlotView;
-use crate::store::rejected::Rejected;
+use crate::store::{IdKey as StoreIdKey, Rejected};
 
 /// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues too.
 pub const BATCHES_WAITING_MAX: usize = 4;
@@ -74,8 +74,8 @@ pub struct Handed {
     /// Encoded accounts of one slot that changed since its totals were saved last, and the sequence
     /// that they include everything before.
     pub totals: Option<(u8, u64, Vec<(AccountKey, Vec<u8>)>)>,
-    /// Unsaved bytes that were handed over.
-    pub bytes: usize,
+    /// Rows that the blocks hold.
+    pub rows: u64,
 }
 
 /// Answers of the store's id index for one batch.
@@ -259,7 +259,7 @@ impl Worker {
         let slots: Vec<Taken> = taken.collect();
         let blocks = slots.iter().flat_map(|taken| &taken.blocks);
         Handed {
-            bytes: blocks.map(|block| block.bytes.len()).sum(),
+            rows: blocks.map(|block| block.rows).sum(),
             rejected: std::mem::take(&mut self.rejected),
             totals: totals_of.and_then(|slot| self.totals(slot)),
             slots,

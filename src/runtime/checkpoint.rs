@@ -1,0 +1,229 @@
+//! Checkpoints: what the workers accepted becomes durable, all of it in one atomic write.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::clock::Stopwatch;
+use super::compactor::Job;
+use super::fatal::Fatal;
+use super::shared::{Shared, worker_of};
+use super::worker::{Command, Handed};
+use super::dead_letters;
+use crate::core::position::Source;
+use crate::store::{Commit, LogName, SealedBlock};
+use crate::telemetry::events::{CheckpointFailed, CheckpointWritten, Emit, RejectedDropped};
+
+/// New ids of all slots together at which they are brought into the store's index. Fewer would make
+/// more files, which every look-up of an unknown id has to ask.
+const IDS_DUE: u64 = 1_000_000;
+/// Pause before a failed write is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// When checkpoints are written.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// Longest time between two.
+    pub interval: Duration,
+    /// Time in which the totals of every slot are saved once.
+    pub totals_interval: Duration,
+    /// Topic of dead letters, if refused records are to be sent there.
+    pub dead_letters: Option<String>,
+    /// The partition of the embedded log, which is trimmed once its events are safe.
+    pub embedded: Option<Source>,
+    /// Room for refused records.
+    pub rejected_bytes_max: u64,
+}
+
+/// Asks for a checkpoint out of turn.
+pub struct Request {
+    /// Told when the checkpoint is durable.
+    pub done: Sender<()>,
+}
+
+/// The thread that writes checkpoints.
+pub struct Checkpointer {
+    shared: Arc<Shared>,
+    schedule: Schedule,
+    compactor: Sender<Job>,
+    /// Ids that were accepted when the last merge began.
+    ids_at_merge: u64,
+    next_totals: u8,
+    since_totals: Stopwatch,
+}
+
+impl Checkpointer {
+    /// A checkpointer that hands ids and totals to the compactor.
+    pub fn new(shared: Arc<Shared>, schedule: Schedule, compactor: Sender<Job>) -> Self {
+        Self {
+            shared,
+            schedule,
+            compactor,
+            ids_at_merge: 0,
+            next_totals: 0,
+            since_totals: Stopwatch::start(),
+        }
+    }
+
+    /// Writes checkpoints until the requests end; the last one is written then.
+    pub fn run(mut self, requests: &Receiver<Request>) -> Result<(), Fatal> {
+        loop {
+            match requests.recv_timeout(self.schedule.interval) {
+                Ok(request) => {
+                    self.checkpoint()?;
+                    // Whoever asked may have given up waiting.
+                    let _ = request.done.send(());
+                }
+                Err(RecvTimeoutError::Timeout) => self.checkpoint()?,
+                Err(RecvTimeoutError::Disconnected) => return self.checkpoint(),
+            }
+        }
+    }
+
+    /// Takes from all workers what the store lacks and writes it. It is tried until it succeeds: the
+    /// workers hold on to everything meanwhile, and stop reading when they hold too much.
+    fn checkpoint(&mut self) -> Result<(), Fatal> {
+        let watch = Stopwatch::start();
+        let handed = self.collect()?;
+        if handed.iter().all(|handed| handed.slots.is_empty() && handed.rejected.is_empty()) {
+            return Ok(());
+        }
+        let commit = self.commit_of(&handed);
+        let stats = loop {
+            match self.shared.store.commit(&commit) {
+                Ok(stats) => break stats,
+                Err(error) => {
+                    CheckpointFailed { error: &error }.emit(&self.shared.metrics);
+                    if self.shared.is_stopping() {
+                        // What is not written is read again from the log at the next start.
+                        return Err(Fatal::store("writing the last checkpoint")(error));
+                    }
+                    std::thread::sleep(RETRY_PAUSE);
+                }
+            }
+        };
+        if stats.rejected_dropped > 0 {
+            let bytes_max = self.schedule.rejected_bytes_max;
+            RejectedDropped { records: stats.rejected_dropped, bytes_max }
+                .emit(&self.shared.metrics);
+        }
+        let rows = handed.iter().map(|handed| handed.rows).sum();
+        CheckpointWritten { took: watch.elapsed(), bytes: stats.bytes, events: rows }
+            .emit(&self.shared.metrics);
+        self.tell_workers(&handed);
+        self.hand_on(handed);
+        Ok(())
+    }
+
+    fn collect(&mut self) -> Result<Vec<Handed>, Fatal> {
+        let ids_due = self.ids_due();
+        let totals_of = self.totals_due();
+        let mut replies = Vec::with_capacity(self.shared.commands.len());
+        for (number, worker) in self.shared.commands.iter().enumerate() {
+            let (reply, handed) = bounded(1);
+            let mine = |slot: &u8| worker_of(*slot, self.shared.commands.len()) == number;
+            let totals_of = totals_of.filter(mine);
+            let gone = |_| Fatal::Thread(format!("worker {number}"));
+            worker.send(Command::Seal { ids_due, totals_of, reply }).map_err(gone)?;
+            replies.push(handed);
+        }
+        let received = replies.into_iter().enumerate().map(|(number, reply)| {
+            reply.recv().map_err(|_| Fatal::Thread(format!("worker {number}")))
+        });
+        received.collect()
+    }
+
+    /// Whether enough ids are new for a merge, and none is under way.
+    fn ids_due(&mut self) -> bool {
+        if self.shared.compacting.ids() {
+            return false;
+        }
+        let accepted = (0..self.shared.slots).map(|slot| {
+            let counters = self.shared.board.slot(slot as u8).counters;
+            counters.accepted + counters.replaced
+        });
+        let accepted: u64 = accepted.sum();
+        let due = accepted.saturating_sub(self.ids_at_merge) >= IDS_DUE;
+        if due {
+            self.ids_at_merge = accepted;
+        }
+        due
+    }
+
+    /// The slot whose totals are saved this time, if one is due: slots take turns.
+    fn totals_due(&mut self) -> Option<u8> {
+        let share = self.schedule.totals_interval / u32::from(self.shared.slots.max(1));
+        if self.since_totals.elapsed() < share || self.shared.compacting.totals() {
+            return None;
+        }
+        self.since_totals = Stopwatch::start();
+        let slot = self.next_totals;
+        self.next_totals = ((u16::from(slot) + 1) % self.shared.slots.max(1)) as u8;
+        Some(slot)
+    }
+
+    fn commit_of(&self, handed: &[Handed]) -> Commit {
+        let mut commit = Commit::default();
+        for taken in handed.iter().flat_map(|handed| &handed.slots) {
+            commit.heads.push((taken.slot, taken.head.clone()));
+            commit.blocks.extend(taken.blocks.iter().map(|sealed| SealedBlock {
+                slot: taken.slot,
+                sequence: sealed.sequence,
+                bytes: sealed.bytes.to_vec(),
+            }));
+        }
+        for rejected in handed.iter().flat_map(|handed| &handed.rejected) {
+            if let Some(topic) = &self.schedule.dead_letters {
+                commit.outbox.push(dead_letters::entry(topic, rejected));
+            }
+            commit.rejected.push(rejected.clone());
+        }
+        commit.trims = self.trim(&commit).into_iter().collect();
+        commit
+    }
+
+    /// Up to where the embedded log is not needed any more: every slot has it in this very commit.
+    fn trim(&self, commit: &Commit) -> Option<(LogName, u64)> {
+        let source = self.schedule.embedded?;
+        if commit.heads.len() != usize::from(self.shared.slots) {
+            return None;
+        }
+        let next = commit.heads.iter().map(|(_, head)| {
+            let found = head.sources.iter().find(|reached| reached.source == source);
+            found.map_or(0, |reached| reached.next_offset)
+        });
+        Some((LogName::Events, u64::try_from(next.min()?).unwrap_or(0)))
+    }
+
+    fn tell_workers(&self, handed: &[Handed]) {
+        for (worker, handed) in self.shared.commands.iter().zip(handed) {
+            let heads = handed.slots.iter().map(|taken| (taken.slot, taken.head.next_sequence));
+            // A worker that is gone is noticed by the next checkpoint.
+            let _ = worker.send(Command::Committed(heads.collect()));
+        }
+    }
+
+    /// Gives the compactor what follows from committed blocks. It has room: one of each is under way
+    /// at most.
+    fn hand_on(&self, handed: Vec<Handed>) {
+        let mut ids = Vec::new();
+        let mut upto = Vec::new();
+        for handed in handed {
+            for taken in handed.slots {
+                if taken.ids_taken {
+                    upto.push((taken.slot, taken.head.next_sequence));
+                    ids.extend(taken.ids.into_iter().map(|id| (taken.slot, id)));
+                }
+            }
+            if let Some((slot, upto, accounts)) = handed.totals {
+                self.shared.compacting.set_totals(true);
+                let _ = self.compactor.send(Job::Totals { slot, upto, accounts });
+            }
+        }
+        if !upto.is_empty() {
+            self.shared.compacting.set_ids(true);
+            let _ = self.compactor.send(Job::Ids { ids, upto });
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The compactor: brings what committed blocks imply into the store's sorted families.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+
+use super::shared::{Shared, worker_of};
+use super::worker::Command;
+use crate::core::position::Position;
+use crate::engine::dedup::NewId;
+use crate::engine::ledger::AccountKey;
+use crate::store::{IdKey, StoreError};
+
+/// Jobs that may wait: one of each kind is under way at most.
+pub const JOBS_WAITING_MAX: usize = 4;
+/// Pause before a failed write is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Something to bring in.
+pub enum Job {
+    /// Ids of committed blocks.
+    Ids {
+        /// The ids with their slots, in any order.
+        ids: Vec<(u8, NewId)>,
+        /// Per slot, the sequence before which all blocks are covered.
+        upto: Vec<(u8, u64)>,
+    },
+    /// Totals of one slot.
+    Totals {
+        /// The slot.
+        slot: u8,
+        /// They include all blocks before this one.
+        upto: u64,
+        /// Encoded accounts that changed since the last save.
+        accounts: Vec<(AccountKey, Vec<u8>)>,
+    },
+}
+
+/// Which jobs are under way.
+#[derive(Debug, Default)]
+pub struct Compacting {
+    ids: AtomicBool,
+    totals: AtomicBool,
+}
+
+impl Compacting {
+    /// Whether ids are being brought in.
+    pub fn ids(&self) -> bool {
+        self.ids.load(Ordering::Acquire)
+    }
+
+    /// Whether totals are being saved.
+    pub fn totals(&self) -> bool {
+        self.totals.load(Ordering::Acquire)
+    }
+
+    /// Says whether ids are being brought in.
+    pub fn set_ids(&self, under_way: bool) {
+        self.ids.store(under_way, Ordering::Release);
+    }
+
+    /// Says whether totals are being saved.
+    pub fn set_totals(&self, under_way: bool) {
+        self.totals.store(under_way, Ordering::Release);
+    }
+}
+
+/// Does jobs until there are no more to come. A job that was not done is repeated from the blocks at
+/// the next start, so a stop may come at any moment.
+pub fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
+    for job in jobs {
+        if shared.is_stopping() {
+            return;
+        }
+        match job {
+            Job::Ids { ids, upto } => bring_in_ids(shared, ids, &upto),
+            Job::Totals { slot, upto, accounts } => save_totals(shared, slot, upto, accounts),
+        }
+    }
+}
+
+fn bring_in_ids(shared: &Shared, ids: Vec<(u8, NewId)>, upto: &[(u8, u64)]) {
+    let entries = sorted(ids);
+    let done = persist(shared, "bringing in ids", || {
+        shared.store.ingest_ids(entries.iter().copied(), upto)
+    });
+    if done {
+        for (number, worker) in shared.commands.iter().enumerate() {
+            let slots = upto.iter().map(|(slot, _)| *slot);
+            let mine = slots.filter(|slot| worker_of(*slot, shared.commands.len()) == number);
+            let _ = worker.send(Command::IdsMerged(mine.collect()));
+        }
+        shared.compacting.set_ids(false);
+    }
+}
+
+fn save_totals(shared: &Shared, slot: u8, upto: u64, mut accounts: Vec<(AccountKey, Vec<u8>)>) {
+    accounts.sort_unstable_by_key(|(key, _)| *key);
+    let done = persist(shared, "saving totals", || {
+        let entries = accounts.iter().map(|(key, bytes)| (*key, Some(bytes.as_slice())));
+        shared.store.save_totals(slot, upto, entries)
+    });
+    if done {
+        let _ = shared.owner(slot).send(Command::TotalsSaved(slot, upto));
+        shared.compacting.set_totals(false);
+    }
+}
+
+/// Ids in the order of the store's keys; of several positions of one id the smallest counts.
+fn sorted(ids: Vec<(u8, NewId)>) -> Vec<(IdKey, Position)> {
+    let key = |slot, id: &NewId| IdKey {
+        slot,
+        transaction: id.key.transaction,
+        identity: id.key.identity,
+    };
+    let mut entries: Vec<(IdKey, Position)> =
+        ids.iter().map(|(slot, id)| (key(*slot, id), id.position)).collect();
+    entries.sort_unstable();
+    entries.dedup_by_key(|(key, _)| *key);
+    entries
+}
+
+/// Repeats a write until it succeeds or the service stops. Returns whether it succeeded.
+fn persist(
+    shared: &Shared,
+    doing: &'static str,
+    mut write: impl FnMut() -> Result<u64, StoreError>,
+) -> bool {
+    loop {
+        match write() {
+            Ok(_) => return true,
+            Err(error) if shared.is_stopping() => {
+                tracing::warn!(%error, doing, "left for the next start");
+                return false;
+            }
+            Err(error) => {
+                tracing::error!(%error, doing, "the store failed, trying again");
+                std::thread::sleep(RETRY_PAUSE);
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Readers: each drains its partitions of a log, decodes the records and hands batches to the workers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+
+use super::fatal::Fatal;
+use super::shared::Shared;
+use super::source::{Drained, EventSource, Message};
+use crate::core::instant::Instant;
+use crate::core::position::{Position, Source};
+use crate::engine::batch::{Batch, Refused};
+use crate::engine::progress::Reached;
+use crate::engine::slot::Tenants;
+use crate::log::decode::{Decoder, Limits};
+use crate::telemetry::events::{Emit, PartitionStopped};
+use crate::telemetry::metrics::PartitionGauges;
+
+/// Longest wait for a first record; also how soon a reader notices that it has to stop.
+const DRAIN_WAIT: Duration = Duration::from_millis(50);
+
+/// Bounds of one batch.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchLimits {
+    /// Records.
+    pub events_max: usize,
+    /// Bytes.
+    pub bytes_max: usize,
+}
+
+/// A partition that a reader is assigned.
+#[derive(Clone, Debug)]
+pub struct Assigned {
+    /// Index of the topic in the source.
+    pub topic: usize,
+    /// Name of the topic.
+    pub name: String,
+    /// The partition.
+    pub source: Source,
+    /// Where it is to be read from, and the log time there.
+    pub reached: Reached,
+    /// Offset after its last record when reading began: from there on it counts as caught up.
+    pub end_at_start: i64,
+}
+
+struct Cursor {
+    reached: Reached,
+    gauges: PartitionGauges,
+}
+
+/// One reader.
+pub struct Reader {
+    shared: Arc<Shared>,
+    source: EventSource,
+    cursors: HashMap<(usize, i32), Cursor>,
+    decoder: Decoder,
+    decode_limits: Limits,
+    limits: BatchLimits,
+    batches: Vec<Sender<Arc<Batch>>>,
+}
+
+impl Reader {
+    /// A reader of these partitions, which the source has been assigned.
+    pub fn new(
+        shared: Arc<Shared>,
+        source: EventSource,
+        assigned: &[Assigned],
+        decode_limits: Limits,
+        limits: BatchLimits,
+        batches: Vec<Sender<Arc<Batch>>>,
+    ) -> Self {
+        let cursors = assigned.iter().map(|partition| {
+            let number = partition.source.partition();
+            let gauges = shared.metrics.partition(&partition.name, u32::from(number));
+            let cursor = Cursor { reached: partition.reached, gauges };
+            ((partition.topic, i32::from(number)), cursor)
+        });
+        let cursors = cursors.collect();
+        let decoder = Decoder::new();
+        Self { shared, source, cursors, decoder, decode_limits, limits, batches }
+    }
+
+    /// Reads until the service stops.
+    pub fn run(mut self) -> Result<(), Fatal> {
+        while !self.shared.is_stopping() {
+            let mut batch = Batch::default();
+            let drained = self.fill(&mut batch);
+            self.note(&drained)?;
+            self.reach_ends(&drained, &mut batch);
+            if !batch.is_empty() {
+                self.hand_out(batch);
+            }
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, batch: &mut Batch) -> Drained {
+        let Self { shared, source, cursors, decoder, decode_limits, limits, .. } = self;
+        let slots = shared.slots;
+        let drained =
+            source.drain(limits.events_max, limits.bytes_max, DRAIN_WAIT, &mut |message| {
+                let Some(cursor) = cursors.get_mut(&(message.topic, message.partition)) else {
+                    return;
+                };
+                let reached = &mut cursor.reached;
+                advance(reached, &message);
+                let position = |index| Position {
+                    log_time: reached.log_time,
+                    source: reached.source,
+                    offset: message.offset,
+                    index,
+                };
+                decoder.decode(message.payload, decode_limits, &mut |index, outcome| {
+                    match outcome {
+                        Ok(event) => {
+                            let known = shared.catalogue.knows(event.organization);
+                            let record = message.payload.filter(|_| !known);
+                            batch.push(&event, position(index), record, &shared.hasher, slots);
+                        }
+                        Err(rejection) => batch.refuse(Refused {
+                            // A fixed slot per partition accounts for what belongs to no account.
+                            slot: (reached.source.partition() % slots) as u8,
+                            position: position(index),
+                            rejection,
+                            bytes: message.payload.unwrap_or_default().to_vec(),
+                        }),
+                    }
+                });
+                batch.reach(*reached);
+            });
+        drained
+    }
+
+    /// Moves past transaction markers and aborted records at the end of a partition.
+    fn reach_ends(&mut self, drained: &Drained, batch: &mut Batch) {
+        for (topic, partition, next) in &drained.ends {
+            if let Some(cursor) = self.cursors.get_mut(&(*topic, *partition))
+                && cursor.reached.next < *next
+            {
+                cursor.reached.next = *next;
+                batch.reach(cursor.reached);
+            }
+        }
+    }
+
+    fn note(&self, drained: &Drained) -> Result<(), Fatal> {
+        if let Some(gap) = &drained.gap {
+            return Err(Fatal::Log(gap.clone()));
+        }
+        for trouble in &drained.troubles {
+            if trouble.kind.is_transient() {
+                tracing::warn!(kind = trouble.kind.name(), detail = %trouble.detail, "kafka");
+                continue;
+            }
+            match &trouble.place {
+                Some((topic, partition)) => PartitionStopped {
+                    topic,
+                    partition: u32::try_from(*partition).unwrap_or(0),
+                    reason: trouble.kind.name(),
+                    detail: &trouble.detail,
+                }
+                .emit(&self.shared.metrics),
+                None => return Err(Fatal::Log(trouble.to_string())),
+            }
+        }
+        Ok(())
+    }
+
+    fn hand_out(&mut self, mut batch: Batch) {
+        batch.seal(self.shared.slots);
+        self.shared.metrics.batches.inc();
+        self.shared.metrics.batch_events.observe(batch.len() as f64);
+        for reached in batch.reached() {
+            let found = self.cursors.values().find(|c| c.reached.source == reached.source);
+            if let Some(cursor) = found {
+                cursor.gauges.next_offset.set(u64::try_from(reached.next).unwrap_or(0));
+            }
+        }
+        let batch = Arc::new(batch);
+        for worker in &self.batches {
+            // A worker that is gone has reported why; the service is about to stop.
+            let _ = worker.send(Arc::clone(&batch));
+        }
+    }
+}
+
+/// Log time never falls along a partition; a record without a time takes its predecessor's (10.4).
+fn advance(reached: &mut Reached, message: &Message<'_>) {
+    if let Some(millis) = message.timestamp_ms {
+        reached.log_time = reached.log_time.max(Instant::from_millis(millis));
+    }
+    reached.next = message.offset + 1;
+}

@@ -1,0 +1,24 @@
+//! Threads and what runs on them: the shell around the engine.
+//!
+//! One reader per log ([`ingest`]) decodes records and hands batches to the [`worker`]s, which own the
+//! slots. The [`checkpoint`] takes what the store lacks from them and commits it; the [`compactor`]
+//! brings ids and totals into the store; the [`scanner`] reads the ledger for rebuilds. The
+//! [`supervisor`] starts and stops them in order.
+
+pub mod catalog_log;
+pub mod catalogue;
+pub mod checkpoint;
+pub mod clock;
+pub mod compactor;
+pub mod dead_letters;
+pub mod fatal;
+pub mod ingest;
+pub mod owner;
+pub mod recovery;
+pub mod rows;
+pub mod scan;
+pub mod scanner;
+pub mod shared;
+pub mod source;
+pub mod supervisor;
+pub mod worker;

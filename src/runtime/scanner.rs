@@ -1,0 +1,35 @@
+//! The scanner: rebuilds totals from the ledger, off the owners' threads.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Receiver;
+
+use super::clock::Stopwatch;
+use super::scan::{Cut, Rebuild};
+use super::shared::Shared;
+use super::worker::Command;
+
+/// Rebuilds that may wait. More would only make each older; readers ask again.
+pub const REBUILDS_WAITING_MAX: usize = 64;
+
+/// Does rebuilds until there are no more to come.
+pub fn run(shared: &Arc<Shared>, jobs: &Receiver<(Cut, Vec<Rebuild>)>) {
+    for (cut, wanted) in jobs {
+        if shared.is_stopping() {
+            return;
+        }
+        let watch = Stopwatch::start();
+        let found = cut.rebuild(&shared.store, &wanted, &shared.limits);
+        shared.metrics.rebuilds.inc_by(wanted.len() as u64);
+        shared.metrics.rebuild_seconds.observe(watch.elapsed().as_secs_f64());
+        let results = match found {
+            Ok(cells) => wanted.into_iter().zip(cells.into_iter().map(Some)).collect(),
+            Err(error) => {
+                tracing::error!(%error, slot = cut.slot, "rebuild failed");
+                wanted.into_iter().map(|rebuild| (rebuild, None)).collect()
+            }
+        };
+        // A worker that is gone is noticed by the checkpoint.
+        let _ = shared.owner(cut.slot).send(Command::Install(cut.slot, results));
+    }
+}

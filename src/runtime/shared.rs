@@ -1,0 +1,95 @@
+//! What all threads share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::Sender;
+use tokio::sync::Notify;
+
+use super::catalogue::Catalogue;
+use super::clock::Clock;
+use super::compactor::Compacting;
+use super::worker::Command;
+use crate::engine::account::Limits;
+use crate::engine::batch::Refused;
+use crate::engine::keys::{KeyHasher, SlotNumber, slot_of};
+use crate::engine::ledger::AccountKey;
+use crate::runtime::source::SourceNames;
+use crate::serving::board::Board;
+use crate::store::{Rejected, Store};
+use crate::telemetry::metrics::Metrics;
+
+/// Everything that is made once at start and then only looked at.
+pub struct Shared {
+    /// The store.
+    pub store: Arc<Store>,
+    /// The catalogue.
+    pub catalogue: Arc<Catalogue>,
+    /// The accounts.
+    pub board: Board,
+    /// Where "now" comes from.
+    pub clock: Clock,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// Hashes under the store's secret.
+    pub hasher: KeyHasher,
+    /// Number of slots.
+    pub slots: u16,
+    /// Bounds of one account.
+    pub limits: Limits,
+    /// Names of the partitions.
+    pub sources: SourceNames,
+    /// Commands to the workers, by worker.
+    pub commands: Vec<Sender<Command>>,
+    /// What the compactor has under way.
+    pub compacting: Compacting,
+    /// Told whenever a rebuild is through, and whenever the offsets have moved.
+    pub moved: Notify,
+    /// Set once the service has to stop.
+    pub stopping: AtomicBool,
+}
+
+impl Shared {
+    /// The slot and the key of an account.
+    pub fn account(
+        &self,
+        organization: &str,
+        subscription: Option<&str>,
+    ) -> (SlotNumber, AccountKey) {
+        let slot = slot_of(organization, subscription, self.slots);
+        (slot, self.hasher.account(organization, subscription))
+    }
+
+    /// The commands of the worker that owns a slot.
+    pub fn owner(&self, slot: SlotNumber) -> &Sender<Command> {
+        &self.commands[worker_of(slot, self.commands.len())]
+    }
+
+    /// Whether the service has to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Wakes readers that wait for totals or offsets.
+    pub fn wake(&self) {
+        self.moved.notify_waiters();
+    }
+
+    /// A refused record as the store keeps it.
+    pub fn rejected_row(&self, refused: &Refused) -> Rejected {
+        Rejected {
+            source: self.sources.name(refused.position.source),
+            offset: refused.position.offset,
+            index: refused.position.index,
+            reason: refused.rejection.reason().to_owned(),
+            detail: refused.rejection.to_string(),
+            log_time: refused.position.log_time,
+            bytes: refused.bytes.clone(),
+        }
+    }
+}
+
+/// The worker that owns a slot.
+pub fn worker_of(slot: SlotNumber, workers: usize) -> usize {
+    usize::from(slot) % workers.max(1)
+}

@@ -1,0 +1,127 @@
+//! Where events are read from: partitions of Kafka topics, or the embedded log.
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::core::position::Source;
+use crate::log::embedded::{EVENTS_TOPIC, EmbeddedLog};
+use crate::log::kafka::{KafkaSource, Trouble};
+
+/// Names of the topics by their labels.
+#[derive(Debug, Default)]
+pub struct SourceNames(RwLock<BTreeMap<u16, String>>);
+
+impl SourceNames {
+    /// Gives a label its name.
+    pub fn name_topic(&self, label: u16, topic: &str) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(label, topic.to_owned());
+    }
+
+    /// `topic-partition`.
+    pub fn name(&self, source: Source) -> String {
+        let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let topic = names.get(&source.topic()).map_or("?", String::as_str);
+        format!("{topic}-{}", source.partition())
+    }
+
+    /// The partition with this topic and number, if the topic is read.
+    pub fn find(&self, topic: &str, partition: i32) -> Option<Source> {
+        let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let (label, _) = names.iter().find(|(_, name)| *name == topic)?;
+        Some(Source::new(*label, u16::try_from(partition).ok()?))
+    }
+}
+
+/// A record, borrowed until the sink returns.
+pub struct Message<'m> {
+    /// Index of the topic.
+    pub topic: usize,
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// Milliseconds since the epoch, if the record has a time.
+    pub timestamp_ms: Option<i64>,
+    /// The value; none is a tombstone.
+    pub payload: Option<&'m [u8]>,
+}
+
+/// What one drain gave beside the records.
+#[derive(Default)]
+pub struct Drained {
+    /// Partitions that were read to their end: topic, partition, offset to go on from.
+    pub ends: Vec<(usize, i32, i64)>,
+    /// What went wrong, and with which partition.
+    pub troubles: Vec<Trouble>,
+    /// The log cannot be read on at all, and why.
+    pub gap: Option<String>,
+}
+
+/// A log of events.
+pub enum EventSource {
+    /// Partitions of Kafka topics.
+    Kafka(Box<KafkaSource>),
+    /// The embedded log from an offset on.
+    Embedded {
+        /// The log.
+        log: EmbeddedLog,
+        /// The offset to be read next.
+        next: u64,
+    },
+}
+
+impl EventSource {
+    /// Hands over what is there, within bounds; the first record always. Waits up to `timeout` if
+    /// there is nothing.
+    pub fn drain(
+        &mut self,
+        events_max: usize,
+        bytes_max: usize,
+        timeout: Duration,
+        sink: &mut impl FnMut(Message<'_>),
+    ) -> Drained {
+        match self {
+            Self::Kafka(source) => {
+                let drained = source.drain(events_max, bytes_max, timeout, &mut |message| {
+                    sink(Message {
+                        topic: message.topic,
+                        partition: message.partition,
+                        offset: message.offset,
+                        timestamp_ms: message.timestamp_ms,
+                        payload: message.payload,
+                    });
+                });
+                let ends = drained.ends.iter();
+                Drained {
+                    ends: ends.map(|end| (end.topic, end.partition, end.next_offset)).collect(),
+                    troubles: drained.troubles,
+                    gap: None,
+                }
+            }
+            Self::Embedded { log, next } => {
+                let records = match log.read(*next, events_max, bytes_max, timeout) {
+                    Ok(records) => records,
+                    Err(error) => {
+                        return Drained { gap: Some(error.to_string()), ..Drained::default() };
+                    }
+                };
+                for record in records {
+                    *next = record.offset + 1;
+                    sink(Message {
+                        topic: 0,
+                        partition: 0,
+                        offset: i64::try_from(record.offset).unwrap_or(i64::MAX),
+                        timestamp_ms: Some(record.timestamp.micros().div_euclid(1000)),
+                        payload: Some(&record.bytes),
+                    });
+                }
+                let end = i64::try_from(*next).unwrap_or(i64::MAX);
+                Drained { ends: vec![(0, 0, end)], ..Drained::default() }
+            }
+        }
+    }
+}
+
+/// The name that stands for the embedded log in headers and metrics.
+pub const EMBEDDED_TOPIC: &str = EVENTS_TOPIC;
