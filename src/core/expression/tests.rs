@@ -97,7 +97,7 @@ fn failures_name_the_first_thing_wrong() {
     ] {
         assert_eq!(evaluate(text), Err(message.to_owned()), "{text}");
     }
-    let product = vec!["event.properties.long"; 4].join("*");
+    let product = ["event.properties.long"; 4].join("*");
     assert_eq!(evaluate(&product), Err("Number out of range".to_owned()));
 }
 
