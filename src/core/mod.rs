@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod decimal;
 pub mod double;
 pub mod event;
+pub mod expression;
 pub mod instant;
 pub mod period;
 pub mod position;

@@ -2,3 +2,4 @@
 #![allow(clippy::unwrap_used)] // a case that cannot be read must fail its test
 
 mod vectors_boundaries;
+mod vectors_expression;

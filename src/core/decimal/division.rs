@@ -33,19 +33,24 @@ impl Decimal {
     /// The quotient rounded half away from zero to `max(32, digits of the longer operand + 16)`
     /// significant digits (pricing details 1); none for a divisor of 0.
     pub fn quo(&self, divisor: &Self) -> Option<Self> {
+        let digits = self.digits().max(divisor.digits()).saturating_add(QUO_DIGITS_MORE);
+        self.quo_to(divisor, digits.max(QUO_DIGITS_MIN))
+    }
+
+    /// The quotient rounded half away from zero to so many significant digits, without trailing
+    /// zeros after the point; none for a divisor of 0.
+    pub fn quo_to(&self, divisor: &Self, digits: u32) -> Option<Self> {
         if divisor.is_zero() {
             return None;
         }
         if self.is_zero() {
             return Some(Self::ZERO);
         }
-        let digits = self.digits().max(divisor.digits()).saturating_add(QUO_DIGITS_MORE);
-        let digits = i64::from(digits.max(QUO_DIGITS_MIN));
         let mut integer_digits = self.integer_digits() - divisor.integer_digits();
         if self.leads(divisor) {
             integer_digits += 1;
         }
-        Some(self.quotient(divisor, digits - integer_digits).stripped())
+        Some(self.quotient(divisor, i64::from(digits) - integer_digits).stripped())
     }
 
     /// Index and value of the first non-zero group of four digits; both 0 for zero.
