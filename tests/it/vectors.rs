@@ -1,7 +1,7 @@
 //! Reading the golden vectors under `tests/vectors` and evaluating their assertions.
 //!
-//! A case holds data only: input, and assertions on the result as a JSON tree. This file knows how an
-//! assertion is evaluated; what a case feeds into which function is up to the file of its kind.
+//! A case holds data only: input, and assertions on the result as a JSON tree. This file knows how
+//! an assertion is evaluated; what a case feeds into which function is up to the file of its kind.
 
 use std::path::Path;
 
@@ -63,8 +63,9 @@ pub fn at<'a>(value: &'a Json, path: &[Json]) -> &'a Json {
         (Json::String(key), Json::Object(members)) => members.get(key).unwrap_or(&Json::Null),
         (Json::Number(index), Json::Array(list)) => {
             let index = index.as_i64().expect("an index");
-            let index = if index < 0 { index + list.len() as i64 } else { index };
-            usize::try_from(index).ok().and_then(|i| list.get(i)).unwrap_or(&Json::Null)
+            let distance = usize::try_from(index.unsigned_abs()).expect("an index");
+            let index = if index < 0 { list.len().checked_sub(distance) } else { Some(distance) };
+            index.and_then(|index| list.get(index)).unwrap_or(&Json::Null)
         }
         _ => &Json::Null,
     })

@@ -58,14 +58,14 @@ fn taxes<'a>(mentions: impl Iterator<Item = &'a Json>) -> HashMap<String, Tax> {
     let mut taxes = HashMap::new();
     for mention in mentions {
         let code = mention["code"].as_str().expect("a code").to_owned();
-        let order = taxes.len() + 1;
+        let order = i64::try_from(taxes.len()).expect("few taxes");
         taxes.entry(code.clone()).or_insert_with(|| Tax {
-            id: Uuid::from_u128(order as u128),
+            id: Uuid::from_u64_pair(0, order.unsigned_abs()),
             name: code.clone(),
             code,
             rate: Double::parse_literal(&mention["rate"].to_string()).expect("a rate"),
             description: None,
-            created_at: Instant(order as i64),
+            created_at: Instant(order),
         });
     }
     taxes

@@ -14,8 +14,8 @@ pub struct Estimate {
 }
 
 impl Model {
-    /// Prices one event by itself, `units` being rounded by the metric already. None for models other
-    /// than standard and percentage, which have no price for an event alone.
+    /// Prices one event by itself, `units` being rounded by the metric already. None for models
+    /// other than standard and percentage, which have no price for an event alone.
     pub fn estimate(&self, units: &Decimal) -> Option<Estimate> {
         let amount = match self {
             Self::Standard(standard) => units * &standard.amount,

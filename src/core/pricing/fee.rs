@@ -127,7 +127,8 @@ impl FeeTerms<'_> {
 }
 
 impl Fee {
-    /// Whether nothing was used and nothing is due, so that the fee may vanish (pricing details 8.1).
+    /// Whether nothing was used and nothing is due, so that the fee may vanish (pricing details
+    /// 8.1).
     pub fn is_zero(&self) -> bool {
         self.units.is_zero() && self.money.amount_cents.is_zero() && self.events_count == 0
     }
@@ -162,5 +163,111 @@ fn money(amount: &Decimal, unit_amount: &Decimal, currency: Currency) -> Money {
         precise_amount_cents: amount.mul_pow10(exponent).round(PRECISE_PLACES),
         unit_amount_cents: unit_amount.mul_pow10(exponent).trunc(0),
         precise_unit_amount: unit_amount.round(PRECISE_PLACES),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::catalog::Aggregation;
+
+    fn dec(text: &str) -> Decimal {
+        Decimal::parse_literal(text).unwrap()
+    }
+
+    fn quantity(units: &str) -> Quantity {
+        Quantity::new(Aggregation::Sum, dec(units))
+    }
+
+    fn terms(currency: &str) -> FeeTerms<'static> {
+        FeeTerms {
+            currency: Currency::of(currency),
+            conversion_rate: None,
+            prorated: false,
+            pay_in_advance: false,
+            current_usage: true,
+        }
+    }
+
+    fn priced(quantity: &Quantity, amount: &str) -> Priced {
+        let amount = dec(amount);
+        Priced {
+            units: quantity.units.clone(),
+            unit_amount: amount.quo(&quantity.units).unwrap_or_default(),
+            amount,
+            details: Value::Null,
+        }
+    }
+
+    fn money(fields: [&str; 4]) -> Money {
+        let [amount_cents, precise_amount_cents, unit_amount_cents, precise_unit_amount] =
+            fields.map(dec);
+        Money { amount_cents, precise_amount_cents, unit_amount_cents, precise_unit_amount }
+    }
+
+    #[test]
+    fn fees_round_to_their_currency() {
+        for (currency, units, amount, expected) in [
+            ("EUR", "3", "0.0375", ["4", "3.75", "1", "0.0125"]),
+            ("JPY", "3", "10.5", ["11", "10.5", "3", "3.5"]),
+            ("EUR", "1", "0.029", ["3", "2.9", "2", "0.029"]),
+            ("EUR", "1", "0.009", ["1", "0.9", "0", "0.009"]),
+            ("EUR", "5", "1.665", ["167", "166.5", "33", "0.333"]),
+            ("EUR", "1", "1.005", ["101", "100.5", "100", "1.005"]),
+            ("KWD", "1", "0.00055", ["1", "0.55", "0", "0.00055"]),
+            ("EUR", "-3", "5", ["0", "0", "0", "0"]),
+            ("EUR", "3", "-5", ["0", "0", "0", "0"]),
+        ] {
+            let used = quantity(units);
+            let fee = terms(currency).fee(&used, priced(&used, amount));
+            assert_eq!(fee.money, money(expected), "{amount} {currency}");
+            let cents = terms(currency).cents(&used.units, &dec(amount));
+            assert_eq!(cents.amount_cents, fee.money.amount_cents);
+        }
+    }
+
+    #[test]
+    fn pricing_units_are_rounded_before_they_are_converted() {
+        let used = quantity("2");
+        for (rate, amount, expected, usage) in [
+            ("2.5", "1.238", ["310", "310", "152", "1.525"], ["124", "123.8", "61", "0.619"]),
+            ("0.5", "300", ["15000", "15000", "7500", "75"], ["30000", "30000", "15000", "150"]),
+            ("10", "0.005", ["10", "10", "0", "0"], ["1", "0.5", "0", "0.0025"]),
+        ] {
+            let rate = dec(rate);
+            let terms = FeeTerms { conversion_rate: Some(&rate), ..terms("EUR") };
+            let fee = terms.fee(&used, priced(&used, amount));
+            assert_eq!(fee.money, money(expected));
+            assert_eq!(fee.pricing_unit, Some(money(usage)));
+            let cents = terms.cents(&used.units, &dec(amount));
+            assert_eq!(cents.amount_cents, dec(expected[0]));
+            assert_eq!(cents.pricing_unit_amount_cents, Some(dec(usage[0])));
+        }
+    }
+
+    #[test]
+    fn fees_show_the_units_that_are_in_use() {
+        let mut used = quantity("2.5");
+        used.full_units = Some(dec("4"));
+        used.current_usage_units = Some(dec("3"));
+        used.count = dec("2.9");
+        for (prorated, pay_in_advance, current_usage, expected) in [
+            (false, false, true, "2.5"),
+            (true, false, true, "3"),
+            (false, true, true, "3"),
+            (true, false, false, "4"),
+            (false, true, false, "2.5"),
+        ] {
+            let terms = FeeTerms { prorated, pay_in_advance, current_usage, ..terms("EUR") };
+            let fee = terms.fee(&used, priced(&used, "1"));
+            assert_eq!(fee.units, dec(expected), "{terms:?}");
+            assert_eq!((fee.total_aggregated_units, fee.events_count), (dec(expected), 2));
+        }
+        used.total_aggregated_units = Some(dec("-7"));
+        let fee = terms("EUR").fee(&used, priced(&used, "-1"));
+        assert_eq!((fee.units.clone(), fee.total_aggregated_units.clone()), (dec("0"), dec("-7")));
+        assert!(!fee.is_zero(), "its events are still shown");
+        let nothing = quantity("0");
+        assert!(terms("EUR").fee(&nothing, priced(&nothing, "0.001")).is_zero());
     }
 }

@@ -4,8 +4,9 @@ use crate::core::decimal::Decimal;
 use crate::core::double::Double;
 use crate::core::value::Value;
 
-/// A number as charges hold them: a text in the grammar of amounts, or a JSON number. A literal with
-/// a fraction or an exponent was read as a double (charge properties 3.3). None for anything else.
+/// A number as charges hold them: a text in the grammar of amounts, or a JSON number. A literal
+/// with a fraction or an exponent was read as a double (charge properties 3.3). None for anything
+/// else.
 pub(super) fn number(value: &Value) -> Option<Decimal> {
     match value {
         Value::Text(text) => Decimal::parse_amount(text),

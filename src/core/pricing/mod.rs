@@ -15,6 +15,8 @@ pub mod prorated;
 mod quantity;
 pub mod range;
 pub mod standard;
+#[cfg(test)]
+mod tests;
 pub mod volume;
 
 pub use model::{Model, ModelKind};

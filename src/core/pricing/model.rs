@@ -84,7 +84,8 @@ pub enum Model {
 
 impl Model {
     /// Reads the prices out of stored properties. A member that is missing or unreadable costs
-    /// nothing (specification 6.2): whether properties are acceptable is judged when they are saved.
+    /// nothing (specification 6.2): whether properties are acceptable is judged when they are
+    /// saved.
     pub fn from_properties(kind: ModelKind, properties: &Value) -> Self {
         match kind {
             ModelKind::Standard => Self::Standard(Standard::read(properties)),

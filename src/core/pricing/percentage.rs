@@ -1,5 +1,5 @@
-//! A percentage of the units, with fixed fees and allowances (specification 6.9, pricing details 4.5
-//! and 5).
+//! A percentage of the units, with fixed fees and allowances (specification 6.9, pricing details
+//! 4.5 and 5).
 
 use crate::core::catalog::Aggregation;
 use crate::core::decimal::Decimal;

@@ -11,8 +11,8 @@ use super::graduated::Graduated;
 use super::range::Range;
 
 impl Graduated {
-    /// The amount of a prorated charge. Reads the entries of the quantity, carried one first; entries
-    /// without a prorated value count as prorated to nothing.
+    /// The amount of a prorated charge. Reads the entries of the quantity, carried one first;
+    /// entries without a prorated value count as prorated to nothing.
     pub(super) fn prorated_amount(&self, quantity: &Quantity) -> Decimal {
         let Some(first) = self.ranges.first() else {
             return Decimal::ZERO;

@@ -46,8 +46,8 @@ impl Volume {
         ])
     }
 
-    /// Unit price and flat fee of the matching range. A quantity in a hole between ranges belongs to
-    /// the next higher one, a negative one to the first (pricing details 12).
+    /// Unit price and flat fee of the matching range. A quantity in a hole between ranges belongs
+    /// to the next higher one, a negative one to the first (pricing details 12).
     fn prices(&self, volume: &Decimal) -> (Decimal, Decimal) {
         let ceiling = volume.ceil(0);
         let holds = |range: &&Range| {
