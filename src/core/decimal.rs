@@ -2,8 +2,8 @@
 //!
 //! Addition, subtraction and multiplication are exact; only the functions that are named after a
 //! rounding round. Values whose integer fits 128 bits need no allocation, others become wide. A
-//! decimal keeps the number of decimals it was written with, because [`Decimal::pgdiv`] counts them;
-//! equality, order and hash look at the value alone.
+//! decimal keeps the number of decimals it was written with, because [`Decimal::pgdiv`] counts
+//! them; equality, order and hash look at the value alone.
 
 mod arithmetic;
 mod bytes;
@@ -229,7 +229,8 @@ impl Decimal {
 
 /// Number of decimal digits of a non-zero integer.
 fn digits_of(magnitude: &BigUint) -> u32 {
-    // log10(2) is a little over 0.30102, so this never starts too high and the loop ends it exactly.
+    // log10(2) is a little over 0.30102, so this never starts too high and the loop ends it
+    // exactly.
     let low = magnitude.bits().saturating_sub(1).saturating_mul(30_102) / 100_000;
     let mut digits = u32::try_from(low).unwrap_or(u32::MAX).max(1);
     let mut bound = BigUint::from(10_u32).pow(digits);

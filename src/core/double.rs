@@ -1,8 +1,8 @@
 //! IEEE doubles, where the specification computes with them: tax rates, day ratios, packages.
 //!
-//! This is the only file of the core that names a float. Everything else takes a [`Double`] and gets
-//! a decimal out of it by one of two named ways: its whole shortest text, or that text cut to 16
-//! digits.
+//! This is the only file of the core that names a float. Everything else takes a [`Double`] and
+//! gets a decimal out of it by one of two named ways: its whole shortest text, or that text cut to
+//! 16 digits.
 
 #![allow(clippy::float_arithmetic)] // this file is where floats live
 
@@ -12,8 +12,8 @@ use std::ops::{Add, Div, Mul, Sub};
 
 use super::decimal::Decimal;
 
-/// A finite double. What leaves the range stands at its end, what has no value (0/0) is 0, and there
-/// is no negative zero; so equality, order and hash are total.
+/// A finite double. What leaves the range stands at its end, what has no value (0/0) is 0, and
+/// there is no negative zero; so equality, order and hash are total.
 #[derive(Clone, Copy, Default)]
 pub struct Double(f64);
 
@@ -126,8 +126,8 @@ impl Double {
     }
 }
 
-/// Shortest text that reads back as the same double, always with a fraction, as JSON answers show it:
-/// `20.0`, `0.0001`, `1.0e-05`, `1.5e+16` (pricing details 4.4).
+/// Shortest text that reads back as the same double, always with a fraction, as JSON answers show
+/// it: `20.0`, `0.0001`, `1.0e-05`, `1.5e+16` (pricing details 4.4).
 impl fmt::Display for Double {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (digits, exponent) = self.shortest_digits();

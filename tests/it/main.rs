@@ -1,5 +1,9 @@
-//! The one integration binary: every further one would link RocksDB again.
-#![allow(clippy::unwrap_used)] // a case that cannot be read must fail its test
+//! Integration tests in one binary, because every further one links RocksDB again.
 
+#![allow(clippy::expect_used, clippy::unwrap_used)] // a test that cannot go on fails
+
+mod vectors;
 mod vectors_boundaries;
 mod vectors_expression;
+mod vectors_pricing;
+mod vectors_tax;
