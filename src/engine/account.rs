@@ -73,7 +73,9 @@ pub struct Account {
     pub changed_at: u64,
     /// The rules in force; none while no subscription of this id is active.
     pub frame: Option<Arc<Frame>>,
-    /// Catalogue epoch in which `frame` was found.
+    /// Digest of the rules that the totals were folded under.
+    pub folded_under: Option<u64>,
+    /// Catalogue epoch in which `frame` was found; 0 before it was looked for.
     pub epoch: u64,
     /// Changes whenever totals are thrown away, so that a scan begun before is not added.
     pub generation: u64,
@@ -106,6 +108,7 @@ impl Account {
             batch: 0,
             changed_at: 0,
             frame: None,
+            folded_under: None,
             epoch: 0,
             generation: 0,
             uncached: None,
@@ -124,16 +127,13 @@ impl Account {
 
     /// Puts the account under other rules. Totals folded under the same rules stay.
     pub fn reframe(&mut self, frame: Option<Arc<Frame>>, epoch: u64) {
-        self.epoch = epoch;
-        let same = match (&self.frame, &frame) {
-            (Some(old), Some(new)) => old.digest == new.digest,
-            (None, None) => true,
-            _ => false,
-        };
-        if !same {
+        let digest = frame.as_ref().map(|frame| frame.digest);
+        if self.folded_under != digest {
             self.forget();
         }
+        self.folded_under = digest;
         self.frame = frame;
+        self.epoch = epoch;
     }
 
     /// Throws the totals away; they come back by a scan when somebody asks.
@@ -161,8 +161,11 @@ impl Account {
         }
     }
 
-    /// What is known of a window under the account's present rules.
-    pub fn known(&self, window: Window) -> Known<'_> {
+    /// What is known of a window under rules with this digest.
+    pub fn known(&self, digest: u64, window: Window) -> Known<'_> {
+        if self.folded_under != Some(digest) {
+            return if self.rows == 0 { Known::Nothing } else { Known::Unknown };
+        }
         match self.windows.iter().find(|kept| kept.window == window) {
             Some(kept) if kept.building => Known::Unknown,
             Some(kept) => Known::Totals(&kept.cells),

@@ -8,20 +8,28 @@ use hashbrown::HashMap;
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::core::aggregate::{Fold, Incremental};
-use crate::core::catalog::{BillableMetric, Charge, Plan};
+use crate::core::aggregate::Fold;
+use crate::core::catalog::{BillableMetric, Charge, ChargeFilter, Plan};
 use crate::core::event::Usage;
-use crate::core::matching::{Bucket, Buckets, Matcher, TARGET_WALLET_KEY};
+use crate::core::matching::{Bucket, Buckets, Matcher};
+use crate::core::usage::{folded, total_keys};
 
 /// One charge, compiled for the fold.
 #[derive(Debug)]
 struct Line {
     charge: u16,
-    /// How totals of it are kept; if not at all, it is computed by a scan when asked for.
-    fold: Option<Fold>,
     matcher: Matcher,
-    /// Pricing group keys of each filter, then those of the default bucket.
-    group_keys: Vec<Vec<String>>,
+    /// The buckets of the filters in order, then the default one.
+    buckets: Vec<Kept>,
+}
+
+/// How one bucket is kept.
+#[derive(Debug)]
+pub struct Kept {
+    /// What is added up; none if the bucket is computed by a scan when asked for.
+    pub fold: Option<Fold>,
+    /// Keys whose values split the totals; empty for one total.
+    pub keys: Vec<String>,
 }
 
 /// All charges of one plan, compiled for the fold.
@@ -48,16 +56,17 @@ impl Shape {
 
     /// Whether an event with this code feeds a kept total.
     pub fn folds(&self, code: &str) -> bool {
-        self.lines.get(code).is_some_and(|lines| lines.iter().any(|line| line.fold.is_some()))
+        let kept = |line: &Line| line.buckets.iter().any(|bucket| bucket.fold.is_some());
+        self.lines.get(code).is_some_and(|lines| lines.iter().any(kept))
     }
 
-    /// How a charge is folded; none if it is computed by a scan, or is not there.
-    pub fn fold_of(&self, charge: u16) -> Option<&Fold> {
-        self.lines.values().flatten().find(|line| line.charge == charge)?.fold.as_ref()
+    /// How a bucket of a charge is kept; none if there is no such charge.
+    pub fn kept(&self, charge: u16, bucket: Bucket) -> Option<&Kept> {
+        self.lines.values().flatten().find(|line| line.charge == charge)?.kept(bucket)
     }
 
-    /// Calls `visit` with (charge, bucket, its group keys, fold) for every kept bucket that an event
-    /// feeds. `buckets` is scratch memory.
+    /// Calls `visit` with (charge, bucket, its keys, fold) for every kept bucket that an event feeds.
+    /// `buckets` is scratch memory.
     pub fn each(
         &self,
         code: &str,
@@ -66,10 +75,12 @@ impl Shape {
         mut visit: impl FnMut(u16, Bucket, &[String], &Fold),
     ) {
         for line in self.lines.get(code).into_iter().flatten() {
-            let Some(fold) = line.fold.as_ref().filter(|fold| fold.sees(usage)) else { continue };
             line.matcher.classify(usage.properties, buckets);
             for bucket in buckets.taken() {
-                visit(line.charge, *bucket, line.keys(*bucket), fold);
+                let Some(Kept { fold: Some(fold), keys }) = line.kept(*bucket) else { continue };
+                if fold.counts(usage) {
+                    visit(line.charge, *bucket, keys, fold);
+                }
             }
         }
     }
@@ -77,34 +88,31 @@ impl Shape {
 
 impl Line {
     fn compile(index: u16, charge: &Charge, metric: &BillableMetric) -> Self {
-        let keys = |own: &[String]| {
-            let mut keys = own.to_vec();
-            if charge.accepts_target_wallet {
-                keys.push(TARGET_WALLET_KEY.to_owned());
-            }
-            keys
+        let kept = |filter: Option<&ChargeFilter>| {
+            let model = filter.map_or(&charge.model, |filter| &filter.model);
+            Kept { fold: folded::fold(metric, charge, model), keys: total_keys(charge, filter) }
         };
-        let filters = charge.filters.iter().map(|filter| keys(&filter.pricing_group_keys));
         Self {
             charge: index,
-            fold: Incremental::for_charge(metric, charge),
             matcher: Matcher::compile(&charge.filters, &metric.filters),
-            group_keys: filters.chain([keys(&charge.pricing_group_keys)]).collect(),
+            buckets: charge.filters.iter().map(Some).chain([None]).map(kept).collect(),
         }
     }
 
-    fn keys(&self, bucket: Bucket) -> &[String] {
-        let at = match bucket {
-            Bucket::Filter(index) => index,
-            Bucket::Default => self.group_keys.len() - 1,
-        };
-        &self.group_keys[at]
+    fn kept(&self, bucket: Bucket) -> Option<&Kept> {
+        match bucket {
+            Bucket::Filter(index) => self.buckets.get(index),
+            Bucket::Default => self.buckets.last(),
+        }
     }
 
     fn describe(&self, charge: &Charge, metric: &BillableMetric, digest: &mut Digest) {
         (charge.id, metric.id, &metric.code, metric.aggregation, &metric.field_name).hash(digest);
-        (metric.recurring, charge.prorated, charge.pay_in_advance, &self.fold).hash(digest);
-        (&metric.filters, &self.group_keys, self.charge).hash(digest);
+        (metric.recurring, charge.prorated, charge.pay_in_advance, self.charge).hash(digest);
+        metric.filters.hash(digest);
+        for bucket in &self.buckets {
+            (&bucket.fold, &bucket.keys).hash(digest);
+        }
         for filter in &charge.filters {
             (filter.id, &filter.values, filter.created_at).hash(digest);
         }

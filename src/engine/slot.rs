@@ -195,7 +195,7 @@ fn usage<'a>(incoming: &Incoming<'a>) -> Usage<'a> {
 }
 
 /// What a row costs beyond its properties, for the byte cap of unknown tenants.
-const ROW_BYTES: u64 = 128;
+pub const ROW_BYTES: u64 = 128;
 
 fn row<'a>(incoming: &Incoming<'a>, kind: RowKind) -> Row<'a> {
     Row {

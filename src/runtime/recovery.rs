@@ -9,18 +9,17 @@ use std::sync::Arc;
 use super::fatal::Fatal;
 use super::owner::{OpenBlock, Owned, progress_of};
 use super::shared::Shared;
-use crate::core::event::Usage;
 use crate::core::instant::Instant;
-use crate::core::properties::Properties;
 use crate::engine::account::{Account, Folding};
 use crate::engine::counters::Counters;
+use crate::engine::dedup::Ids;
 use crate::engine::digest::Digest;
 use crate::engine::keys::SlotNumber;
 use crate::engine::ledger::{AccountKey, AccountName, Row, RowKind};
 use crate::engine::slot::{ROW_BYTES, Slot, Tenants};
-use crate::engine::dedup::Ids;
-use crate::log::account::{decode_account, encode_account};
-use crate::store::{BlockReader, SlotState};
+use crate::runtime::scan::usage;
+use crate::store::account::decode_account;
+use crate::store::{BlockReader, Damage, SlotState};
 
 /// Brings one slot back. Readers see its accounts once the caller announces it.
 pub fn recover(
@@ -47,9 +46,9 @@ pub fn recover(
         totals_upto: state.totals_upto,
         changed: false,
     };
-    let saved = load_totals(shared, number, now, &mut owned.accounts)?;
+    let saved = load_totals(shared, number, &mut owned.accounts)?;
     refold(shared, &state, now, &saved, &mut owned, folding)?;
-    settle_aside(shared, now, &mut owned);
+    settle_aside(shared, &mut owned);
     Ok(owned)
 }
 
@@ -57,36 +56,117 @@ pub fn recover(
 fn load_totals(
     shared: &Shared,
     slot: SlotNumber,
-    now: Instant,
     accounts: &mut Vec<AccountKey>,
 ) -> Result<HashMap<AccountKey, u64>, Fatal> {
     let mut saved = HashMap::new();
     let mut damaged = None;
     let visited = shared.store.each_totals(slot, |key, upto, bytes| {
-        let account = match decode_account(bytes) {
-            Ok(account) => account,
-            Err(error) => {
-                damaged = Some(error.to_string());
-                return;
+        match decode_account(bytes) {
+            Ok(mut account) => {
+                account.changed_at = upto.saturating_sub(1);
+                shared.board.change(key, || Some(account), |_, _| ());
+                accounts.push(key);
+                saved.insert(key, upto);
             }
-        };
-        shared.board.change(key, || Some(account), |account, _| {
-            account.changed_at = upto.saturating_sub(1);
-            let windows = std::mem::take(&mut account.windows);
-            let (frame_digest, uncached) = (account.saved_digest, account.uncached);
-            shared.catalogue.reframe(account, now);
-            // Totals that were folded under the rules that still hold are good as they are.
-            if account.frame.as_ref().map(|frame| frame.digest) == frame_digest {
-                account.windows = windows;
-                account.uncached = uncached;
-            }
-        });
-        accounts.push(key);
-        saved.insert(key, upto);
+            Err(error) => damaged = Some(error.to_string()),
+        }
     });
     visited.map_err(Fatal::store("reading saved totals"))?;
     match damaged {
         None => Ok(saved),
         Some(detail) => Err(Fatal::Damaged { slot, sequence: 0, detail }),
     }
+}
+
+/// Folds the blocks after the saved totals, and takes back the ids that the store's index lacks.
+fn refold(
+    shared: &Shared,
+    state: &SlotState,
+    now: Instant,
+    saved: &HashMap<AccountKey, u64>,
+    owned: &mut Owned,
+    folding: &mut Folding,
+) -> Result<(), Fatal> {
+    let slot = owned.slot.number;
+    let from = state.totals_upto.min(state.ids_upto);
+    let mut blocks = shared.store.tail(slot, from).map_err(Fatal::store("reading the ledger"))?;
+    while let Some((sequence, bytes)) =
+        blocks.next_block().map_err(Fatal::store("reading the ledger"))?
+    {
+        let damaged =
+            |detail: Damage| Fatal::Damaged { slot, sequence, detail: detail.to_string() };
+        let reader = BlockReader::open(&bytes).map_err(damaged)?;
+        for (key, name) in reader.names().map_err(damaged)? {
+            introduce(shared, key, name, &mut owned.accounts);
+        }
+        let mut rows = reader.all();
+        while let Some(row) = rows.next_row().map_err(damaged)? {
+            let included = saved.get(&row.account).is_some_and(|upto| sequence < *upto);
+            if sequence >= state.totals_upto && !included {
+                refold_row(shared, &row, now, sequence, folding);
+            }
+            if sequence >= state.ids_upto {
+                restore_id(shared, &row, &mut owned.slot.ids);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn introduce(
+    shared: &Shared,
+    key: AccountKey,
+    name: AccountName<'_>,
+    accounts: &mut Vec<AccountKey>,
+) {
+    let made = shared.board.change(key, || Some(Account::new(name)), |_, new| new);
+    if made == Some(true) {
+        accounts.push(key);
+    }
+}
+
+fn refold_row(shared: &Shared, row: &Row<'_>, now: Instant, sequence: u64, folding: &mut Folding) {
+    let epoch = shared.catalogue.epoch();
+    shared.board.change(row.account, || None, |account, _| {
+        if account.epoch != epoch {
+            shared.catalogue.reframe(account, now);
+        }
+        account.changed_at = sequence;
+        match row.kind {
+            RowKind::Replacement { .. } => account.forget(),
+            RowKind::Accepted if !shared.catalogue.knows(&account.organization) => {
+                account.aside.0 += 1;
+                account.aside.1 += row.properties.as_bytes().len() as u64 + ROW_BYTES;
+            }
+            RowKind::Accepted => {}
+        }
+        account.fold(row.code, &usage(row), folding);
+    });
+}
+
+fn restore_id(shared: &Shared, row: &Row<'_>, ids: &mut Ids) {
+    shared.board.look(0, row.account, |account| {
+        if let Some(account) = account.filter(|account| account.subscription.is_some()) {
+            let id = shared.hasher.id(row.account, &account.organization, row.transaction);
+            ids.restore(id, row.position);
+        }
+    });
+}
+
+/// Counts what is set aside, and takes in what belongs to tenants that have appeared since: the
+/// command that said so may have been lost with the process.
+fn settle_aside(shared: &Shared, owned: &mut Owned) {
+    let mut still = 0;
+    for key in &owned.accounts {
+        shared.board.change(*key, || None, |account, _| {
+            if shared.catalogue.knows(&account.organization) {
+                account.aside = (0, 0);
+            } else {
+                still += account.aside.0;
+                shared.catalogue.take_aside(account.aside.1);
+            }
+        });
+    }
+    let counters = &mut owned.slot.counters;
+    counters.take_in(counters.set_aside.saturating_sub(still));
 }

@@ -16,7 +16,7 @@ use crate::core::instant::Instant;
 use crate::core::matching::Buckets;
 use crate::core::period::Window;
 use crate::core::position::Position;
-use crate::core::properties::{Properties, PropertiesBuf};
+use crate::core::properties::PropertiesBuf;
 use crate::engine::account::Limits;
 use crate::engine::frame::Frame;
 use crate::engine::ledger::{AccountKey, Row, RowKind};
@@ -191,12 +191,13 @@ impl Cut {
     }
 }
 
-fn usage<'a>(row: &Row<'a>) -> Usage<'a> {
+/// A row as aggregations read it.
+pub fn usage<'a>(row: &Row<'a>) -> Usage<'a> {
     Usage {
         timestamp: row.timestamp,
         position: row.position,
         transaction: row.transaction,
-        properties: Properties::from_bytes(row.properties.as_bytes()),
+        properties: row.properties,
         precise_cents: row.precise_cents.clone(),
     }
 }
