@@ -1,10 +1,14 @@
 //! Odometer: how much has this subscription used so far, and what does it cost?
 //!
-//! See `ARCHITECTURE.md` for the map. Dependencies point inwards: `http`, `log` and `store` know
-//! `runtime`'s types, `serving` and `engine` know `core`, and `core` knows nobody.
+//! See `ARCHITECTURE.md` for the map. Dependencies point inwards: `http` and `cli` know `runtime`;
+//! `runtime` ties `log` and `store` to `serving` and `engine`; these know `core`, and `core` knows
+//! nobody.
 
 pub mod config;
 pub mod core;
 pub mod engine;
 pub mod log;
+pub mod runtime;
+pub mod serving;
+pub mod store;
 pub mod telemetry;
