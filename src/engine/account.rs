@@ -39,7 +39,8 @@ impl Stretch {
         self.from <= to && from <= self.to
     }
 
-    fn extended(known: Option<Self>, from: Instant, to: Instant) -> Option<Self> {
+    /// The least stretch that holds a known one and another.
+    pub fn extended(known: Option<Self>, from: Instant, to: Instant) -> Option<Self> {
         Some(known.map_or(Self { from, to }, |known| Self {
             from: known.from.min(from),
             to: known.to.max(to),

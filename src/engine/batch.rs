@@ -63,6 +63,18 @@ pub struct Refused {
     pub bytes: Vec<u8>,
 }
 
+impl Refused {
+    /// An event of a tenant that is not known, for which there was no room.
+    pub fn unknown_tenant(incoming: &Incoming<'_>) -> Self {
+        Self {
+            slot: 0,
+            position: incoming.position,
+            rejection: Rejection::UnknownOrganization,
+            bytes: incoming.record.unwrap_or_default().to_vec(),
+        }
+    }
+}
+
 /// A batch of decoded records: bounded by whoever fills it.
 #[derive(Debug, Default)]
 pub struct Batch {

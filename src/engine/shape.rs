@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::core::aggregate::Fold;
+use crate::core::aggregate::{Fold, numeric};
 use crate::core::catalog::{BillableMetric, Charge, ChargeFilter, Plan};
 use crate::core::event::Usage;
 use crate::core::matching::{Bucket, Buckets, Matcher};
@@ -78,7 +78,7 @@ impl Shape {
             line.matcher.classify(usage.properties, buckets);
             for bucket in buckets.taken() {
                 let Some(Kept { fold: Some(fold), keys }) = line.kept(*bucket) else { continue };
-                if fold.counts(usage) {
+                if counts(fold, usage) {
                     visit(line.charge, *bucket, keys, fold);
                 }
             }
@@ -116,6 +116,14 @@ impl Line {
         for filter in &charge.filters {
             (filter.id, &filter.values, filter.created_at).hash(digest);
         }
+    }
+}
+
+/// Whether an event is visible to a fold: a group exists only if one is.
+fn counts(fold: &Fold, usage: &Usage<'_>) -> bool {
+    match fold {
+        Fold::Count => true,
+        Fold::Sum(field) => numeric(usage, field).is_some(),
     }
 }
 

@@ -113,7 +113,7 @@ fn sorted(ids: Vec<(u8, NewId)>) -> Vec<(IdKey, Position)> {
     let key = |slot, id: &NewId| IdKey {
         slot,
         transaction: id.key.transaction,
-        identity: id.key.identity,
+        id: id.key.identity,
     };
     let mut entries: Vec<(IdKey, Position)> =
         ids.iter().map(|(slot, id)| (key(*slot, id), id.position)).collect();

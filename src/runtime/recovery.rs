@@ -4,7 +4,6 @@
 //! the same blocks. Slots that somebody asks for come first.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::fatal::Fatal;
 use super::owner::{OpenBlock, Owned, progress_of};
@@ -89,10 +88,9 @@ fn refold(
 ) -> Result<(), Fatal> {
     let slot = owned.slot.number;
     let from = state.totals_upto.min(state.ids_upto);
-    let mut blocks = shared.store.tail(slot, from).map_err(Fatal::store("reading the ledger"))?;
-    while let Some((sequence, bytes)) =
-        blocks.next_block().map_err(Fatal::store("reading the ledger"))?
-    {
+    let reading = || Fatal::store("reading the ledger");
+    for block in shared.store.tail(slot, from).map_err(reading())? {
+        let (sequence, bytes) = block.map_err(reading())?;
         let damaged =
             |detail: Damage| Fatal::Damaged { slot, sequence, detail: detail.to_string() };
         let reader = BlockReader::open(&bytes).map_err(damaged)?;
@@ -145,8 +143,8 @@ fn refold_row(shared: &Shared, row: &Row<'_>, now: Instant, sequence: u64, foldi
 }
 
 fn restore_id(shared: &Shared, row: &Row<'_>, ids: &mut Ids) {
-    shared.board.look(0, row.account, |account| {
-        if let Some(account) = account.filter(|account| account.subscription.is_some()) {
+    shared.board.peek(row.account, |account| {
+        if account.subscription.is_some() {
             let id = shared.hasher.id(row.account, &account.organization, row.transaction);
             ids.restore(id, row.position);
         }

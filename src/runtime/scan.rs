@@ -119,7 +119,13 @@ impl Cut {
             }
             Ok(())
         };
-        store.tail_blocks(self.slot, 0, self.committed, &mut |_, bytes| block(bytes))?;
+        for stored in store.tail(self.slot, 0)? {
+            let (sequence, bytes) = stored?;
+            if sequence >= self.committed {
+                break;
+            }
+            block(&bytes)?;
+        }
         self.recent.iter().try_for_each(|sealed| block(&sealed.bytes))
     }
 

@@ -1,6 +1,6 @@
 //! Workers: each owns a set of slots and is the only writer of their state.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +15,18 @@ use crate::core::matching::Buckets;
 use crate::core::period::Window;
 use crate::core::position::Position;
 use crate::engine::account::{Account, Folding};
-use crate::engine::batch::Batch;
-use crate::engine::dedup::{IdKey, Lookup};
+use crate::engine::batch::{Batch, Refused};
+use crate::engine::counters::Counters;
+use crate::engine::dedup::Lookup;
 use crate::engine::ledger::{AccountKey, AccountName};
-use crate::engine::slot::{Accounts, Context, Turned};
+use crate::engine::progress::Progress;
+use crate::engine::slot::{Accounts, Context};
 use crate::engine::totals::Cells;
 use crate::serving::board::SlotView;
+use crate::store::account::encode_account;
 use crate::store::{IdKey as StoreIdKey, Rejected};
+use crate::telemetry::events::{Emit, LimitHit};
+use crate::telemetry::metrics::Metrics;
 
 /// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues too.
 pub const BATCHES_WAITING_MAX: usize = 4;
@@ -118,7 +123,9 @@ impl Worker {
         let nothing = never();
         loop {
             let open = self.unsaved_bytes() < UNSAVED_BYTES_MAX;
-            self.shared.metrics.backpressure(!open);
+            if !open {
+                LimitHit { limit: "UNSAVED_BYTES_MAX" }.emit(&self.shared.metrics);
+            }
             let batches = if open { batches } else { &nothing };
             select! {
                 recv(commands) -> command => match command {
@@ -182,7 +189,7 @@ impl Worker {
         owned.batch = number;
         owned.changed = true;
         shared.board.announce(owned.slot.number, view_of(owned, after));
-        shared.metrics.applied(before, owned.slot.counters);
+        count(&shared.metrics, before, owned.slot.counters);
         let unknown = turned.unknown.iter().map(Refused::unknown_tenant);
         let refused = turned.refused.into_iter().cloned().chain(unknown);
         self.rejected.extend(refused.map(|refused| shared.rejected_row(&refused)));
@@ -197,16 +204,23 @@ impl Worker {
         if doubtful.is_empty() {
             return Found::default();
         }
-        let keys: Vec<_> = doubtful.iter().map(store_key).collect();
+        let keys: Vec<StoreIdKey> = doubtful
+            .iter()
+            .map(|id| StoreIdKey {
+                slot: slot.number,
+                transaction: id.transaction,
+                id: id.identity,
+            })
+            .collect();
         loop {
-            match self.shared.store.lookup_ids(slot.number, &keys) {
+            match self.shared.store.lookup_ids(&keys) {
                 Ok(positions) => {
                     let pairs = doubtful.iter().zip(positions);
                     let hits = pairs.filter_map(|(key, found)| Some((key.identity, found?)));
                     return Found(hits.collect());
                 }
                 Err(error) => {
-                    self.shared.store_failed("looking up transaction ids", &error);
+                    tracing::error!(%error, "transaction ids cannot be looked up, trying again");
                     std::thread::sleep(RETRY_PAUSE);
                 }
             }
@@ -272,8 +286,8 @@ impl Worker {
         let owned = &self.slots[self.at(slot)?];
         let mut changed = Vec::new();
         for key in &owned.accounts {
-            self.shared.board.look(slot, *key, |account| {
-                if let Some(account) = account.filter(|a| a.changed_at >= owned.totals_upto) {
+            self.shared.board.peek(*key, |account| {
+                if account.changed_at >= owned.totals_upto {
                     changed.push((*key, encode_account(account)));
                 }
             });
@@ -327,7 +341,7 @@ impl Worker {
         let mut wanted = Vec::from_iter(self.open_for_scan(asked, Some(window), now));
         if wanted.is_empty() {
             // Under way already, or no longer needed: whoever asked is told to look again.
-            return self.shared.rebuilt();
+            return self.shared.wake();
         }
         for key in &self.slots[at].accounts {
             if wanted.len() >= REBUILDS_PER_SCAN_MAX {
@@ -341,7 +355,7 @@ impl Worker {
             for rebuild in refused.into_inner().1 {
                 self.shared.board.change(rebuild.account, || None, |account, _| account.forget());
             }
-            self.shared.rebuilt();
+            self.shared.wake();
         }
     }
 
@@ -385,7 +399,7 @@ impl Worker {
                 }
             });
         }
-        self.shared.rebuilt();
+        self.shared.wake();
     }
 }
 
@@ -432,4 +446,15 @@ fn view_of(owned: &Owned, progress: Arc<Progress>) -> SlotView {
         counters: owned.slot.counters,
         digest: owned.slot.digest,
     }
+}
+
+/// Moves the metrics by what a batch changed: once per batch, never per event.
+fn count(metrics: &Metrics, before: Counters, after: Counters) {
+    let events = &metrics.events;
+    metrics.records_consumed.inc_by(after.consumed() - before.consumed());
+    events.accepted.inc_by(after.accepted - before.accepted);
+    events.duplicate.inc_by(after.duplicate - before.duplicate);
+    events.replaced.inc_by(after.replaced - before.replaced);
+    events.rejected.inc_by(after.rejected - before.rejected);
+    events.set_aside.inc_by(after.set_aside - before.set_aside);
 }

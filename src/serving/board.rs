@@ -142,6 +142,11 @@ impl Board {
         }
     }
 
+    /// Looks at an account without asking how current it is; for its owner.
+    pub fn peek<R>(&self, key: AccountKey, look: impl FnOnce(&Account) -> R) -> Option<R> {
+        self.accounts.get(&key).map(|account| look(&account))
+    }
+
     /// Changes an account in place. `make` builds it if it is new, outside of the lock. Returns false
     /// if the key is new and `make` declines.
     pub fn change<R>(

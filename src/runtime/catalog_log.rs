@@ -1,0 +1,148 @@
+//! The catalogue log: applied record by record, read to its end before the first event.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fatal::Fatal;
+use super::shared::Shared;
+use super::source::EventSource;
+use super::worker::Command;
+use crate::core::catalog::apply::{Applied, apply};
+use crate::core::catalog::book::Book;
+use crate::core::catalog::directory::Directory;
+use crate::core::catalog::apply::{Touched, What};
+use crate::core::instant::Instant;
+use crate::log::catalog::decode_record;
+use crate::store::CatalogProgress;
+use crate::telemetry::events::{CatalogRecordIgnored, Emit};
+
+/// Records taken at once.
+const RECORDS_MAX: usize = 64;
+/// Bytes taken at once.
+const BYTES_MAX: usize = 16 << 20;
+/// Longest wait for a record; also how soon the reader notices that it has to stop.
+const WAIT: Duration = Duration::from_millis(50);
+
+/// Reads the catalogue log and keeps the catalogue up to it.
+pub struct CatalogReader {
+    shared: Arc<Shared>,
+    source: EventSource,
+    progress: CatalogProgress,
+}
+
+impl CatalogReader {
+    /// A reader that goes on where the store is; the source is positioned there.
+    pub fn new(shared: Arc<Shared>, source: EventSource, progress: CatalogProgress) -> Self {
+        Self { shared, source, progress }
+    }
+
+    /// Applies records until the next offset is at least `end`.
+    pub fn read_to(&mut self, end: i64) -> Result<(), Fatal> {
+        while self.progress.next_offset < end && !self.shared.is_stopping() {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// Applies records until the service stops.
+    pub fn run(mut self) -> Result<(), Fatal> {
+        while !self.shared.is_stopping() {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), Fatal> {
+        let mut records = Vec::new();
+        let drained = self.source.drain(RECORDS_MAX, BYTES_MAX, WAIT, &mut |message| {
+            let payload = message.payload.map(<[u8]>::to_vec);
+            records.push((message.offset, message.timestamp_ms, payload));
+        });
+        if let Some(gap) = drained.gap {
+            return Err(Fatal::Log(gap));
+        }
+        if let Some(trouble) = drained.troubles.iter().find(|t| !t.kind.is_transient()) {
+            return Err(Fatal::Log(trouble.to_string()));
+        }
+        for (offset, timestamp, payload) in records {
+            if let Some(millis) = timestamp {
+                let at = Instant::from_millis(millis);
+                self.progress.log_time = self.progress.log_time.max(at);
+            }
+            self.take(offset, payload.as_deref())?;
+        }
+        for (_, _, next) in drained.ends {
+            self.progress.next_offset = self.progress.next_offset.max(next);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, offset: i64, payload: Option<&[u8]>) -> Result<(), Fatal> {
+        let ignored = |reason, detail: &str| {
+            CatalogRecordIgnored { offset, reason, detail }.emit(&self.shared.metrics);
+        };
+        self.progress.next_offset = offset + 1;
+        let record = match payload.map(decode_record) {
+            Some(Ok(record)) => record,
+            Some(Err(error)) => {
+                ignored("unreadable", &error.to_string());
+                return Ok(());
+            }
+            None => {
+                ignored("tombstone", "the record has no value");
+                return Ok(());
+            }
+        };
+        let catalogue = &self.shared.catalogue;
+        let before = catalogue.book();
+        let outcome = apply(&before, &catalogue.rows, record, offset, self.progress.log_time);
+        let applied = outcome.result.unwrap_or_else(|stale| {
+            ignored("stale", &stale.to_string());
+            Applied::default()
+        });
+        self.progress.version = outcome.book.version();
+        catalogue
+            .rows
+            .commit(&applied, outcome.book.version(), self.progress.log_time, self.progress)
+            .map_err(Fatal::store("writing the catalogue"))?;
+        self.shared.metrics.catalog_version.set(outcome.book.version());
+        self.show(&before, outcome.book, &applied.touched);
+        Ok(())
+    }
+
+    /// Shows the new book and tells the owners of the accounts that it concerns. The rows are in the
+    /// store by now, so whoever looks finds them.
+    fn show(&self, before: &Book, after: Book, touched: &[Touched]) {
+        let widely = touched.iter().any(|touched| match &touched.what {
+            What::Organization => before.tenant(&touched.organization).is_some(),
+            What::Metric { .. } | What::Plan(_) => true,
+            What::Tax(_) | What::Customer(_) | What::Subscription(_) => false,
+        });
+        self.shared.catalogue.show(after, widely);
+        for touched in touched {
+            match &touched.what {
+                What::Subscription(id) => self.refresh(&touched.organization, id),
+                What::Customer(customer) => {
+                    let rows = &self.shared.catalogue.rows;
+                    for id in rows.subscriptions_of(&touched.organization, customer) {
+                        self.refresh(&touched.organization, &id);
+                    }
+                }
+                What::Organization if before.tenant(&touched.organization).is_none() => {
+                    for worker in &self.shared.commands {
+                        let tenant = touched.organization.clone();
+                        // A worker that is gone is noticed by the checkpoint.
+                        let _ = worker.send(Command::TenantAppeared(tenant));
+                    }
+                }
+                What::Organization | What::Metric { .. } | What::Plan(_) | What::Tax(_) => {}
+            }
+        }
+        self.shared.wake();
+    }
+
+    fn refresh(&self, organization: &str, subscription: &str) {
+        let (slot, account) = self.shared.account(organization, Some(subscription));
+        let _ = self.shared.owner(slot).send(Command::Refresh(account));
+    }
+}
