@@ -1,0 +1,5 @@
+//! The one integration binary: every further one would link RocksDB again.
+#![allow(clippy::unwrap_used)] // a case that cannot be read must fail its test
+
+mod charge_check;
+mod vectors_charge_validation;
