@@ -7,6 +7,7 @@ pub mod decimal;
 pub mod double;
 pub mod event;
 pub mod instant;
+pub mod period;
 pub mod position;
 pub mod pricing;
 pub mod properties;

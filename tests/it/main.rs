@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used)] // a case that cannot be read must fail its test
 
 mod charge_check;
+mod vectors_boundaries;
 mod vectors_charge_validation;
