@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::digest::Digest;
 use super::frame::{Frame, distance, floor};
 use super::ledger::AccountName;
 use super::totals::Cells;
@@ -68,6 +69,8 @@ pub struct Account {
     pub subscription: Option<Box<str>>,
     /// Rows in the ledger.
     pub rows: u64,
+    /// Order-independent digest of the events that count.
+    pub state: Digest,
     /// Number of the slot's batch that changed this account last.
     pub batch: u64,
     /// Sequence of the tail block that holds the account's latest rows.
@@ -106,6 +109,7 @@ impl Account {
             organization: name.organization.into(),
             subscription: name.subscription.map(Into::into),
             rows: 0,
+            state: Digest::default(),
             batch: 0,
             changed_at: 0,
             frame: None,

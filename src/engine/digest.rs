@@ -2,7 +2,7 @@
 
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-use crate::core::event::Event;
+use super::ledger::AccountName;
 use crate::core::position::Position;
 
 /// Sum, modulo 2^128, of an unkeyed hash of (organisation, subscription, transaction, position) over
@@ -13,28 +13,29 @@ use crate::core::position::Position;
 pub struct Digest(pub u128);
 
 impl Digest {
-    /// An event counts from now on.
-    pub fn add(&mut self, event: &Event<'_>, position: &Position) {
-        self.0 = self.0.wrapping_add(hash(event, position));
+    /// The share of one event.
+    pub fn of(name: AccountName<'_>, transaction: &str, position: &Position) -> Self {
+        let mut bytes = [0_u8; 22];
+        bytes[..8].copy_from_slice(&position.log_time.micros().to_le_bytes());
+        bytes[8..10].copy_from_slice(&position.source.partition().to_le_bytes());
+        bytes[10..18].copy_from_slice(&position.offset.to_le_bytes());
+        bytes[18..].copy_from_slice(&position.index.to_le_bytes());
+        // Chained seeds keep the boundaries between the names, without building one long key.
+        let account = xxh3_64_with_seed(
+            name.subscription.unwrap_or_default().as_bytes(),
+            xxh3_64_with_seed(name.organization.as_bytes(), 0),
+        );
+        let id = xxh3_128_with_seed(transaction.as_bytes(), account);
+        Self(xxh3_128_with_seed(&bytes, id as u64) ^ id)
     }
 
-    /// The copy of an event at this position counts no longer.
-    pub fn remove(&mut self, event: &Event<'_>, position: &Position) {
-        self.0 = self.0.wrapping_sub(hash(event, position));
+    /// Events count from now on.
+    pub fn add(&mut self, share: Self) {
+        self.0 = self.0.wrapping_add(share.0);
     }
-}
 
-fn hash(event: &Event<'_>, position: &Position) -> u128 {
-    let mut bytes = [0_u8; 22];
-    bytes[..8].copy_from_slice(&position.log_time.micros().to_le_bytes());
-    bytes[8..10].copy_from_slice(&position.source.partition().to_le_bytes());
-    bytes[10..18].copy_from_slice(&position.offset.to_le_bytes());
-    bytes[18..].copy_from_slice(&position.index.to_le_bytes());
-    // Chained seeds keep the boundaries between the names, without building one long key.
-    let account = xxh3_64_with_seed(
-        event.subscription.unwrap_or_default().as_bytes(),
-        xxh3_64_with_seed(event.organization.as_bytes(), 0),
-    );
-    let id = xxh3_128_with_seed(event.transaction.as_bytes(), account);
-    xxh3_128_with_seed(&bytes, id as u64) ^ id
+    /// Events count no longer.
+    pub fn remove(&mut self, share: Self) {
+        self.0 = self.0.wrapping_sub(share.0);
+    }
 }

@@ -159,28 +159,31 @@ impl Slot {
         account: &mut Account,
         lookup: &impl Lookup,
     ) -> Option<RowKind> {
-        let Some(id) = incoming.id else {
-            self.digest.add(&incoming.event, &incoming.position);
-            return Some(RowKind::Accepted);
+        let share = |position| Digest::of(account.name(), incoming.event.transaction, position);
+        let verdict = match incoming.id {
+            Some(id) => self.ids.judge(id, incoming.position, lookup),
+            None => Verdict::New,
         };
-        match self.ids.judge(id, incoming.position, lookup) {
-            Verdict::New => {
-                self.digest.add(&incoming.event, &incoming.position);
-                Some(RowKind::Accepted)
-            }
+        let kind = match verdict {
+            Verdict::New => RowKind::Accepted,
             Verdict::Duplicate => {
                 self.counters.duplicate += 1;
-                None
+                return None;
             }
-            Verdict::Replaces(retracted) => {
-                self.counters.replaced += 1;
-                self.digest.remove(&incoming.event, &retracted);
-                self.digest.add(&incoming.event, &incoming.position);
-                // What the retracted copy had added is not known here: the totals come back by a scan.
-                account.forget();
-                Some(RowKind::Replacement { retracted })
-            }
+            Verdict::Replaces(retracted) => RowKind::Replacement { retracted },
+        };
+        let new = share(&incoming.position);
+        if let RowKind::Replacement { retracted } = kind {
+            let old = share(&retracted);
+            self.counters.replaced += 1;
+            self.digest.remove(old);
+            account.state.remove(old);
+            // What the retracted copy had added is not known here: the totals come back by a scan.
+            account.forget();
         }
+        self.digest.add(new);
+        account.state.add(new);
+        Some(kind)
     }
 }
 

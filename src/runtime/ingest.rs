@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
+use super::ends::End;
 use super::fatal::Fatal;
 use super::shared::Shared;
 use super::source::{Drained, EventSource, Message};
@@ -20,6 +21,10 @@ use crate::telemetry::metrics::PartitionGauges;
 
 /// Longest wait for a first record; also how soon a reader notices that it has to stop.
 const DRAIN_WAIT: Duration = Duration::from_millis(50);
+
+/// What an operator does about a partition that stands still.
+const STOPPED_HINT: &str = "restore the records, or start from a backup that is not behind them; \
+     nothing is skipped on its own";
 
 /// Bounds of one batch.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +52,7 @@ pub struct Assigned {
 
 struct Cursor {
     reached: Reached,
+    end: End,
     gauges: PartitionGauges,
 }
 
@@ -74,7 +80,8 @@ impl Reader {
         let cursors = assigned.iter().map(|partition| {
             let number = partition.source.partition();
             let gauges = shared.metrics.partition(&partition.name, u32::from(number));
-            let cursor = Cursor { reached: partition.reached, gauges };
+            let end = shared.ends.follow(partition.source, partition.end_at_start);
+            let cursor = Cursor { reached: partition.reached, end, gauges };
             ((partition.topic, i32::from(number)), cursor)
         });
         let cursors = cursors.collect();
@@ -106,6 +113,7 @@ impl Reader {
                 };
                 let reached = &mut cursor.reached;
                 advance(reached, &message);
+                cursor.end.passed();
                 let position = |index| Position {
                     log_time: reached.log_time,
                     source: reached.source,
@@ -136,9 +144,9 @@ impl Reader {
     /// Moves past transaction markers and aborted records at the end of a partition.
     fn reach_ends(&mut self, drained: &Drained, batch: &mut Batch) {
         for (topic, partition, next) in &drained.ends {
-            if let Some(cursor) = self.cursors.get_mut(&(*topic, *partition))
-                && cursor.reached.next < *next
-            {
+            let Some(cursor) = self.cursors.get_mut(&(*topic, *partition)) else { continue };
+            cursor.end.at(*next);
+            if cursor.reached.next < *next {
                 cursor.reached.next = *next;
                 batch.reach(cursor.reached);
             }
@@ -158,14 +166,22 @@ impl Reader {
                 Some((topic, partition)) => PartitionStopped {
                     topic,
                     partition: u32::try_from(*partition).unwrap_or(0),
+                    offset: self.next_of(topic, *partition),
                     reason: trouble.kind.name(),
                     detail: &trouble.detail,
+                    hint: STOPPED_HINT,
                 }
                 .emit(&self.shared.metrics),
                 None => return Err(Fatal::Log(trouble.to_string())),
             }
         }
         Ok(())
+    }
+
+    fn next_of(&self, topic: &str, partition: i32) -> i64 {
+        let source = self.shared.sources.find(topic, partition);
+        let cursor = self.cursors.values().find(|cursor| Some(cursor.reached.source) == source);
+        cursor.map_or(0, |cursor| cursor.reached.next)
     }
 
     fn hand_out(&mut self, mut batch: Batch) {

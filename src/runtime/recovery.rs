@@ -130,6 +130,13 @@ fn refold_row(shared: &Shared, row: &Row<'_>, now: Instant, sequence: u64, foldi
             shared.catalogue.reframe(account, now);
         }
         account.changed_at = sequence;
+        let share = |position| Digest::of(account.name(), row.transaction, position);
+        let new = share(&row.position);
+        if let RowKind::Replacement { retracted } = &row.kind {
+            let old = share(retracted);
+            account.state.remove(old);
+        }
+        account.state.add(new);
         match row.kind {
             RowKind::Replacement { .. } => account.forget(),
             RowKind::Accepted if !shared.catalogue.knows(&account.organization) => {

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use super::catalogue::Catalogue;
 use super::clock::Clock;
 use super::compactor::Compacting;
+use super::ends::Ends;
 use super::worker::Command;
 use crate::engine::account::Limits;
 use crate::engine::batch::Refused;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub slots: u16,
     /// Bounds of one account.
     pub limits: Limits,
+    /// Where the logs end.
+    pub ends: Ends,
     /// Names of the partitions.
     pub sources: SourceNames,
     /// Commands to the workers, by worker.

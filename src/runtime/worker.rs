@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, never, select};
+use tokio::sync::oneshot;
 
 use super::fatal::Fatal;
 use super::owner::{Owned, Taken};
@@ -62,11 +63,21 @@ pub enum Command {
     /// A tenant has appeared in the catalogue.
     TenantAppeared(String),
     /// Cut the ledger of a slot, for a read of an account's events.
-    Cut(u8, Sender<Cut>),
+    Cut(u8, AccountKey, oneshot::Sender<CutAccount>),
     /// Rebuild the totals of an account for a window, together with others of its slot that need it.
     Rebuild(u8, AccountKey, Window),
     /// A rebuild is through.
     Install(u8, Vec<(Rebuild, Option<Cells>)>),
+}
+
+/// The ledger of an account's slot at one moment, and what is known of the account then.
+pub struct CutAccount {
+    /// The ledger.
+    pub cut: Cut,
+    /// Applied offsets.
+    pub progress: Arc<Progress>,
+    /// Digest of the account's events.
+    pub state: u128,
 }
 
 /// What a checkpoint gets from one worker.
@@ -251,9 +262,10 @@ impl Worker {
             Command::TotalsSaved(slot, upto) => self.of(slot, |owned| owned.totals_upto = upto),
             Command::Refresh(account) => self.refresh(account),
             Command::TenantAppeared(tenant) => self.take_in(&tenant),
-            Command::Cut(slot, reply) => {
+            Command::Cut(slot, account, reply) => {
                 if let Some(at) = self.at(slot) {
-                    let _ = reply.send(self.cut(at));
+                    // A reader that has gone away needs no answer.
+                    let _ = reply.send(self.cut_account(at, account));
                 }
             }
             Command::Rebuild(slot, account, window) => self.rebuild(slot, account, window),
@@ -318,6 +330,15 @@ impl Worker {
                 });
             }
             owned.changed = true;
+        }
+    }
+
+    fn cut_account(&self, at: usize, account: AccountKey) -> CutAccount {
+        let state = self.shared.board.peek(account, |account| account.state.0);
+        CutAccount {
+            cut: self.cut(at),
+            progress: Arc::new(self.slots[at].slot.progress.clone()),
+            state: state.unwrap_or_default(),
         }
     }
 

@@ -2,11 +2,13 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used)] // a test that cannot go on fails
 
+mod charge_check;
 mod usage_inputs;
 mod vectors;
 mod vectors_aggregation;
 mod vectors_boundaries;
 mod vectors_charge_fee;
+mod vectors_charge_validation;
 mod vectors_expression;
 mod vectors_filter_match;
 mod vectors_pricing;

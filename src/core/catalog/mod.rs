@@ -7,6 +7,7 @@
 pub mod apply;
 pub mod book;
 mod charge;
+pub mod check;
 mod customer;
 pub mod directory;
 mod metric;

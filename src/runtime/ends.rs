@@ -1,0 +1,68 @@
+//! Where the logs end, as far as is known: what lag and readiness are measured by.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::core::instant::Instant;
+use crate::core::position::Source;
+use crate::engine::progress::Progress;
+
+/// More records are there than have been read.
+const OPEN: i64 = i64::MAX;
+
+/// The known end of one partition. Its reader moves it, everybody else looks at it.
+#[derive(Clone, Debug)]
+pub struct End(Arc<AtomicI64>);
+
+impl End {
+    /// The partition was read to its end, which is here.
+    pub fn at(&self, next: i64) {
+        self.0.store(next, Ordering::Release);
+    }
+
+    /// A record beyond the known end was read: there may be more.
+    pub fn passed(&self) {
+        self.0.store(OPEN, Ordering::Release);
+    }
+}
+
+/// The known ends of all partitions.
+#[derive(Debug, Default)]
+pub struct Ends {
+    known: RwLock<BTreeMap<Source, Arc<AtomicI64>>>,
+    at_start: RwLock<BTreeMap<Source, i64>>,
+}
+
+impl Ends {
+    /// Begins to follow a partition that ended here at start.
+    pub fn follow(&self, source: Source, end_at_start: i64) -> End {
+        let end = Arc::new(AtomicI64::new(OPEN));
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.insert(source, Arc::clone(&end));
+        let mut at_start = self.at_start.write().unwrap_or_else(PoisonError::into_inner);
+        at_start.entry(source).or_insert(end_at_start);
+        End(end)
+    }
+
+    /// How far behind: 0 when every partition is applied up to its known end, else the greatest
+    /// distance of "now" from the log time reached in those that are not (specification 1.8).
+    pub fn lag_ms(&self, progress: &Progress, now: Instant) -> i64 {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let behind = known.iter().filter_map(|(source, end)| {
+            let reached = progress.get(*source);
+            if reached.is_some_and(|reached| reached.next >= end.load(Ordering::Acquire)) {
+                return None;
+            }
+            let log_time = reached.map_or(Instant::default(), |reached| reached.log_time);
+            Some(now.micros().saturating_sub(log_time.micros()).max(0) / 1000)
+        });
+        behind.max().unwrap_or(0)
+    }
+
+    /// Whether everything that was there at start is applied.
+    pub fn caught_up(&self, progress: &Progress) -> bool {
+        let at_start = self.at_start.read().unwrap_or_else(PoisonError::into_inner);
+        at_start.iter().all(|(source, end)| progress.next(*source) >= *end)
+    }
+}

@@ -1,0 +1,495 @@
+//! Answers what was used: finds the account, copies it once, prices the copy.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::catalogue::Resolved;
+use super::clock::Stopwatch;
+use super::scan::{ScanError, StoredEvent};
+use super::shared::Shared;
+use super::worker::{Command, CutAccount};
+use crate::core::aggregate::{Frame as AggregateFrame, Stint};
+use crate::core::catalog::directory::Directory;
+use crate::core::catalog::{BillableMetric, Charge, Flag, Status, Tax};
+use crate::core::event::Usage;
+use crate::core::instant::Instant;
+use crate::core::matching::{Bucket, Group};
+use crate::core::period::{self, Period, Window};
+use crate::core::position::Source;
+use crate::core::tax;
+use crate::core::usage::{
+    Ask, Context, CurrentUsage, Measured, Quantities, Request, Scan, Terms, UsageError, compute,
+    folded,
+};
+use crate::engine::account::Known;
+use crate::engine::frame::Frame;
+use crate::engine::keys::SlotNumber;
+use crate::engine::ledger::AccountKey;
+use crate::engine::progress::Progress;
+use crate::engine::totals::{Cells, Content};
+
+/// Reads of the ledger that run at once; each may hold a whole account in memory.
+const SCANS_MAX: usize = 4;
+/// Longest wait for a rebuild before the reader is told to come back.
+const REBUILD_WAIT: Duration = Duration::from_secs(30);
+/// A rebuild that nobody has reported for so long is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+
+/// A question about one subscription.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// External id of the organisation.
+    pub organization: String,
+    /// External id of the customer.
+    pub customer: String,
+    /// External id of the subscription; none asks for the only active one (specification 1.5).
+    pub subscription: Option<String>,
+    /// What decides the figures.
+    pub request: Request,
+    /// Whether the window starts with the subscription (1.6).
+    pub full_usage: bool,
+    /// Offsets that the answer has to reflect, by partition.
+    pub offsets: Vec<(Source, i64)>,
+    /// How long to wait for them; none: not at all.
+    pub wait: Option<Duration>,
+}
+
+/// What an answer reflects.
+#[derive(Clone, Debug)]
+pub struct Reflects {
+    /// Applied offsets.
+    pub progress: Arc<Progress>,
+    /// Milliseconds behind.
+    pub lag_ms: i64,
+    /// Next offset of the catalogue log.
+    pub catalog_version: u64,
+    /// Tag over all that determines the figures; none for errors.
+    pub tag: Option<u128>,
+}
+
+/// Why there is no answer (specification 1.4, 1.8, 1.9).
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The organisation has no such customer.
+    #[error("customer_not_found")]
+    CustomerNotFound,
+    /// No subscription is named and several are active.
+    #[error("external_subscription_id: value_is_mandatory")]
+    SubscriptionMandatory,
+    /// No active subscription fits.
+    #[error("no_active_subscription")]
+    NoActiveSubscription,
+    /// `full_usage` does not go with this tenant or request.
+    #[error("full_usage_not_allowed")]
+    FullUsageNotAllowed,
+    /// The wanted offsets are not applied.
+    #[error("offset_not_reached")]
+    OffsetNotReached {
+        /// Whether the caller has waited.
+        timed_out: bool,
+        /// What is applied.
+        reflects: Reflects,
+    },
+    /// The account is not back from the store, or not rebuilt yet.
+    #[error("not ready")]
+    NotReady,
+    /// The usage cannot be computed.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// Something that is ours to mend.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// Reads usages.
+pub struct Usages {
+    shared: Arc<Shared>,
+    scans: Semaphore,
+}
+
+/// What is asked of one account at one moment of the catalogue.
+struct Target {
+    resolved: Resolved,
+    slot: SlotNumber,
+    key: AccountKey,
+    period: Period,
+    window: Window,
+    catalog_version: u64,
+}
+
+/// What was copied from the board.
+enum Copied {
+    Nothing,
+    Cells(Cells),
+    Unknown,
+}
+
+impl Usages {
+    /// Reads from these accounts.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, scans: Semaphore::new(SCANS_MAX) }
+    }
+
+    /// Answers a question. `known` says whether the caller has the answer with this tag already; if so
+    /// nothing is priced and there is no body. `print` makes the body.
+    pub async fn answer<R>(
+        &self,
+        question: &Question,
+        known: impl Fn(u128) -> bool,
+        print: impl Fn(&CurrentUsage<'_>) -> R,
+    ) -> Result<(Reflects, Option<R>), Refusal> {
+        let watch = Stopwatch::start();
+        self.await_offsets(question, &watch).await?;
+        loop {
+            let target = self.target(question)?;
+            let moved = self.shared.moved.notified();
+            let digest = target.resolved.frame.digest;
+            let look = self.shared.board.look(target.slot, target.key, |account| {
+                let state = account.map_or(0, |account| account.state.0);
+                let copied = match account.map(|account| account.known(digest, target.window)) {
+                    None | Some(Known::Nothing) => Copied::Nothing,
+                    Some(Known::Totals(cells)) => Copied::Cells(cells.clone()),
+                    Some(Known::Unknown) => Copied::Unknown,
+                };
+                (state, copied)
+            });
+            let (state, copied) = look.copied;
+            let reflects = self.reflects(&target, question, state, look.progress);
+            if reflects.tag.is_some_and(&known) {
+                return Ok((reflects, None));
+            }
+            let cells = match copied {
+                Copied::Nothing => Cells::default(),
+                Copied::Cells(cells) => cells,
+                Copied::Unknown if target.is_period() => {
+                    self.ask_for_rebuild(&target)?;
+                    let _ = tokio::time::timeout(ASK_AGAIN, moved).await;
+                    if watch.elapsed() > REBUILD_WAIT {
+                        return Err(Refusal::NotReady);
+                    }
+                    continue;
+                }
+                Copied::Unknown => return self.scan(question, &target, print).await,
+            };
+            let source = Kept { cells: &cells, frame: &target.resolved.frame, lacks: Cell::default() };
+            let usage = target.compute(&question.request, &source);
+            if source.lacks.get() {
+                return self.scan(question, &target, print).await;
+            }
+            return Ok((reflects, Some(print(&usage?))));
+        }
+    }
+
+    /// Customer, subscription and window of a question, under the catalogue of this moment.
+    fn target(&self, question: &Question) -> Result<Target, Refusal> {
+        let catalogue = &self.shared.catalogue;
+        let failures = catalogue.rows.failures();
+        let found = self.find(question);
+        if catalogue.rows.failures() != failures {
+            // An absence in between may be a failure to read.
+            return Err(Refusal::Internal("the catalogue cannot be read".to_owned()));
+        }
+        found
+    }
+
+    fn find(&self, question: &Question) -> Result<Target, Refusal> {
+        let now = self.shared.clock.now();
+        let catalogue = &self.shared.catalogue;
+        let book = catalogue.book();
+        let organization = &question.organization;
+        let tenant = book.tenant(organization).ok_or(Refusal::CustomerNotFound)?;
+        let customer = catalogue.rows.customer(organization, &question.customer);
+        let customer = customer.ok_or(Refusal::CustomerNotFound)?;
+        let active = |external_id: &str| {
+            let rows = catalogue.rows.subscriptions(organization, external_id);
+            let is_active = |row: &&_| is_active(row, &customer.external_id, now);
+            rows.iter().find(is_active).cloned()
+        };
+        let row = match question.subscription.as_deref() {
+            Some(external_id) => active(external_id),
+            None => {
+                let ids = catalogue.rows.subscriptions_of(organization, &customer.external_id);
+                let mut rows = ids.iter().filter_map(|id| active(id));
+                let first = rows.next();
+                if rows.next().is_some() {
+                    return Err(Refusal::SubscriptionMandatory);
+                }
+                first
+            }
+        };
+        let row = row.ok_or(Refusal::NoActiveSubscription)?;
+        let resolved = catalogue.resolve_row(tenant, &row).ok_or(Refusal::NoActiveSubscription)?;
+        let period = period::current(&resolved.frame.terms, now);
+        let period = period.ok_or(Refusal::NoActiveSubscription)?;
+        let mut window = period.charges;
+        if question.full_usage {
+            let allowed = tenant.organization.flags.contains(&Flag::GranularLifetimeUsage)
+                && question.request.allows_full_usage(charges(&resolved));
+            if !allowed {
+                return Err(Refusal::FullUsageNotAllowed);
+            }
+            window.from = row.started_at.unwrap_or(window.from);
+        }
+        let (slot, key) = self.shared.account(organization, Some(&row.external_id));
+        if !self.shared.board.slot(slot).ready {
+            return Err(Refusal::NotReady);
+        }
+        Ok(Target { resolved, slot, key, period, window, catalog_version: book.version() })
+    }
+
+    fn ask_for_rebuild(&self, target: &Target) -> Result<(), Refusal> {
+        let command = Command::Rebuild(target.slot, target.key, target.window);
+        self.shared.owner(target.slot).try_send(command).map_err(|_| Refusal::NotReady)
+    }
+
+    /// Answers from the events themselves.
+    async fn scan<R>(
+        &self,
+        question: &Question,
+        target: &Target,
+        print: impl Fn(&CurrentUsage<'_>) -> R,
+    ) -> Result<(Reflects, Option<R>), Refusal> {
+        let _permit = self.scans.acquire().await.map_err(|_| Refusal::NotReady)?;
+        let (reply, cut) = tokio::sync::oneshot::channel();
+        let command = Command::Cut(target.slot, target.key, reply);
+        self.shared.owner(target.slot).try_send(command).map_err(|_| Refusal::NotReady)?;
+        let CutAccount { cut, progress, state } = cut.await.map_err(|_| Refusal::NotReady)?;
+        let (store, key) = (Arc::clone(&self.shared.store), target.key);
+        let read = tokio::task::spawn_blocking(move || cut.events(&store, key)).await;
+        let events = read.map_err(|error| Refusal::Internal(error.to_string()))?;
+        let events = events.map_err(|error| match error {
+            ScanError::TooLarge => Refusal::Usage(UsageError::LimitExceeded("events")),
+            error => Refusal::Internal(error.to_string()),
+        })?;
+        let usage = target.compute_scanned(&question.request, &events, &self.shared)?;
+        let reflects = self.reflects(target, question, state, progress);
+        Ok((reflects, Some(print(&usage))))
+    }
+
+    async fn await_offsets(&self, question: &Question, watch: &Stopwatch) -> Result<(), Refusal> {
+        if question.offsets.is_empty() {
+            return Ok(());
+        }
+        loop {
+            let moved = self.shared.moved.notified();
+            let target = self.target(question)?;
+            let progress = Arc::clone(&self.shared.board.slot(target.slot).progress);
+            let reached = |(source, next): &(Source, i64)| progress.next(*source) >= *next;
+            if question.offsets.iter().all(reached) {
+                return Ok(());
+            }
+            let left = question.wait.map(|wait| wait.saturating_sub(watch.elapsed()));
+            let Some(left) = left.filter(|left| !left.is_zero()) else {
+                let mut reflects = self.reflects(&target, question, 0, progress);
+                reflects.tag = None;
+                let timed_out = question.wait.is_some();
+                return Err(Refusal::OffsetNotReached { timed_out, reflects });
+            };
+            let _ = tokio::time::timeout(left, moved).await;
+        }
+    }
+
+    fn reflects(
+        &self,
+        target: &Target,
+        question: &Question,
+        state: u128,
+        progress: Arc<Progress>,
+    ) -> Reflects {
+        Reflects {
+            lag_ms: self.shared.ends.lag_ms(&progress, self.shared.clock.now()),
+            progress,
+            catalog_version: target.catalog_version,
+            tag: Some(target.tag(&question.request, state)),
+        }
+    }
+}
+
+impl Target {
+    /// Whether the window is the period's own, for which totals are kept.
+    fn is_period(&self) -> bool {
+        self.window == self.period.charges
+    }
+
+    fn metric(&self, id: uuid::Uuid) -> Option<&BillableMetric> {
+        self.resolved.tenant.metrics.get(id).map(|metric| &*metric.entity)
+    }
+
+    /// Taxes of the first level that has any (specification 7.1).
+    fn taxes<'a>(&'a self, charge: &'a Charge) -> Vec<&'a Tax> {
+        let Resolved { tenant, customer, plan, .. } = &self.resolved;
+        let find = |ids: &'a [uuid::Uuid]| -> Vec<&'a Tax> {
+            ids.iter().filter_map(|id| tenant.tax(*id)).map(|tax| &*tax.entity).collect()
+        };
+        let customer = customer.as_ref().map(|customer| find(&customer.taxes));
+        let levels = [
+            find(&charge.taxes),
+            find(&plan.taxes),
+            customer.unwrap_or_default(),
+            find(&tenant.organization.taxes),
+        ];
+        tax::applicable(&levels.each_ref().map(Vec::as_slice))
+    }
+
+    fn compute<'a>(
+        &'a self,
+        request: &Request,
+        source: &impl Quantities,
+    ) -> Result<CurrentUsage<'a>, UsageError> {
+        let terms = Terms {
+            plan: &self.resolved.plan,
+            metrics: |id| self.metric(id),
+            taxes: |charge| self.taxes(charge),
+            window: self.window,
+            issuing_date: self.period.issuing_date,
+            context: Context::CurrentUsage,
+        };
+        compute(&terms, request, source)
+    }
+
+    fn compute_scanned<'a>(
+        &'a self,
+        request: &Request,
+        events: &[StoredEvent],
+        shared: &Shared,
+    ) -> Result<CurrentUsage<'a>, UsageError> {
+        let usages: Vec<(&str, Usage<'_>)> =
+            events.iter().map(|event| (&*event.code, event.usage())).collect();
+        let mut by_code: Vec<(&str, Vec<Usage<'_>>)> = Vec::new();
+        for (code, usage) in usages {
+            match by_code.iter_mut().find(|(known, _)| *known == code) {
+                Some((_, list)) => list.push(usage),
+                None => by_code.push((code, vec![usage])),
+            }
+        }
+        let frame = AggregateFrame {
+            from: self.window.from,
+            to: self.window.to,
+            days: i64::from(self.period.charges_duration),
+            zone: &self.resolved.frame.terms.zone,
+        };
+        let scan = Scan {
+            events: |metric: &BillableMetric| {
+                let found = by_code.iter().find(|(code, _)| *code == metric.code);
+                Ok(found.map_or(&[][..], |(_, list)| list.as_slice()))
+            },
+            stints: |charge: &Charge| self.stints(charge, shared),
+            frame,
+            current_usage: true,
+            fewer_days: 0,
+        };
+        self.compute(request, &scan)
+    }
+
+    /// The rows with this external id whose plan holds the charge, up to the one that is read.
+    fn stints(&self, charge: &Charge, shared: &Shared) -> Vec<Stint> {
+        let Resolved { tenant, subscription, .. } = &self.resolved;
+        let organization = &tenant.organization.external_id;
+        let rows = shared.catalogue.rows.subscriptions(organization, &subscription.external_id);
+        let holds = |plan| {
+            tenant.plan(plan).is_some_and(|plan| plan.charges.iter().any(|c| c.id == charge.id))
+        };
+        let mut stints: Vec<Stint> = rows
+            .iter()
+            .filter(|row| holds(row.plan))
+            .filter_map(|row| {
+                let started_at = row.started_at?;
+                (started_at <= subscription.started_at?).then_some(Stint {
+                    started_at,
+                    ended_at: row.terminated_at.filter(|_| row.id != subscription.id),
+                    has_previous: row.previous.is_some(),
+                })
+            })
+            .collect();
+        stints.sort_by_key(|stint| stint.started_at);
+        stints
+    }
+
+    /// Everything that determines the figures, the same on every store: the subscription's rules and
+    /// window, the versions of what is priced with, the account's events, and the question.
+    fn tag(&self, request: &Request, state: u128) -> u128 {
+        use std::fmt::Write;
+        let Resolved { tenant, customer, plan, frame, .. } = &self.resolved;
+        let mut text = String::new();
+        let versions = |ids: &[uuid::Uuid]| -> Vec<Option<u64>> {
+            ids.iter().map(|id| tenant.tax(*id).map(|tax| tax.version)).collect()
+        };
+        let _ = write!(
+            text,
+            "{:x} {:?} {} {:?} {:?} {:?} {state:x} {request:?}",
+            frame.digest,
+            self.window,
+            self.period.issuing_date,
+            tenant.plan(plan.id).map(|plan| plan.version),
+            customer.as_ref().map(|customer| versions(&customer.taxes)),
+            (versions(&plan.taxes), versions(&tenant.organization.taxes)),
+        );
+        for charge in &plan.charges {
+            let metric = tenant.metrics.get(charge.metric).map(|metric| metric.version);
+            let _ = write!(text, " {metric:?} {:?}", versions(&charge.taxes));
+        }
+        let mut hasher = Xxh3::new();
+        hasher.update(text.as_bytes());
+        hasher.digest128()
+    }
+}
+
+/// Quantities of the kept totals. `lacks` is set if a bucket needs the events; what was returned for
+/// it is then of no use.
+struct Kept<'a> {
+    cells: &'a Cells,
+    frame: &'a Frame,
+    lacks: Cell<bool>,
+}
+
+impl Quantities for Kept<'_> {
+    fn measure(&self, ask: &Ask<'_>) -> Result<Vec<Measured>, UsageError> {
+        let measured = ask.buckets.iter().map(|bucket| {
+            let charge = u16::try_from(ask.index).ok()?;
+            let kept = self.frame.shape.kept(charge, bucket.bucket)?;
+            let fold = kept.fold.as_ref()?;
+            self.totals(charge, bucket.bucket, |totals| {
+                folded::measure(ask, bucket, fold, &kept.keys, totals.iter().copied())
+            })
+        });
+        let measured: Option<Vec<Measured>> = measured.collect();
+        measured.ok_or_else(|| {
+            self.lacks.set(true);
+            UsageError::Unavailable("the totals do not tell".to_owned())
+        })
+    }
+}
+
+impl Kept<'_> {
+    fn totals<R>(
+        &self,
+        charge: u16,
+        bucket: Bucket,
+        read: impl FnOnce(&[(&Group, &crate::core::aggregate::Totals)]) -> Option<R>,
+    ) -> Option<R> {
+        match self.cells.get(charge, bucket) {
+            None => read(&[]),
+            Some(Content::Whole(totals)) => read(&[(&Group::default(), totals)]),
+            Some(Content::Groups(groups)) => read(&groups.iter().collect::<Vec<_>>()),
+            Some(Content::TooManyGroups) => None,
+        }
+    }
+}
+
+fn charges(resolved: &Resolved) -> Vec<(&Charge, &BillableMetric)> {
+    let metric = |charge: &Charge| resolved.tenant.metrics.get(charge.metric);
+    resolved
+        .plan
+        .charges
+        .iter()
+        .filter_map(|charge| Some((charge, &*metric(charge)?.entity)))
+        .collect()
+}
+
+fn is_active(row: &crate::core::catalog::Subscription, customer: &str, now: Instant) -> bool {
+    row.customer == customer && row.status_at(now) == Status::Active
+}
