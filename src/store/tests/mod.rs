@@ -6,7 +6,10 @@ mod derived;
 mod logs;
 mod open;
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -48,16 +51,39 @@ impl Fixture {
     }
 }
 
+/// Copies a folder as it was at one moment, as far as files go: the engine removes old files in the
+/// background, and a copy across such a change is taken again. A file may grow meanwhile.
 fn copy_folder(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            fs::create_dir(&target).unwrap();
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
+    for _ in 0..COPIES_MAX {
+        let before = names(from);
+        if before.iter().all(|name| copy_entry(&from.join(name), &to.join(name)))
+            && names(from) == before
+        {
+            return;
         }
+        fs::remove_dir_all(to).unwrap();
+        fs::create_dir(to).unwrap();
+    }
+    panic!("{} never stood still", from.display());
+}
+
+/// Copies taken before a folder that keeps changing counts as a failure.
+const COPIES_MAX: usize = 1000;
+
+fn names(folder: &Path) -> BTreeSet<OsString> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+}
+
+/// Whether the entry was still there. The only folder inside a store's is empty between operations.
+fn copy_entry(from: &Path, to: &Path) -> bool {
+    if from.is_dir() {
+        fs::create_dir(to).unwrap();
+        return true;
+    }
+    match fs::copy(from, to) {
+        Ok(_) => true,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(error) => panic!("copying {}: {error}", from.display()),
     }
 }
 
