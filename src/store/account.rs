@@ -1,0 +1,233 @@
+//! The saved totals of one account.
+//!
+//! Layout, format 1: version u8 | organisation text | subscription: 0, or 1 and text | rows varint
+//! | digest of the events u128 little endian | rules digest: 0, or 1 and u64 little endian | uncached stretch: 0, or 1, from and to zigzag
+//! | set aside: events varint, bytes varint | number of windows varint, each: from and to zigzag,
+//! number of cells varint, each: charge varint, bucket varint (0 default, else filter + 1), content:
+//! 0 and totals | 1, number of groups varint, each its values and totals | 2 too many groups.
+//!
+//! A value of a group is 0 for none, or 1 and text. Totals are count varint, sum and cents decimals.
+//! Windows whose scan is under way are left out and count as not kept.
+
+use hashbrown::HashMap;
+
+use super::codec::{Damage, Input, put_bytes, put_varint, put_zigzag};
+use crate::core::aggregate::Totals;
+use crate::core::decimal::Decimal;
+use crate::core::instant::Instant;
+use crate::core::matching::{Bucket, Group};
+use crate::core::period::Window;
+use crate::engine::account::{Account, Stretch, WindowTotals};
+use crate::engine::digest::Digest;
+use crate::engine::ledger::AccountName;
+use crate::engine::totals::{Cell, Cells, Content};
+
+const FORMAT: u8 = 1;
+const WHAT: &str = "saved account";
+
+/// The bytes of an account.
+pub fn encode_account(account: &Account) -> Vec<u8> {
+    let mut out = vec![FORMAT];
+    put_bytes(&mut out, account.organization.as_bytes());
+    put_option(&mut out, account.subscription.as_deref(), |out, id| put_bytes(out, id.as_bytes()));
+    put_varint(&mut out, account.rows);
+    out.extend(account.state.0.to_le_bytes());
+    put_option(&mut out, account.folded_under, |out, digest| out.extend(digest.to_le_bytes()));
+    let mut uncached = account.uncached;
+    for open in account.windows.iter().filter(|kept| kept.building) {
+        uncached = Stretch::extended(uncached, open.window.from.floor_ms(), open.window.to);
+    }
+    put_option(&mut out, uncached, |out, stretch| {
+        put_zigzag(out, stretch.from.micros());
+        put_zigzag(out, stretch.to.micros());
+    });
+    put_varint(&mut out, account.aside.0);
+    put_varint(&mut out, account.aside.1);
+    let complete = || account.windows.iter().filter(|kept| !kept.building);
+    put_varint(&mut out, complete().count() as u64);
+    for kept in complete() {
+        put_zigzag(&mut out, kept.window.from.micros());
+        put_zigzag(&mut out, kept.window.to.micros());
+        put_varint(&mut out, kept.cells.0.len() as u64);
+        kept.cells.0.iter().for_each(|cell| put_cell(&mut out, cell));
+    }
+    out
+}
+
+/// Reads an account back. Its rules are not in it: they are looked for when it is touched.
+pub fn decode_account(bytes: &[u8]) -> Result<Account, Damage> {
+    let mut input = Input(bytes);
+    input.version(FORMAT, WHAT)?;
+    let organization = input.text(WHAT)?;
+    let subscription = take_option(&mut input, |input| input.text(WHAT))?;
+    let mut account = Account::new(AccountName { organization, subscription });
+    account.rows = input.varint(WHAT)?;
+    account.state = Digest(u128::from_le_bytes(input.array(WHAT)?));
+    account.folded_under =
+        take_option(&mut input, |input| Ok(u64::from_le_bytes(input.array(WHAT)?)))?;
+    account.uncached = take_option(&mut input, |input| {
+        Ok(Stretch { from: Instant(input.zigzag(WHAT)?), to: Instant(input.zigzag(WHAT)?) })
+    })?;
+    account.aside = (input.varint(WHAT)?, input.varint(WHAT)?);
+    for _ in 0..input.count(WHAT)? {
+        let window =
+            Window { from: Instant(input.zigzag(WHAT)?), to: Instant(input.zigzag(WHAT)?) };
+        let mut cells = Cells::default();
+        for _ in 0..input.count(WHAT)? {
+            cells.0.push(take_cell(&mut input)?);
+        }
+        account.windows.push(WindowTotals { window, building: false, cells });
+    }
+    input.end(WHAT)?;
+    Ok(account)
+}
+
+fn put_cell(out: &mut Vec<u8>, cell: &Cell) {
+    put_varint(out, u64::from(cell.charge));
+    put_varint(out, match cell.bucket {
+        Bucket::Default => 0,
+        Bucket::Filter(index) => index as u64 + 1,
+    });
+    match &cell.content {
+        Content::Whole(totals) => {
+            out.push(0);
+            put_totals(out, totals);
+        }
+        Content::Groups(groups) => {
+            out.push(1);
+            put_varint(out, groups.len() as u64);
+            for (group, totals) in groups {
+                put_varint(out, group.0.len() as u64);
+                for value in &group.0 {
+                    put_option(out, value.as_deref(), |out, text| put_bytes(out, text.as_bytes()));
+                }
+                put_totals(out, totals);
+            }
+        }
+        Content::TooManyGroups => out.push(2),
+    }
+}
+
+fn take_cell(input: &mut Input<'_>) -> Result<Cell, Damage> {
+    let charge =
+        u16::try_from(input.varint(WHAT)?).map_err(|_| Damage::Unreadable(WHAT))?;
+    let bucket = match input.count(WHAT)? {
+        0 => Bucket::Default,
+        filter => Bucket::Filter(filter - 1),
+    };
+    let content = match input.byte(WHAT)? {
+        0 => Content::Whole(take_totals(input)?),
+        1 => {
+            let mut groups = HashMap::new();
+            for _ in 0..input.count(WHAT)? {
+                let mut values = Vec::new();
+                for _ in 0..input.count(WHAT)? {
+                    values.push(take_option(input, |input| input.text(WHAT))?.map(Box::from));
+                }
+                groups.insert(Group(values), take_totals(input)?);
+            }
+            Content::Groups(groups)
+        }
+        2 => Content::TooManyGroups,
+        _ => return Err(Damage::Unreadable(WHAT)),
+    };
+    Ok(Cell { charge, bucket, content })
+}
+
+fn put_totals(out: &mut Vec<u8>, totals: &Totals) {
+    put_varint(out, totals.count);
+    totals.sum.write_bytes(out);
+    totals.precise_cents.write_bytes(out);
+}
+
+fn take_totals(input: &mut Input<'_>) -> Result<Totals, Damage> {
+    let count = input.varint(WHAT)?;
+    let mut decimal = || Decimal::read_bytes(&mut input.0).ok_or(Damage::Unreadable(WHAT));
+    Ok(Totals { count, sum: decimal()?, precise_cents: decimal()? })
+}
+
+fn put_option<T>(out: &mut Vec<u8>, value: Option<T>, put: impl FnOnce(&mut Vec<u8>, T)) {
+    out.push(u8::from(value.is_some()));
+    if let Some(value) = value {
+        put(out, value);
+    }
+}
+
+fn take_option<'a, T>(
+    input: &mut Input<'a>,
+    take: impl FnOnce(&mut Input<'a>) -> Result<T, Damage>,
+) -> Result<Option<T>, Damage> {
+    match input.byte(WHAT)? {
+        0 => Ok(None),
+        1 => take(input).map(Some),
+        _ => Err(Damage::Unreadable(WHAT)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account() -> Account {
+        let name = AccountName { organization: "org", subscription: Some("sub") };
+        let mut account = Account::new(name);
+        let totals = |n: i64| Totals {
+            count: 3,
+            sum: Decimal::from_i64(n),
+            precise_cents: Decimal::parse_numeric("0.250").unwrap(),
+        };
+        let groups = HashMap::from([
+            (Group(vec![Some("eu".into()), None]), totals(5)),
+            (Group(vec![None, Some(String::new().into())]), totals(-7)),
+        ]);
+        account.rows = 300;
+        account.state = Digest(u128::MAX / 3);
+        account.folded_under = Some(u64::MAX - 1);
+        account.uncached = Some(Stretch { from: Instant::MIN, to: Instant(-5) });
+        account.aside = (2, 700);
+        account.windows = vec![WindowTotals {
+            window: Window { from: Instant(-3), to: Instant(i64::MAX) },
+            building: false,
+            cells: Cells(vec![
+                Cell { charge: 0, bucket: Bucket::Filter(1), content: Content::Whole(totals(1)) },
+                Cell { charge: 0, bucket: Bucket::Default, content: Content::Groups(groups) },
+                Cell { charge: 7, bucket: Bucket::Default, content: Content::TooManyGroups },
+            ]),
+        }];
+        account
+    }
+
+    #[test]
+    fn an_account_comes_back_as_it_was_saved() {
+        let saved = account();
+        let read = decode_account(&encode_account(&saved)).unwrap();
+        assert_eq!(read.name(), saved.name());
+        assert_eq!(read.windows, saved.windows);
+        assert_eq!(
+            (read.rows, read.state, read.folded_under, read.uncached, read.aside),
+            (saved.rows, saved.state, saved.folded_under, saved.uncached, saved.aside)
+        );
+    }
+
+    #[test]
+    fn a_window_that_is_being_scanned_is_saved_as_not_kept() {
+        let mut saved = account();
+        saved.windows[0].building = true;
+        let read = decode_account(&encode_account(&saved)).unwrap();
+        assert_eq!(read.windows, []);
+        assert_eq!(read.uncached, Some(Stretch { from: Instant::MIN, to: Instant(i64::MAX) }));
+    }
+
+    #[test]
+    fn damaged_bytes_are_an_error_and_never_a_panic() {
+        let bytes = encode_account(&account());
+        for cut in 0..bytes.len() {
+            assert!(decode_account(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 0x41;
+            let _ = decode_account(&flipped);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Reading committed blocks.
+
+use rocksdb::DBRawIterator;
+
+use super::codec::Damage;
+use super::error::StoreError;
+use super::keys::{Family, Key};
+use super::rocks::Store;
+
+const OPERATION: &str = "reading the tail";
+
+impl Store {
+    /// One committed block, for [`super::BlockReader`].
+    pub fn tail_block(&self, slot: u8, sequence: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let value = self.get(Key::Tail { slot, sequence }, OPERATION)?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    /// The committed blocks of a slot from a sequence on, as they are at this moment.
+    pub fn tail(&self, slot: u8, from: u64) -> Result<TailBlocks<'_>, StoreError> {
+        self.check_slot(slot)?;
+        let mut walk = self.walk(Family::Tail, &[slot])?;
+        walk.seek(Key::Tail { slot, sequence: from }.to_bytes());
+        Ok(TailBlocks { store: self, walk, next: from })
+    }
+}
+
+/// Blocks of one slot, in order. A block that is missing between others is an error.
+pub struct TailBlocks<'a> {
+    store: &'a Store,
+    walk: DBRawIterator<'a>,
+    next: u64,
+}
+
+impl std::fmt::Debug for TailBlocks<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TailBlocks").field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+impl Iterator for TailBlocks<'_> {
+    /// Sequence and bytes.
+    type Item = Result<(u64, Vec<u8>), StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Some((key, value)) = self.walk.item() else {
+            return self.walk.status().err().map(|error| Err(self.store.engine(OPERATION)(error)));
+        };
+        let sequence =
+            key.get(1..).and_then(|bytes| Some(u64::from_be_bytes(bytes.try_into().ok()?)));
+        if sequence != Some(self.next) {
+            let damage = Damage::Unreadable("tail sequence");
+            return Some(Err(self.store.damaged(OPERATION)(damage)));
+        }
+        let block = (self.next, value.to_vec());
+        self.next += 1;
+        self.walk.next();
+        Some(Ok(block))
+    }
+}
