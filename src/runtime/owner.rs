@@ -8,6 +8,7 @@ use crate::engine::dedup::NewId;
 use crate::engine::ledger::{AccountKey, AccountName, Row};
 use crate::engine::progress::{Progress, Reached};
 use crate::engine::slot::{Ledger, Slot};
+use crate::serving::board::{Board, SlotView};
 use crate::store::{BlockFull, BlockWriter, SlotHead, SourceHead};
 
 /// A sealed block that readers and the checkpoint share.
@@ -128,6 +129,19 @@ impl Owned {
         while self.unsaved.front().is_some_and(|sealed| sealed.sequence < next_sequence) {
             self.unsaved.pop_front();
         }
+    }
+
+    /// Shows readers how far the slot is.
+    pub fn announce(&self, board: &Board) {
+        let view = SlotView {
+            ready: true,
+            batch: self.batch,
+            progress: Arc::new(self.slot.progress.clone()),
+            running: None,
+            counters: self.slot.counters,
+            digest: self.slot.digest,
+        };
+        board.announce(self.slot.number, view);
     }
 
     /// Bytes that are in memory only.

@@ -206,8 +206,7 @@ impl Usages {
         let customer = customer.ok_or(Refusal::CustomerNotFound)?;
         let active = |external_id: &str| {
             let rows = catalogue.rows.subscriptions(organization, external_id);
-            let is_active = |row: &&_| is_active(row, &customer.external_id, now);
-            rows.iter().find(is_active).cloned()
+            rows.iter().find(|row| is_active(row, &customer.external_id, now)).cloned()
         };
         let row = match question.subscription.as_deref() {
             Some(external_id) => active(external_id),

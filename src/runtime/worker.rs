@@ -23,7 +23,6 @@ use crate::engine::ledger::{AccountKey, AccountName};
 use crate::engine::progress::Progress;
 use crate::engine::slot::{Accounts, Context};
 use crate::engine::totals::Cells;
-use crate::serving::board::SlotView;
 use crate::store::account::encode_account;
 use crate::store::{IdKey as StoreIdKey, Rejected};
 use crate::telemetry::events::{Emit, LimitHit};
@@ -68,6 +67,8 @@ pub enum Command {
     Rebuild(u8, AccountKey, Window),
     /// A rebuild is through.
     Install(u8, Vec<(Rebuild, Option<Cells>)>),
+    /// End.
+    Stop,
 }
 
 /// The ledger of an account's slot at one moment, and what is known of the account then.
@@ -140,15 +141,15 @@ impl Worker {
             let batches = if open { batches } else { &nothing };
             select! {
                 recv(commands) -> command => match command {
+                    Ok(Command::Stop) | Err(_) => return Ok(()),
                     Ok(command) => self.obey(command),
-                    Err(_) => return Ok(()),
                 },
                 recv(batches) -> batch => match batch {
                     Ok(batch) => self.apply(&batch)?,
                     // The reader has stopped; commands still come, the last checkpoint among them.
                     Err(_) => match commands.recv() {
+                        Ok(Command::Stop) | Err(_) => return Ok(()),
                         Ok(command) => self.obey(command),
-                        Err(_) => return Ok(()),
                     },
                 },
             }
@@ -164,6 +165,7 @@ impl Worker {
         for at in 0..self.slots.len() {
             self.apply_to(at, batch, now)?;
         }
+        self.shared.wake();
         Ok(())
     }
 
@@ -199,7 +201,7 @@ impl Worker {
         }
         owned.batch = number;
         owned.changed = true;
-        shared.board.announce(owned.slot.number, view_of(owned, after));
+        owned.announce(&shared.board);
         count(&shared.metrics, before, owned.slot.counters);
         let unknown = turned.unknown.iter().map(Refused::unknown_tenant);
         let refused = turned.refused.into_iter().cloned().chain(unknown);
@@ -270,6 +272,8 @@ impl Worker {
             }
             Command::Rebuild(slot, account, window) => self.rebuild(slot, account, window),
             Command::Install(slot, results) => self.install(slot, results),
+            // Ends the loop that called.
+            Command::Stop => {}
         }
     }
 
@@ -458,16 +462,6 @@ impl Accounts for OnBoard<'_> {
     }
 }
 
-fn view_of(owned: &Owned, progress: Arc<Progress>) -> SlotView {
-    SlotView {
-        ready: true,
-        batch: owned.batch,
-        progress,
-        running: None,
-        counters: owned.slot.counters,
-        digest: owned.slot.digest,
-    }
-}
 
 /// Moves the metrics by what a batch changed: once per batch, never per event.
 fn count(metrics: &Metrics, before: Counters, after: Counters) {

@@ -1,0 +1,432 @@
+//! Starts everything in order and stops it in the reverse.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tokio::sync::{Notify, watch};
+
+use super::catalog_log::CatalogReader;
+use super::catalogue::Catalogue;
+use super::checkpoint::{Checkpointer, Request, Schedule};
+use super::clock::Clock;
+use super::compactor::{self, Compacting};
+use super::ends::Ends;
+use super::fatal::Fatal;
+use super::ingest::{Assigned, BatchLimits, Reader};
+use super::positions::{self, BROKER_WAIT};
+use super::recovery::recover;
+use super::rows::Rows;
+use super::scanner::{self, REBUILDS_WAITING_MAX};
+use super::shared::{Shared, worker_of};
+use super::source::{EventSource, SourceNames};
+use super::worker::{BATCHES_WAITING_MAX, COMMANDS_WAITING_MAX, Command, Worker};
+use super::{outbox, scan};
+use crate::config::Settings;
+use crate::core::matching::Buckets;
+use crate::engine::account::{Folding, Limits};
+use crate::engine::batch::Batch;
+use crate::engine::keys::KeyHasher;
+use crate::log::decode;
+use crate::log::embedded::EmbeddedLog;
+use crate::log::kafka::admin::create_eternal_topic;
+use crate::log::kafka::{KafkaProducer, KafkaSource, KafkaTopics};
+use crate::serving::board::Board;
+use crate::store::{CatalogProgress, LogName, Store, StoreOptions};
+use crate::telemetry::events::{Emit, StoreOpened};
+use crate::telemetry::metrics::Metrics;
+
+/// A running service.
+pub struct Service {
+    /// What all threads share.
+    pub shared: Arc<Shared>,
+    /// Set to the reason once the service cannot go on.
+    pub fatal: watch::Receiver<Option<String>>,
+    /// The embedded log of events, if that is what is read.
+    pub events_log: Option<EmbeddedLog>,
+    /// The embedded catalogue log, if that is what is read.
+    pub catalog_log: Option<EmbeddedLog>,
+    checkpoints: Sender<Request>,
+    readers: Vec<JoinHandle<()>>,
+    checkpointer: JoinHandle<()>,
+    workers: Vec<JoinHandle<()>>,
+    helpers: Vec<JoinHandle<()>>,
+}
+
+/// Starts threads, and reports the first that fails.
+#[derive(Clone)]
+struct Crew {
+    shared: Arc<Shared>,
+    fatal: watch::Sender<Option<String>>,
+}
+
+impl Crew {
+    fn start(
+        &self,
+        name: String,
+        body: impl FnOnce() -> Result<(), Fatal> + Send + 'static,
+    ) -> Result<JoinHandle<()>, Fatal> {
+        let crew = self.clone();
+        let thread = name.clone();
+        let run = move || {
+            let reason = match catch_unwind(AssertUnwindSafe(body)) {
+                Ok(Ok(())) => return,
+                Ok(Err(fatal)) => fatal.to_string(),
+                Err(_) => Fatal::Thread(thread).to_string(),
+            };
+            crew.shared.stopping.store(true, Ordering::Release);
+            crew.fatal.send_if_modified(|known| {
+                let first = known.is_none();
+                known.get_or_insert(reason);
+                first
+            });
+            crew.shared.wake();
+        };
+        let started = std::thread::Builder::new().name(name.clone()).spawn(run);
+        started.map_err(|_| Fatal::Thread(name))
+    }
+}
+
+impl Service {
+    /// Opens the store, recovers the slots in the background, reads the catalogue to its end and
+    /// begins to read events. Returns as soon as requests can be answered or wait.
+    pub fn start(settings: &Settings, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, Fatal> {
+        let store = Arc::new(open_store(settings, &metrics)?);
+        let rows = Rows::new(Arc::clone(&store));
+        let (book, catalog_progress) = rows.load_book().map_err(Fatal::Catalogue)?;
+        let aside = settings.events.unknown_organization_bytes_max;
+        let catalogue = Arc::new(Catalogue::new(book, rows, aside));
+        let workers = threads(settings.fold.worker_threads, 2);
+        let (commands, command_queues): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| bounded(COMMANDS_WAITING_MAX)).unzip();
+        let slots = u16::from(store.slots());
+        let shared = Arc::new(Shared {
+            store: Arc::clone(&store),
+            catalogue,
+            board: Board::new(slots),
+            clock,
+            metrics,
+            hasher: KeyHasher::new(store.hash_secret()),
+            slots,
+            limits: Limits { groups_soft_max: settings.limits.groups_soft_max },
+            ends: Ends::default(),
+            sources: SourceNames::default(),
+            commands,
+            compacting: Compacting::default(),
+            moved: Notify::new(),
+            stopping: AtomicBool::new(false),
+        });
+        let (fatal, fatal_seen) = watch::channel(None);
+        let crew = Crew { shared, fatal };
+        Starting { settings, crew, fatal_seen, workers }.run(command_queues, catalog_progress)
+    }
+
+    /// Writes a checkpoint now and returns once it is durable.
+    pub fn checkpoint(&self) -> Result<(), Fatal> {
+        let (done, durable) = bounded(1);
+        let gone = || Fatal::Thread("checkpoint".to_owned());
+        self.checkpoints.send(Request { done }).map_err(|_| gone())?;
+        durable.recv().map_err(|_| gone())
+    }
+
+    /// Stops reading, writes a last checkpoint and ends all threads.
+    pub fn stop(self) -> Result<(), Fatal> {
+        self.shared.stopping.store(true, Ordering::Release);
+        for reader in self.readers {
+            let _ = reader.join();
+        }
+        drop(self.checkpoints);
+        let _ = self.checkpointer.join();
+        for worker in &self.shared.commands {
+            // A worker that has failed is gone already.
+            let _ = worker.send(Command::Stop);
+        }
+        for thread in self.workers.into_iter().chain(self.helpers) {
+            let _ = thread.join();
+        }
+        match self.fatal.borrow().clone() {
+            None => Ok(()),
+            Some(reason) => Err(Fatal::Log(reason)),
+        }
+    }
+}
+
+/// The steps of a start.
+struct Starting<'a> {
+    settings: &'a Settings,
+    crew: Crew,
+    fatal_seen: watch::Receiver<Option<String>>,
+    workers: usize,
+}
+
+impl Starting<'_> {
+    fn run(
+        self,
+        commands: Vec<Receiver<Command>>,
+        catalog_progress: CatalogProgress,
+    ) -> Result<Service, Fatal> {
+        let (rebuilds, rebuild_jobs) = bounded(REBUILDS_WAITING_MAX);
+        let (batches, workers) = self.start_workers(commands, &rebuilds)?;
+        drop(rebuilds);
+        let (events_log, catalog_log) = self.embedded_logs();
+        let mut readers = vec![self.start_catalog(catalog_log.as_ref(), catalog_progress)?];
+        let assigned = self.assign(events_log.as_ref())?;
+        let embedded = events_log.as_ref().and_then(|_| assigned.first()).map(|a| a.source);
+        let (jobs, compactor_jobs) = bounded(compactor::JOBS_WAITING_MAX);
+        let (checkpoints, requests) = bounded(1);
+        let checkpointer = Checkpointer::new(
+            Arc::clone(&self.crew.shared),
+            self.schedule(embedded),
+            jobs,
+        );
+        let checkpointer =
+            self.crew.start("checkpoint".to_owned(), move || checkpointer.run(&requests))?;
+        let mut helpers = self.start_helpers(compactor_jobs, rebuild_jobs)?;
+        helpers.extend(self.start_outbox()?);
+        readers.extend(self.start_readers(events_log.as_ref(), &assigned, &batches)?);
+        Ok(Service {
+            shared: Arc::clone(&self.crew.shared),
+            fatal: self.fatal_seen,
+            events_log,
+            catalog_log,
+            checkpoints,
+            readers,
+            checkpointer,
+            workers,
+            helpers,
+        })
+    }
+
+    fn brokers(&self) -> bool {
+        self.settings.kafka.brokers.is_some()
+    }
+
+    fn start_workers(
+        &self,
+        commands: Vec<Receiver<Command>>,
+        rebuilds: &Sender<(scan::Cut, Vec<scan::Rebuild>)>,
+    ) -> Result<(Vec<Sender<Arc<Batch>>>, Vec<JoinHandle<()>>), Fatal> {
+        let mut queues = Vec::new();
+        let mut threads = Vec::new();
+        let slots = self.crew.shared.slots;
+        let ids_bytes_max = self.settings.dedup.memory_bytes_max / usize::from(slots.max(1));
+        for (number, commands) in commands.into_iter().enumerate() {
+            let (queue, batches) = bounded(BATCHES_WAITING_MAX);
+            let shared = Arc::clone(&self.crew.shared);
+            let rebuilds = rebuilds.clone();
+            let mine = move |slot: &u8| worker_of(*slot, shared.commands.len()) == number;
+            let mine: Vec<u8> = (0..slots as u8).filter(mine).collect();
+            let shared = Arc::clone(&self.crew.shared);
+            threads.push(self.crew.start(format!("worker-{number}"), move || {
+                let mut folding = Folding { limits: shared.limits, buckets: Buckets::default() };
+                let mut owned = Vec::new();
+                for slot in mine {
+                    let recovered = recover(&shared, slot, ids_bytes_max, &mut folding)?;
+                    recovered.announce(&shared.board);
+                    owned.push(recovered);
+                    shared.wake();
+                }
+                Worker::new(shared, owned, rebuilds).run(&commands, &batches)
+            })?);
+            queues.push(queue);
+        }
+        Ok((queues, threads))
+    }
+
+    fn embedded_logs(&self) -> (Option<EmbeddedLog>, Option<EmbeddedLog>) {
+        if self.brokers() {
+            return (None, None);
+        }
+        let log = |name| Some(EmbeddedLog::new(Arc::clone(&self.crew.shared.store), name));
+        (log(LogName::Events), log(LogName::Catalog))
+    }
+
+    /// Reads the catalogue log to its present end, and goes on reading it in the background.
+    fn start_catalog(
+        &self,
+        embedded: Option<&EmbeddedLog>,
+        progress: CatalogProgress,
+    ) -> Result<JoinHandle<()>, Fatal> {
+        let (source, end) = match embedded {
+            Some(log) => {
+                let next = u64::try_from(progress.next_offset).unwrap_or(0);
+                let end = i64::try_from(log.end()).unwrap_or(i64::MAX);
+                (EventSource::Embedded { log: log.clone(), next }, end)
+            }
+            None => self.kafka_catalog(progress)?,
+        };
+        let shared = Arc::clone(&self.crew.shared);
+        let mut reader = CatalogReader::new(shared, source, progress);
+        reader.read_to(end)?;
+        self.crew.start("catalog".to_owned(), move || reader.run())
+    }
+
+    fn kafka_catalog(&self, progress: CatalogProgress) -> Result<(EventSource, i64), Fatal> {
+        let log = |error: &dyn std::fmt::Display| Fatal::Log(error.to_string());
+        let properties = self.settings.kafka_properties();
+        let topic = self.settings.kafka.catalog_topic.clone();
+        create_eternal_topic(&properties, &topic).map_err(|error| log(&error))?;
+        let topics = KafkaTopics::connect(&properties).map_err(|error| log(&error))?;
+        let marks = topics.watermarks(&topic, 0, BROKER_WAIT).map_err(|error| log(&error))?;
+        if progress.next_offset < marks.low || progress.next_offset > marks.high {
+            return Err(Fatal::Log(format!(
+                "the catalogue log does not fit the store\n  offset {} is wanted, {topic} has {} \
+                 to {}\n  hint: use the brokers that this store was made with",
+                progress.next_offset, marks.low, marks.high
+            )));
+        }
+        let mut source =
+            KafkaSource::connect(&properties, &[topic]).map_err(|error| log(&error))?;
+        source.assign(&[(0, 0, progress.next_offset)]).map_err(|error| log(&error))?;
+        Ok((EventSource::Kafka(Box::new(source)), marks.high))
+    }
+
+    fn assign(&self, embedded: Option<&EmbeddedLog>) -> Result<Vec<Assigned>, Fatal> {
+        let shared = &self.crew.shared;
+        let (store, names, metrics) = (&shared.store, &shared.sources, &shared.metrics);
+        match embedded {
+            Some(log) => Ok(vec![positions::assign_embedded(store, log, names, metrics)?]),
+            None => positions::assign_kafka(
+                store,
+                &self.settings.kafka.events_topics,
+                &self.settings.kafka_properties(),
+                names,
+                metrics,
+            ),
+        }
+    }
+
+    fn schedule(&self, embedded: Option<crate::core::position::Source>) -> Schedule {
+        let checkpoint = &self.settings.checkpoint;
+        let dead_letters = self.settings.kafka.dead_letter_topic.clone();
+        Schedule {
+            interval: Duration::from_millis(checkpoint.interval_ms),
+            totals_interval: Duration::from_millis(checkpoint.totals_interval_ms),
+            dead_letters: dead_letters.filter(|_| self.brokers()),
+            embedded,
+            rejected_bytes_max: self.settings.rejected.bytes_max,
+        }
+    }
+
+    fn start_helpers(
+        &self,
+        jobs: Receiver<compactor::Job>,
+        rebuilds: Receiver<(scan::Cut, Vec<scan::Rebuild>)>,
+    ) -> Result<Vec<JoinHandle<()>>, Fatal> {
+        let shared = Arc::clone(&self.crew.shared);
+        let compactor = self.crew.start("compactor".to_owned(), move || {
+            compactor::run(&shared, &jobs);
+            Ok(())
+        })?;
+        let shared = Arc::clone(&self.crew.shared);
+        let scanner = self.crew.start("scanner".to_owned(), move || {
+            scanner::run(&shared, &rebuilds);
+            Ok(())
+        })?;
+        Ok(vec![compactor, scanner])
+    }
+
+    fn start_outbox(&self) -> Result<Option<JoinHandle<()>>, Fatal> {
+        if !self.brokers() || self.settings.kafka.dead_letter_topic.is_none() {
+            return Ok(None);
+        }
+        let properties = self.settings.kafka_properties();
+        let producer = KafkaProducer::connect(&properties)
+            .map_err(|error| Fatal::Log(error.to_string()))?;
+        let shared = Arc::clone(&self.crew.shared);
+        let thread = self.crew.start("outbox".to_owned(), move || {
+            outbox::run(&shared, &producer);
+            Ok(())
+        })?;
+        Ok(Some(thread))
+    }
+
+    fn start_readers(
+        &self,
+        embedded: Option<&EmbeddedLog>,
+        assigned: &[Assigned],
+        batches: &[Sender<Arc<Batch>>],
+    ) -> Result<Vec<JoinHandle<()>>, Fatal> {
+        let readers = if embedded.is_some() {
+            1
+        } else {
+            threads(self.settings.fold.ingest_threads, 4).min(assigned.len()).max(1)
+        };
+        let mut threads = Vec::new();
+        for number in 0..readers {
+            let mine: Vec<Assigned> =
+                assigned.iter().skip(number).step_by(readers).cloned().collect();
+            let source = self.source(embedded, &mine)?;
+            let reader = Reader::new(
+                Arc::clone(&self.crew.shared),
+                source,
+                &mine,
+                self.decode_limits(),
+                BatchLimits {
+                    events_max: self.settings.fold.batch_events_max,
+                    bytes_max: self.settings.fold.batch_bytes_max,
+                },
+                batches.to_vec(),
+            );
+            threads.push(self.crew.start(format!("reader-{number}"), move || reader.run())?);
+        }
+        Ok(threads)
+    }
+
+    fn source(
+        &self,
+        embedded: Option<&EmbeddedLog>,
+        assigned: &[Assigned],
+    ) -> Result<EventSource, Fatal> {
+        if let Some(log) = embedded {
+            let next = assigned.first().map_or(0, |assigned| assigned.reached.next);
+            let next = u64::try_from(next).unwrap_or(0);
+            return Ok(EventSource::Embedded { log: log.clone(), next });
+        }
+        let log = |error: &dyn std::fmt::Display| Fatal::Log(error.to_string());
+        let properties = self.settings.kafka_properties();
+        let topics = &self.settings.kafka.events_topics;
+        let mut source = KafkaSource::connect(&properties, topics).map_err(|error| log(&error))?;
+        let partitions: Vec<(usize, i32, i64)> = assigned
+            .iter()
+            .map(|a| (a.topic, i32::from(a.source.partition()), a.reached.next))
+            .collect();
+        source.assign(&partitions).map_err(|error| log(&error))?;
+        Ok(EventSource::Kafka(Box::new(source)))
+    }
+
+    fn decode_limits(&self) -> decode::Limits {
+        let events = &self.settings.events;
+        decode::Limits {
+            record_bytes_max: events.record_bytes_max,
+            depth_max: events.depth_max,
+            events_per_record_max: events.events_per_record_max,
+        }
+    }
+}
+
+fn open_store(settings: &Settings, metrics: &Metrics) -> Result<Store, Fatal> {
+    let path = &settings.store.path;
+    let created = !path.join("CURRENT").exists();
+    let options = StoreOptions {
+        slots: u8::try_from(settings.store.slots).unwrap_or(u8::MAX),
+        rejected_bytes_max: settings.rejected.bytes_max,
+        ..StoreOptions::default()
+    };
+    let store = Store::open(path, &options)?;
+    let format = u32::from(crate::store::STORE_FORMAT);
+    StoreOpened { path, slots: settings.store.slots, format, created }.emit(metrics);
+    Ok(store)
+}
+
+/// A number of threads: as set, or one for so many cores.
+fn threads(set: usize, cores_each: usize) -> usize {
+    if set > 0 {
+        return set;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (cores / cores_each).max(1)
+}
