@@ -188,10 +188,9 @@ const fn arena_bytes_max(payload: &str) -> usize {
 fn identifier(token: Token, payload: &str, arena: &mut String) -> Identifier {
     match token {
         Token::Null => Identifier::Missing,
-        Token::Bool(span) => Identifier::Text(span),
         Token::Text(span) if !span.is_arena() => Identifier::Text(span),
         Token::Text(span) if span.resolve(payload, arena).contains('\0') => Identifier::Unreadable,
-        Token::Text(span) => Identifier::Text(span),
+        Token::Text(span) | Token::Bool(span) => Identifier::Text(span),
         Token::Tree => Identifier::Unreadable,
         Token::Number(number) => {
             let mut trouble = None;
