@@ -2,8 +2,8 @@
 //!
 //! Addition, subtraction and multiplication are exact; only the functions that are named after a
 //! rounding round. Values whose integer fits 128 bits need no allocation, others become wide. A
-//! decimal keeps the number of decimals it was written with, because [`Decimal::pgdiv`] counts them;
-//! equality, order and hash look at the value alone.
+//! decimal keeps the number of decimals it was written with, because [`Decimal::pgdiv`] counts
+//! them; equality, order and hash look at the value alone.
 
 mod arithmetic;
 mod bytes;
@@ -85,7 +85,8 @@ impl Decimal {
         Self::small(mantissa, scale)
     }
 
-    #[allow(clippy::cast_possible_truncation)] // the mantissa is cut into its two words
+    // The mantissa is cut into its two words.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     const fn small(mantissa: i128, scale: u32) -> Self {
         Self(Repr::Small { high: (mantissa >> 64) as i64, low: mantissa as u64, scale })
     }
@@ -103,6 +104,14 @@ impl Decimal {
                 Parts::Small((i128::from(*high) << 64) | i128::from(*low), *scale)
             }
             Repr::Wide(wide) => Parts::Wide(&wide.mantissa, wide.scale),
+        }
+    }
+
+    /// Mantissa and scale, if the mantissa fits 128 bits.
+    pub(super) fn small_parts(&self) -> Option<(i128, u32)> {
+        match self.parts() {
+            Parts::Small(mantissa, scale) => Some((mantissa, scale)),
+            Parts::Wide(..) => None,
         }
     }
 
@@ -220,7 +229,8 @@ impl Decimal {
 
 /// Number of decimal digits of a non-zero integer.
 fn digits_of(magnitude: &BigUint) -> u32 {
-    // log10(2) is a little over 0.30102, so this never starts too high and the loop ends it exactly.
+    // log10(2) is a little over 0.30102, so this never starts too high and the loop ends it
+    // exactly.
     let low = magnitude.bits().saturating_sub(1).saturating_mul(30_102) / 100_000;
     let mut digits = u32::try_from(low).unwrap_or(u32::MAX).max(1);
     let mut bound = BigUint::from(10_u32).pow(digits);

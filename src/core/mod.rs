@@ -3,6 +3,7 @@
 //! Nothing here does IO, reads a clock, takes a lock or knows a wire format. Time is an argument.
 
 pub mod catalog;
+pub mod currency;
 pub mod decimal;
 pub mod double;
 pub mod event;
@@ -10,4 +11,5 @@ pub mod instant;
 pub mod position;
 pub mod pricing;
 pub mod properties;
+pub mod tax;
 pub mod value;

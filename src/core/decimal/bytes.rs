@@ -1,9 +1,9 @@
 //! The packed form of a decimal, for the ledger and for totals.
 //!
 //! One head byte: sign (0x80), whether decimals follow (0x40), whether the mantissa is long (0x20),
-//! else its number of bytes (0 to 16). Then, if so marked, the number of decimals and the length of a
-//! long mantissa, as varints, and the bytes of the mantissa, least significant first. Integers below
-//! 256 take two bytes. Value and number of decimals survive the round trip.
+//! else its number of bytes (0 to 16). Then, if so marked, the number of decimals and the length of
+//! a long mantissa, as varints, and the bytes of the mantissa, least significant first. Integers
+//! below 256 take two bytes. Value and number of decimals survive the round trip.
 
 use num_bigint::{BigInt, BigUint, Sign};
 

@@ -27,10 +27,7 @@ struct Bounds {
 const NUMBER: Bounds =
     Bounds { integer: INTEGER_DIGITS_MAX as i64, fraction: FRACTION_DIGITS_MAX as i64 };
 /// What texts within the bounds of an amount can at most spell.
-const AMOUNT: Bounds = Bounds {
-    integer: AMOUNT_BYTES_MAX as i64 + AMOUNT_EXPONENT_MAX,
-    fraction: AMOUNT_BYTES_MAX as i64 + AMOUNT_EXPONENT_MAX,
-};
+const AMOUNT: Bounds = Bounds { integer: 2_000, fraction: 2_000 };
 
 impl Decimal {
     /// A property that counts as a number (specification 4.2): optional `-`, digits, optionally a

@@ -5,8 +5,9 @@ use num_integer::Integer as _;
 
 use super::{Decimal, Parts, power, power_big};
 
-/// How far left of the point [`Decimal::ceil`] and [`Decimal::floor`] may move a value that has fewer
-/// digits: 5 rounded up at −3 places is 1000, and at −2 000 000 000 it would not fit any memory.
+/// How far left of the point [`Decimal::ceil`] and [`Decimal::floor`] may move a value that has
+/// fewer digits: 5 rounded up at −3 places is 1000, and at −2 000 000 000 it would not fit any
+/// memory.
 const PLACES_LEFT_MAX: i64 = 1_000;
 
 #[derive(Clone, Copy)]

@@ -121,10 +121,9 @@ proptest! {
 
     #[test]
     fn any_text_is_read_or_refused(text in "[-+0-9._eEd ]{0,12}") {
-        for read in [Decimal::parse_numeric(&text), Decimal::parse_literal(&text)] {
-            if let Some(value) = read {
-                prop_assert_eq!(Decimal::parse_leading(&text), Some(value));
-            }
+        let read = [Decimal::parse_numeric(&text), Decimal::parse_literal(&text)];
+        for value in read.into_iter().flatten() {
+            prop_assert_eq!(Decimal::parse_leading(&text), Some(value));
         }
     }
 }
