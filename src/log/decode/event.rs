@@ -1,6 +1,7 @@
 //! The members of one event object, and what they must be (specification 4.1 and 4.8).
 
-use super::cursor::{Cursor, Span, Stop, Token};
+use super::cursor::{Cursor, Stop, Token};
+use super::span::Span;
 use super::tree::{Output, Trouble};
 use super::{Scratch, timestamp};
 use crate::core::decimal::Decimal;

@@ -16,6 +16,9 @@ const READ_PREFERRED: &[(&str, &str)] = &[
     ("fetch.message.max.bytes", "4194304"),
     ("fetch.max.bytes", "67108864"),
     ("fetch.wait.max.ms", "50"),
+    // A reader that finds its queue full looks again soon; by default it sleeps a second, in which
+    // the fold would run dry.
+    ("fetch.queue.backoff.ms", "5"),
     ("fetch.error.backoff.ms", "100"),
     ("socket.keepalive.enable", "true"),
 ];

@@ -1,8 +1,8 @@
 //! Kafka: the only place that knows librdkafka.
 //!
 //! Reading is by manual assignment from stored positions ([`KafkaSource`]); nothing here commits
-//! offsets or joins a group. What must hold for exact totals is enforced in [`client`] and cannot be
-//! set otherwise.
+//! offsets or joins a group. What must hold for exact totals is enforced in [`client`] and cannot
+//! be set otherwise.
 
 pub mod client;
 mod drain;

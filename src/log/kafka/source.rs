@@ -55,6 +55,10 @@ pub struct Drained {
 
 /// A reader of its own partitions; several may live side by side, one per thread.
 ///
+/// A topic that is deleted, or deleted and created again, is not told here: librdkafka falls silent
+/// about it. Ask [`super::KafkaTopics::describe`] before assigning and from time to time, and
+/// compare ids.
+///
 /// Backpressure is by not draining: librdkafka then stops fetching at its queue bounds.
 pub struct KafkaSource {
     // Messages and queues go before the client that they belong to: fields drop in this order.
