@@ -11,8 +11,8 @@ use odometer::log::decode::{Decoder, Limits};
 use serde::Deserialize;
 use serde_json::Value;
 
-const EVENTS: usize = 2_000;
-const ROUNDS: usize = 200;
+const EVENTS: u32 = 2_000;
+const ROUNDS: u32 = 200;
 
 #[derive(Deserialize)]
 #[allow(dead_code, reason = "read to be measured")]
@@ -43,7 +43,7 @@ fn payloads() -> Vec<String> {
                     r#""source_metadata":{{"api_post_processed":true}}}}"#
                 ),
                 i % 977,
-                i * 7919,
+                i * 7_919,
                 i % 1000,
                 i % 50
             )
@@ -59,7 +59,7 @@ fn measure(payloads: &[String], mut decode: impl FnMut(&[u8])) -> f64 {
         for payload in payloads {
             decode(black_box(payload.as_bytes()));
         }
-        best = best.min(start.elapsed().as_secs_f64() * 1e9 / EVENTS as f64);
+        best = best.min(start.elapsed().as_secs_f64() * 1e9 / f64::from(EVENTS));
     }
     best
 }
@@ -67,7 +67,7 @@ fn measure(payloads: &[String], mut decode: impl FnMut(&[u8])) -> f64 {
 fn main() {
     let payloads = payloads();
     let bytes: usize = payloads.iter().map(String::len).sum();
-    println!("{} events of {} bytes", EVENTS, bytes / EVENTS);
+    println!("{} events of {} bytes", EVENTS, bytes / payloads.len());
 
     let limits = Limits::default();
     let mut decoder = Decoder::new();
@@ -77,7 +77,7 @@ fn main() {
             accepted += u64::from(black_box(outcome).is_ok());
         });
     });
-    assert_eq!(accepted, (EVENTS * ROUNDS) as u64);
+    assert_eq!(accepted, u64::from(EVENTS * ROUNDS));
     println!("ours            {ours:7.0} ns");
     let utf8 = measure(&payloads, |payload| {
         black_box(std::str::from_utf8(payload).is_ok());

@@ -158,7 +158,6 @@ impl PropertiesBuf {
     }
 
     /// Adds a property whose key is known not to be there yet.
-    #[inline]
     pub fn push(&mut self, key: &str, kind: Kind, text: &str) {
         put_varint(&mut self.0, key.len());
         self.0.extend_from_slice(key.as_bytes());
@@ -179,7 +178,6 @@ impl PropertiesBuf {
     }
 }
 
-#[inline]
 fn put_varint(out: &mut Vec<u8>, mut value: usize) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);

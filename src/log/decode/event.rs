@@ -1,6 +1,7 @@
 //! The members of one event object, and what they must be (specification 4.1 and 4.8).
 
-use super::cursor::{Cursor, Span, Stop, Token};
+use super::cursor::{Cursor, Stop, Token};
+use super::span::Span;
 use super::tree::{Output, Trouble};
 use super::{Scratch, timestamp};
 use crate::core::decimal::Decimal;
@@ -188,10 +189,9 @@ const fn arena_bytes_max(payload: &str) -> usize {
 fn identifier(token: Token, payload: &str, arena: &mut String) -> Identifier {
     match token {
         Token::Null => Identifier::Missing,
-        Token::Bool(span) => Identifier::Text(span),
         Token::Text(span) if !span.is_arena() => Identifier::Text(span),
         Token::Text(span) if span.resolve(payload, arena).contains('\0') => Identifier::Unreadable,
-        Token::Text(span) => Identifier::Text(span),
+        Token::Text(span) | Token::Bool(span) => Identifier::Text(span),
         Token::Tree => Identifier::Unreadable,
         Token::Number(number) => {
             let mut trouble = None;

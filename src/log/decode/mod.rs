@@ -3,8 +3,8 @@
 //! One pass over the bytes, borrowing from them: texts without escapes and numbers without exponent
 //! are taken where they stand; what must be rewritten goes into memory that the decoder keeps.
 //!
-//! A record is one event object, or a list of them. A record that is no JSON, too large, too deep or
-//! too long a list is rejected as a whole, with one rejection at index 0. In a list an item that is
+//! A record is one event object, or a list of them. A record that is no JSON, too large, too deep
+//! or too long a list is rejected as a whole, with one rejection at index 0. In a list an item that is
 //! no acceptable event is rejected with its own index while the others are taken; an empty list
 //! holds no event and nothing to reject.
 //!
@@ -27,6 +27,7 @@ pub mod number;
 mod properties;
 #[cfg(test)]
 mod reference;
+mod span;
 #[cfg(test)]
 mod tests;
 pub mod timestamp;
@@ -44,8 +45,8 @@ use self::properties::PropertiesReader;
 /// many times this.
 pub const DEPTH_CEILING: usize = 256;
 
-/// The length that [`Limits::record_bytes_max`] can reach. Places in a record, and in a text that is
-/// at most a few times longer, fit 31 bits.
+/// The length that [`Limits::record_bytes_max`] can reach. Places in a record, and in a text
+/// that is at most a few times longer, fit 31 bits.
 pub const RECORD_BYTES_CEILING: usize = 1 << 28;
 
 /// What a record may be before it is looked into.

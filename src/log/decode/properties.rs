@@ -1,6 +1,7 @@
 //! The properties of an event, turned into their canonical texts (specification 4.2).
 
-use super::cursor::{Cursor, Span, Stop, Token};
+use super::cursor::{Cursor, Stop, Token};
+use super::span::Span;
 use super::tree::{Output, TreePrinter, Trouble};
 use crate::core::properties::{Kind, PropertiesBuf};
 

@@ -301,7 +301,10 @@ fn value() -> impl Strategy<Value = String> {
     let text = prop::collection::vec(piece, 0..3).prop_map(|pieces| pieces.concat());
     let seconds = prop_oneof![
         "[ ]?[+-]?[0-9_]{1,12}(\\.[0-9_]{0,9})?(e[+-]?[0-9]{1,2})?[ ]?",
-        "[12][0-9]{3}-[01][0-9]-[0-3][0-9][Tt][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\\.[0-9]{1,9})?(Z|z|[+-][0-2][0-9]:[0-6][0-9])",
+        concat!(
+            "[12][0-9]{3}-[01][0-9]-[0-3][0-9][Tt][0-2][0-9]:[0-5][0-9]:[0-6][0-9]",
+            "(\\.[0-9]{1,9})?(Z|z|[+-][0-2][0-9]:[0-6][0-9])"
+        ),
         "2024-02-(28|29|30)T23:59:59(Z|)",
     ];
     let leaf = prop_oneof![
@@ -360,7 +363,11 @@ fn damage() -> impl Strategy<Value = Vec<(prop::sample::Index, u8, u8)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 3000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn the_fast_decoder_agrees_with_the_strict_one(record in record(), damage in damage()) {

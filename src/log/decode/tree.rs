@@ -1,10 +1,12 @@
 //! Lists and objects as PostgreSQL's `jsonb` prints them (specification 4.2): `", "` and `": "`
-//! between items, keys by length and then by bytes, the last of equal keys, numbers in canonical form.
+//! between items, keys by length and then by bytes, the last of equal keys, numbers in canonical
+//! form.
 
 use std::cmp::Ordering;
 
-use super::cursor::{Cursor, Literal, Span, Stop, Token};
+use super::cursor::{Cursor, Stop, Token};
 use super::number::write_canonical;
+use super::span::{Literal, Span};
 
 /// What a value holds that is JSON but cannot be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,46 @@
+# Everything a newcomer needs is `make run` and `make test`; `make` alone lists the rest.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test kill-test bench kafka fmt lint docs ci
+
+CARGO := dev/cargo
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: ## build and start the service with the example catalogue and sample traffic
+	dev/setup
+	$(CARGO) build --release --locked --bin odometer
+	$(CARGO) run --release --locked --quiet --bin odometer -- demo
+
+test: ## the whole test suite, a real Apache Kafka included
+	dev/setup --tests
+	dev/kafka install
+	dev/python -m unittest discover --start-directory tests/rig
+	$(CARGO) test --release --locked
+
+kill-test: ## the long kill test: 5 M records, at least 20 kills under load
+	dev/setup --tests
+	ODOMETER_KILL_TEST=long $(CARGO) test --release --locked --test it kill -- --nocapture
+
+bench: ## measure against real Kafka; BENCH='--events 20000000' passes flags on
+	dev/setup --tests
+	$(CARGO) build --release --locked --bin odometer
+	dev/with-kafka $(CARGO) run --release --locked --quiet --bin odometer -- bench $(BENCH)
+
+kafka: ## start a Kafka broker on loopback (dev/kafka stop ends it)
+	dev/setup --tests
+	dev/kafka start
+
+fmt: ## format the sources
+	cargo fmt
+
+lint: ## formatting and clippy, warnings denied
+	cargo fmt --check
+	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+
+docs: ## the documentation of the crate, warnings denied
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --release --locked --no-deps
+
+ci: ## what the integration server runs
+	.ci/run
