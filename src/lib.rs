@@ -3,6 +3,7 @@
 //! See `ARCHITECTURE.md` for the map. Dependencies point inwards: `http`, `log` and `store` know
 //! `runtime`'s types, `serving` and `engine` know `core`, and `core` knows nobody.
 
+pub mod catalog_file;
 pub mod core;
 pub mod engine;
 pub mod log;

@@ -1,4 +1,5 @@
-//! What is accepted when a charge is saved: the worked examples of the rules, and the input that upstream cannot handle.
+//! What is accepted when a charge is saved: the worked examples of the rules, and the input that
+//! upstream cannot handle.
 
 use odometer::core::catalog::check::*;
 use odometer::core::catalog::{Aggregation, MetricFilter};
@@ -86,9 +87,8 @@ fn per_transaction_bounds_need_a_licence() {
     const LOWER: &str =
         "per_transaction_max_amount:per_transaction_max_lower_than_per_transaction_min";
     let bounds = |min: &str, max: &str| {
-        format!(
-            r#"{{"rate":"1","per_transaction_min_amount":{min},"per_transaction_max_amount":{max}}}"#
-        )
+        let (least, most) = ("per_transaction_min_amount", "per_transaction_max_amount");
+        format!(r#"{{"rate":"1","{least}":{min},"{most}":{max}}}"#)
     };
     let check = |min, max| check("percentage", &bounds(min, max));
     assert_eq!(check(r#""8""#, r#""7.99""#), LOWER);

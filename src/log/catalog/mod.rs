@@ -3,9 +3,9 @@
 //!
 //! A document names its format and revision. Another format is refused: it means something this
 //! version cannot know. A newer revision of the same format only adds members that an older version
-//! may leave out of account, so these are skipped; in a document of a known revision an unknown member
-//! is an error, because it was written by mistake. Numbers are exact: amounts and charge properties
-//! keep the text they were written with.
+//! may leave out of account, so these are skipped; in a document of a known revision an unknown
+//! member is an error, because it was written by mistake. Numbers are exact: amounts and charge
+//! properties keep the text they were written with.
 
 mod model;
 mod read;
@@ -106,8 +106,8 @@ pub fn decode_stored(bytes: &[u8]) -> Result<Stored, CodecError> {
     })
 }
 
-/// Splits changes, each with the version its entity must have, into records that keep their order and
-/// stay within [`RECORD_CHANGES_MAX`] and [`RECORD_BYTES_MAX`].
+/// Splits changes, each with the version its entity must have, into records that keep their order
+/// and stay within [`RECORD_CHANGES_MAX`] and [`RECORD_BYTES_MAX`].
 pub fn batches(changes: impl IntoIterator<Item = (Change, Option<u64>)>) -> Vec<Record> {
     let mut records = Vec::new();
     let mut record = Record::default();

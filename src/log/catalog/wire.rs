@@ -1,7 +1,9 @@
 //! The JSON shapes of the catalogue. Every member is always written; instants are microseconds.
 //!
-//! Enums are tagged from outside on purpose: an inner tag would make serde buffer the content, which
-//! loses exact numbers.
+//! Enums are tagged from outside on purpose: an inner tag would make serde buffer the content,
+//! which loses exact numbers.
+
+#![allow(clippy::struct_field_names)] // the members have the names of the API
 
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +148,7 @@ pub(super) struct Plan {
 }
 
 #[derive(Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // independent flags, as the API has them
 pub(super) struct Charge {
     pub(super) id: Id,
     pub(super) code: String,
