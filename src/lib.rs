@@ -4,6 +4,7 @@
 //! `runtime` ties `log` and `store` to `serving` and `engine`; these know `core`, and `core` knows
 //! nobody.
 
+pub mod catalog_file;
 pub mod config;
 pub mod core;
 pub mod engine;

@@ -1,4 +1,5 @@
-//! What is accepted when a charge is saved: the worked examples of the rules, and the input that upstream cannot handle.
+//! What is accepted when a charge is saved: the worked examples of the rules, and the input that
+//! upstream cannot handle.
 
 use odometer::core::catalog::check::*;
 use odometer::core::catalog::{Aggregation, MetricFilter};
@@ -86,9 +87,8 @@ fn per_transaction_bounds_need_a_licence() {
     const LOWER: &str =
         "per_transaction_max_amount:per_transaction_max_lower_than_per_transaction_min";
     let bounds = |min: &str, max: &str| {
-        format!(
-            r#"{{"rate":"1","per_transaction_min_amount":{min},"per_transaction_max_amount":{max}}}"#
-        )
+        let (least, most) = ("per_transaction_min_amount", "per_transaction_max_amount");
+        format!(r#"{{"rate":"1","{least}":{min},"{most}":{max}}}"#)
     };
     let check = |min, max| check("percentage", &bounds(min, max));
     assert_eq!(check(r#""8""#, r#""7.99""#), LOWER);
@@ -329,4 +329,59 @@ fn codes_of_new_charges() {
     assert_eq!(code(&["api", "api_", "api_x", "apis_9"]), "api_2");
     let huge = "9".repeat(40);
     assert_eq!(code(&["api", &format!("api_{huge}")]), format!("api_1{}", "0".repeat(40)));
+}
+
+mod any_input {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    /// Names that the checks look for, so that trees reach into them.
+    const NAMES: [&str; 14] = [
+        "amount",
+        "rate",
+        "package_size",
+        "free_units",
+        "graduated_ranges",
+        "volume_ranges",
+        "graduated_percentage_ranges",
+        "from_value",
+        "to_value",
+        "per_transaction_min_amount",
+        "per_transaction_max_amount",
+        "pricing_group_keys",
+        "presentation_group_keys",
+        "value",
+    ];
+
+    const NUMBERS: [&str; 8] =
+        ["0", "-1", "1.5", "1e400", "1e-400", "99999999999999999999", "", "x"];
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            select(&NUMBERS[..]).prop_map(|text| Value::Number(text.to_owned())),
+            "[-+0-9eE_. ]{0,5}|NaN|Infinity".prop_map(Value::Text),
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            let member = (select(&NAMES[..]).prop_map(str::to_owned), inner.clone());
+            prop_oneof![
+                vec(inner, 0..4).prop_map(Value::List),
+                vec(member, 0..8).prop_map(Value::Object),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_tree_stops_a_check(tree in value(), model in select(&MODELS[..])) {
+            check_properties(model, Some(Aggregation::Latest), &tree, true);
+            check_filter_values(&[], &tree);
+            // What preparation keeps is a fixed point of it, unless it fills in a default.
+            let prepared = prepare_filter(Some(model), &tree);
+            prop_assert_eq!(prepare_filter(Some(model), &prepared), prepared);
+        }
+    }
 }

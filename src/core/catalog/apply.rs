@@ -24,8 +24,8 @@ pub struct Outcome {
 /// The effects of a record that was applied.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Applied {
-    /// What to keep on disk: the last state of each changed entity, none for a deleted one. Every entry
-    /// has the version [`Book::version`] and the record's log time.
+    /// What to keep on disk: the last state of each changed entity, none for a deleted one. Every
+    /// entry has the version [`Book::version`] and the record's log time.
     pub writes: Vec<(EntityKey, Option<Entity>)>,
     /// What changes in the directory.
     pub rows: Vec<RowChange>,
@@ -67,8 +67,8 @@ pub enum RowChange {
     },
 }
 
-/// Something whose change may change figures. It names what changed, not which accounts that concerns:
-/// the caller knows its accounts.
+/// Something whose change may change figures. It names what changed, not which accounts that
+/// concerns: the caller knows its accounts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Touched {
     /// External id of the organisation.
@@ -84,8 +84,8 @@ pub enum What {
     Organization,
     /// A tax.
     Tax(Uuid),
-    /// A metric; the code is the one that events carry. A metric that changes its code is touched under
-    /// both.
+    /// A metric; the code is the one that events carry. A metric that changes its code is touched
+    /// under both.
     Metric {
         /// The metric.
         id: Uuid,
@@ -117,9 +117,9 @@ pub struct Stale {
 
 /// Applies a record at an offset of the catalogue log, with its log time (specification 10.5).
 ///
-/// Pure, and a function of the records alone: the same records in the same order give the same book,
-/// rows and effects. References to entities that are not known are kept as they are and bind when
-/// these appear.
+/// Pure, and a function of the records alone: the same records in the same order give the same
+/// book, rows and effects. References to entities that are not known are kept as they are and bind
+/// when these appear.
 pub fn apply(
     book: &Book,
     directory: &dyn Directory,

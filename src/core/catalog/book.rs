@@ -13,9 +13,9 @@ use crate::core::instant::Instant;
 
 /// Organisations with their metrics, plans and taxes after some prefix of the catalogue log.
 ///
-/// Cloning copies three pointers. A change copies the maps of the organisation it touches and the list
-/// of organisations, never the entities; readers of the older snapshot go on undisturbed. Customers
-/// and subscriptions are in the [`Directory`](super::directory::Directory).
+/// Cloning copies three pointers. A change copies the maps of the organisation it touches and the
+/// list of organisations, never the entities; readers of the older snapshot go on undisturbed.
+/// Customers and subscriptions are in the [`Directory`](super::directory::Directory).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Book {
     version: u64,
@@ -199,8 +199,8 @@ impl Book {
         self.release_keys(external_id, &tenant.organization);
     }
 
-    /// Gives up the keys that an organisation held until now. A key that others claim too goes to the
-    /// one with the greatest (version, external id), so that no order of loading decides it.
+    /// Gives up the keys that an organisation held until now. A key that others claim too goes to
+    /// the one with the greatest (version, external id), so that no order of loading decides it.
     fn release_keys(&mut self, external_id: &str, organization: &Organization) {
         for key in &organization.api_keys {
             if self.keys.get(&key.digest).is_none_or(|holder| **holder != *external_id) {

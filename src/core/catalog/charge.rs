@@ -9,6 +9,7 @@ use crate::core::value::Value;
 
 /// A price on a billable metric, part of a plan.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::struct_excessive_bools)] // independent flags, as the API has them
 pub struct Charge {
     /// Identifier; charges are listed in ascending order of it.
     pub id: Uuid,
@@ -53,7 +54,8 @@ pub struct ChargeFilter {
     pub id: Uuid,
     /// Name on invoices.
     pub invoice_display_name: Option<String>,
-    /// Values per property key as configured, in order; `__ALL_FILTER_VALUES__` is not expanded here.
+    /// Values per property key as configured, in order; `__ALL_FILTER_VALUES__` is not expanded
+    /// here.
     pub values: Vec<(String, Vec<String>)>,
     /// The prices: same kind of model as the charge's.
     pub model: Model,

@@ -1,5 +1,5 @@
-//! Customers and subscriptions: millions of rows, so they live outside the book and are looked up one
-//! at a time.
+//! Customers and subscriptions: millions of rows, so they live outside the book and are looked up
+//! one at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,13 +7,14 @@ use std::sync::Arc;
 use super::apply::RowChange;
 use super::version::{CustomerRow, SubscriptionRows};
 
-/// Where customers and subscriptions are found. A row that is not there is absent, never an error: an
-/// implementation that can fail fails before it is asked through this trait.
+/// Where customers and subscriptions are found. A row that is not there is absent, never an error:
+/// an implementation that can fail fails before it is asked through this trait.
 pub trait Directory {
     /// The customer with this external id in the organisation with this external id.
     fn customer(&self, organization: &str, external_id: &str) -> Option<CustomerRow>;
 
-    /// All subscription rows with this external id, see [`SubscriptionRows`]; empty if there is none.
+    /// All subscription rows with this external id, see [`SubscriptionRows`]; empty if there is
+    /// none.
     fn subscriptions(&self, organization: &str, external_id: &str) -> SubscriptionRows;
 
     /// External ids of the subscriptions of a customer, ascending, each once.

@@ -1,5 +1,5 @@
-//! What is sold to whom: organisations, taxes, billable metrics, plans with their charges, customers
-//! and subscriptions (specification chapters 5, 6, 7 and 9).
+//! What is sold to whom: organisations, taxes, billable metrics, plans with their charges,
+//! customers and subscriptions (specification chapters 5, 6, 7 and 9).
 //!
 //! These are resolved facts. Validation of what users send lives beside each entity; entities that
 //! reach the catalogue have passed it.

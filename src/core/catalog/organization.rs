@@ -78,7 +78,7 @@ pub struct ApiKey {
     pub digest: [u8; 32],
     /// The key stops working at this instant.
     pub expires_at: Option<Instant>,
-    /// With [`Flag::ApiPermissions`]: granted modes per resource, e.g. `("customer_usage", "read")`.
-    /// None grants everything.
+    /// With [`Flag::ApiPermissions`]: granted modes per resource, e.g. `("customer_usage",
+    /// "read")`. None grants everything.
     pub permissions: Option<Vec<(String, String)>>,
 }

@@ -9,8 +9,8 @@ use super::{BillableMetric, Customer, Organization, Plan, Subscription, Tax};
 pub struct Record {
     /// The changes, made in this order.
     pub changes: Vec<Change>,
-    /// Versions of the entities that the command read: none for an entity it found absent. If one has
-    /// moved, another writer was faster, and the record does nothing.
+    /// Versions of the entities that the command read: none for an entity it found absent. If one
+    /// has moved, another writer was faster, and the record does nothing.
     pub expects: Vec<(EntityKey, Option<u64>)>,
 }
 

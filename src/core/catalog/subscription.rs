@@ -92,8 +92,8 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The status at an instant: a pending row turns active at its recorded start, a running one ends
-    /// at its `ending_at`, without any record saying so.
+    /// The status at an instant: a pending row turns active at its recorded start, a running one
+    /// ends at its `ending_at`, without any record saying so.
     pub fn status_at(&self, now: Instant) -> Status {
         match self.status {
             Status::Pending | Status::Active if self.ending_at.is_some_and(|end| end <= now) => {

@@ -42,7 +42,8 @@ impl Coded for Plan {
         self.id
     }
 
-    // A plan that overrides another for one subscription shares its code and is no plan to subscribe to.
+    // A plan that overrides another for one subscription shares its code and is no plan to
+    // subscribe to.
     fn code(&self) -> Option<&str> {
         self.parent.is_none().then_some(self.code.as_str())
     }
@@ -50,8 +51,8 @@ impl Coded for Plan {
 
 /// Entities by id, with an index by code.
 ///
-/// Accepted facts keep codes unique. Should a log nevertheless hold two entities of one code, the one
-/// with the greatest (version, id) is found, whatever the order in which they are loaded.
+/// Accepted facts keep codes unique. Should a log nevertheless hold two entities of one code, the
+/// one with the greatest (version, id) is found, whatever the order in which they are loaded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table<T> {
     by_id: BTreeMap<Uuid, Versioned<T>>,

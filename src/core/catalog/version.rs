@@ -8,8 +8,8 @@ use crate::core::instant::Instant;
 
 /// An entity with the record that last wrote it.
 ///
-/// The version is that record's offset in the catalogue log plus one, so that 0 means "never written"
-/// and versions of one entity only grow.
+/// The version is that record's offset in the catalogue log plus one, so that 0 means "never
+/// written" and versions of one entity only grow.
 #[derive(Debug, PartialEq)]
 pub struct Versioned<T> {
     /// The entity; shared, so that snapshots are cheap.
@@ -45,6 +45,6 @@ impl<T> Deref for Versioned<T> {
 /// A customer as the directory keeps it.
 pub type CustomerRow = Versioned<Customer>;
 
-/// All rows that share one external subscription id, in ascending order of (creation, id): rows that
-/// follow one another after a plan change, or after a termination. Usually one.
+/// All rows that share one external subscription id, in ascending order of (creation, id): rows
+/// that follow one another after a plan change, or after a termination. Usually one.
 pub type SubscriptionRows = Arc<[Versioned<Subscription>]>;

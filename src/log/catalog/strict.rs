@@ -4,8 +4,8 @@ use serde_json::Value;
 
 /// The path of a member of `given` that `known` lacks, e.g. `changes[0].put.colour`.
 ///
-/// `known` is what writing the decoded record again gives, so a member that is missing there was not
-/// understood. Free-form trees (charge properties) come back whole and are never reported.
+/// `known` is what writing the decoded record again gives, so a member that is missing there was
+/// not understood. Free-form trees (charge properties) come back whole and are never reported.
 pub(super) fn unknown_member(given: &Value, known: &Value) -> Option<String> {
     match (given, known) {
         (Value::Object(given), Value::Object(known)) => {

@@ -361,8 +361,10 @@ fn an_unknown_member_is_refused_in_a_known_revision_only() {
 
 #[test]
 fn another_format_is_named() {
-    let error = decode_record(document(FORMAT + 1, 0, "").as_bytes()).unwrap_err();
-    assert!(matches!(error, CodecError::Format { found } if found == FORMAT + 1));
+    for text in [document(FORMAT + 1, 0, ""), r#"{"format":2,"other":"shape"}"#.to_owned()] {
+        let error = decode_record(text.as_bytes()).unwrap_err();
+        assert!(matches!(error, CodecError::Format { found } if found == FORMAT + 1));
+    }
 }
 
 #[test]

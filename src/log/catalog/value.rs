@@ -5,7 +5,8 @@ use serde_json::{Map, Number};
 
 use crate::core::value::Value;
 
-/// The JSON form of a tree. Of equal names in an object the last counts, as [`Value::get`] reads it.
+/// The JSON form of a tree. Of equal names in an object the last counts, as [`Value::get`] reads
+/// it.
 pub fn value_to_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,

@@ -1,11 +1,38 @@
 //! The JSON shapes of the catalogue. Every member is always written; instants are microseconds.
 //!
-//! Enums are tagged from outside on purpose: an inner tag would make serde buffer the content, which
-//! loses exact numbers.
+//! Enums are tagged from outside on purpose: an inner tag would make serde buffer the content,
+//! which loses exact numbers.
 
+#![allow(clippy::struct_field_names)] // the members have the names of the API
+
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::text::{Digest, Id};
+
+/// What stands for itself in a log or in the store.
+pub(super) trait Document: Serialize + DeserializeOwned {
+    /// Format and revision.
+    fn head(&self) -> (u32, u32);
+}
+
+/// The part of a document that every format has.
+#[derive(Deserialize)]
+pub(super) struct Head {
+    pub(super) format: u32,
+}
+
+impl Document for Record {
+    fn head(&self) -> (u32, u32) {
+        (self.format, self.revision)
+    }
+}
+
+impl Document for Stored {
+    fn head(&self) -> (u32, u32) {
+        (self.format, self.revision)
+    }
+}
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Record {
@@ -146,6 +173,7 @@ pub(super) struct Plan {
 }
 
 #[derive(Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // independent flags, as the API has them
 pub(super) struct Charge {
     pub(super) id: Id,
     pub(super) code: String,

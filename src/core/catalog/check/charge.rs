@@ -17,6 +17,7 @@ pub struct MetricTraits {
 
 /// A charge that is about to be saved, with prepared properties.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools)] // independent flags, as the API has them
 pub struct ChargeDraft<'a> {
     /// Name of the charge model; none if it is absent, or no text.
     pub model: Option<&'a str>,

@@ -2,8 +2,8 @@
 
 use crate::core::decimal::Decimal;
 
-/// The code of a new charge that names none: its metric's code, numbered if a charge of the plan has
-/// it already.
+/// The code of a new charge that names none: its metric's code, numbered if a charge of the plan
+/// has it already.
 pub fn charge_code<'a>(metric_code: &str, taken: impl Iterator<Item = &'a str> + Clone) -> String {
     if !taken.clone().any(|code| code == metric_code) {
         return metric_code.to_owned();

@@ -12,8 +12,8 @@ const FIELD: &str = "values";
 const MANDATORY: &str = "value_is_mandatory";
 const INVALID: &str = "value_is_invalid";
 
-/// Checks the values of one filter against the filters that its metric declares. Keys are checked in
-/// the order sent, and the first that fails ends the check.
+/// Checks the values of one filter against the filters that its metric declares. Keys are checked
+/// in the order sent, and the first that fails ends the check.
 pub fn check_filter_values(declared: &[MetricFilter], values: &Value) -> Errors {
     let mut errors = Errors::default();
     let Some(keys) = values.as_object().filter(|_| !is_blank(values)) else {

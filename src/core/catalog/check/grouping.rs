@@ -94,7 +94,8 @@ pub fn pricing_group_keys(properties: &Value) -> Vec<String> {
     texts.map(str::to_owned).collect()
 }
 
-/// The presentation group keys of accepted properties. A key is shown on invoices unless it says not.
+/// The presentation group keys of accepted properties. A key is shown on invoices unless it says
+/// not.
 pub fn presentation_group_keys(properties: &Value) -> Vec<PresentationKey> {
     let keys = properties.get("presentation_group_keys").as_list().unwrap_or_default();
     let read = |key: &Value| {

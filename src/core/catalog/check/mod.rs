@@ -16,7 +16,7 @@ pub use code::charge_code;
 pub use errors::Errors;
 pub use filter::{ALL_FILTER_VALUES, check_filter_values, filter_values};
 pub use grouping::{presentation_group_keys, pricing_group_keys};
-pub use prepare::{prepare_charge, prepare_filter, without_nulls};
+pub use prepare::{members_of, prepare_charge, prepare_filter, without_nulls};
 pub use properties::check_properties;
 
 /// The names of the charge models, as requests spell them.

@@ -5,8 +5,8 @@
 use super::is_blank;
 use crate::core::value::Value;
 
-/// The properties of a charge: its model's default where none are given, else those members that the
-/// model knows (2.1 to 2.3).
+/// The properties of a charge: its model's default where none are given, else those members that
+/// the model knows (2.1 to 2.3).
 pub fn prepare_charge(model: Option<&str>, properties: &Value) -> Value {
     let given = as_object(properties);
     if is_blank(&given) {
@@ -15,8 +15,8 @@ pub fn prepare_charge(model: Option<&str>, properties: &Value) -> Value {
     keep(model, &given, true)
 }
 
-/// The properties of a filter in a plan or charge request: there is no default, and presentation keys
-/// belong to the charge (2.4).
+/// The properties of a filter in a plan or charge request: there is no default, and presentation
+/// keys belong to the charge (2.4).
 pub fn prepare_filter(model: Option<&str>, properties: &Value) -> Value {
     keep(model, &as_object(properties), false)
 }
@@ -70,7 +70,8 @@ fn without_empty(keys: &Value) -> Value {
     }
 }
 
-fn members_of(model: &str) -> &'static [&'static str] {
+/// The members that a model reads, in the order in which they are stored (2.2).
+pub fn members_of(model: &str) -> &'static [&'static str] {
     match model {
         "standard" => &["amount"],
         "graduated" => &["graduated_ranges"],

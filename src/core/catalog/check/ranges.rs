@@ -16,8 +16,8 @@ pub(super) enum Step {
     Next,
 }
 
-/// Checks the list of ranges in the member `field.0`, in the order given; `field.1` is the code for a
-/// missing list, `bounds.1` the one for wrong bounds, and `price` checks the prices of one range.
+/// Checks the list of ranges in the member `field.0`, in the order given; `field.1` is the code for
+/// a missing list, `bounds.1` the one for wrong bounds, and `price` checks the prices of one range.
 pub(super) fn check_ranges(
     properties: &Value,
     field: (&'static str, &'static str),
