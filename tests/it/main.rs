@@ -1,4 +1,10 @@
-//! The one integration binary: every further one would link RocksDB again.
-#![allow(clippy::unwrap_used)] // a case that cannot be read must fail its test
+//! Integration tests in one binary, because every further one links RocksDB again.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a case that cannot be read must fail its test
 
+mod usage_inputs;
+mod vectors;
 mod vectors_boundaries;
+mod vectors_charge_fee;
+mod vectors_filter_match;
+mod vectors_pricing;
+mod vectors_tax;

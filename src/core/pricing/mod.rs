@@ -1,4 +1,21 @@
-//! Pricing (placeholder until the models land).
-/// Model.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Model;
+//! From an aggregated quantity to an amount of money (specification 6, pricing details).
+//!
+//! [`Model`] is a charge's prices in typed form, [`Quantity`] what was used, [`Priced`] and
+//! [`fee::Fee`] what comes out. Nothing here rounds before the fee does.
+
+pub mod estimate;
+pub mod fee;
+pub mod graduated;
+pub mod graduated_percentage;
+mod member;
+mod model;
+pub mod package;
+pub mod percentage;
+pub mod prorated;
+mod quantity;
+pub mod range;
+pub mod standard;
+pub mod volume;
+
+pub use model::{Model, ModelKind};
+pub use quantity::{Priced, Quantity};

@@ -1,0 +1,160 @@
+//! Inputs of aggregation and usage, read from the golden cases.
+
+use odometer::core::catalog::{Aggregation, BillableMetric, MetricFilter, Rounding, RoundingMode};
+use odometer::core::decimal::Decimal;
+use odometer::core::event::Usage;
+use odometer::core::instant::Instant;
+use odometer::core::matching::{Condition, Group};
+use odometer::core::period::{Zone, text};
+use odometer::core::position::Position;
+use odometer::core::properties::{Kind, PropertiesBuf};
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+use crate::vectors::decimal;
+
+/// Texts per key.
+pub fn condition(json: &Json) -> Condition {
+    let texts = |json: &Json| match json {
+        Json::Array(list) => list.iter().map(|text| text.as_str().unwrap().to_owned()).collect(),
+        other => vec![other.as_str().unwrap().to_owned()],
+    };
+    let members = json.as_object().into_iter().flatten();
+    members.map(|(key, values)| (key.clone(), texts(values))).collect()
+}
+
+/// Event properties in canonical form.
+pub fn properties(json: &Json) -> PropertiesBuf {
+    let mut properties = PropertiesBuf::new();
+    for (key, value) in json.as_object().into_iter().flatten() {
+        match value {
+            Json::Null => properties.push(key, Kind::Null, ""),
+            Json::Bool(flag) => properties.push(key, Kind::Bool, &flag.to_string()),
+            Json::Number(number) => properties.push(key, Kind::Number, number.as_str()),
+            Json::String(text) => properties.push(key, Kind::Text, text),
+            tree => properties.push(key, Kind::Tree, &tree.to_string()),
+        }
+    }
+    properties
+}
+
+/// An instant; a null or missing one is none.
+pub fn instant(json: &Json) -> Option<Instant> {
+    json.as_str().map(|text| text::parse(text).unwrap())
+}
+
+/// A list of texts; a missing one is empty.
+pub fn texts(json: &Json) -> Vec<String> {
+    let list = json.as_array().map(Vec::as_slice).unwrap_or_default();
+    list.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+/// The zone of a case.
+pub fn zone(json: &Json) -> Zone {
+    json.as_str().map_or(Zone::UTC, |name| Zone::parse(name).unwrap())
+}
+
+/// The metric of a case.
+pub fn metric(json: &Json) -> BillableMetric {
+    let text = |name: &str| json[name].as_str().map(str::to_owned);
+    let mode = match json["rounding_function"].as_str() {
+        Some("round") => Some(RoundingMode::Round),
+        Some("ceil") => Some(RoundingMode::Ceil),
+        Some("floor") => Some(RoundingMode::Floor),
+        _ => None,
+    };
+    let precision = json["rounding_precision"].as_i64().unwrap_or(0);
+    let precision = i32::try_from(precision).unwrap();
+    BillableMetric {
+        id: Uuid::from_u128(7),
+        code: text("code").unwrap_or_default(),
+        name: text("name").unwrap_or_default(),
+        description: None,
+        aggregation: Aggregation::from_name(json["aggregation_type"].as_str().unwrap()).unwrap(),
+        field_name: text("field_name"),
+        recurring: json["recurring"] == true,
+        rounding: mode.map(|mode| Rounding { mode, precision }),
+        expression: None,
+        filters: json["filters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|filter| MetricFilter {
+                key: filter["key"].as_str().unwrap().to_owned(),
+                values: texts(&filter["values"]),
+            })
+            .collect(),
+        created_at: Instant(0),
+    }
+}
+
+/// One event of a case, owned.
+pub struct OwnedEvent {
+    timestamp: Instant,
+    position: Position,
+    transaction: String,
+    properties: PropertiesBuf,
+    precise_cents: Option<Decimal>,
+}
+
+impl OwnedEvent {
+    /// The event that was received as number `offset`.
+    pub fn new(json: &Json, offset: usize) -> Self {
+        let offset = i64::try_from(offset).unwrap();
+        Self {
+            timestamp: instant(&json["timestamp"]).unwrap(),
+            position: Position { offset, ..Position::default() },
+            transaction: json["transaction_id"].as_str().unwrap().to_owned(),
+            properties: properties(&json["properties"]),
+            precise_cents: decimal(&json["precise_total_amount_cents"]),
+        }
+    }
+
+    /// As aggregations read it.
+    pub fn usage(&self) -> Usage<'_> {
+        Usage {
+            timestamp: self.timestamp,
+            position: self.position,
+            transaction: &self.transaction,
+            properties: self.properties.as_ref(),
+            precise_cents: self.precise_cents.clone(),
+        }
+    }
+}
+
+/// The events of a case in order of position, without strangers and, where the case says so, without
+/// repeated transactions.
+pub fn events(case: &Json) -> Vec<OwnedEvent> {
+    let mut owned: Vec<OwnedEvent> = Vec::new();
+    for (offset, json) in case["events"].as_array().into_iter().flatten().enumerate() {
+        let stranger = ["code", "external_subscription_id"]
+            .into_iter()
+            .any(|name| json[name].is_string() && json[name] != case["billable_metric"][name]);
+        let event = OwnedEvent::new(json, offset);
+        let known = owned.iter().any(|known| known.transaction == event.transaction);
+        if !stranger && !(known && case["deduplicate_transactions"] == true) {
+            owned.push(event);
+        }
+    }
+    owned
+}
+
+/// The events in order of (timestamp, position).
+pub fn ordered(owned: &[OwnedEvent]) -> Vec<Usage<'_>> {
+    let mut usages: Vec<Usage<'_>> = owned.iter().map(OwnedEvent::usage).collect();
+    usages.sort_by_key(|usage| (usage.timestamp, usage.position));
+    usages
+}
+
+/// The group of a map under these keys; an empty text is no value.
+pub fn group(json: &Json, keys: &[String]) -> Group {
+    let value = |key: &String| json[key].as_str().filter(|text| !text.is_empty()).map(Box::from);
+    Group(keys.iter().map(value).collect())
+}
+
+/// A group as a result shows it.
+pub fn shown_group(keys: &[String], group: &Group) -> Json {
+    let members = keys.iter().cloned().zip(&group.0);
+    let shown = |value: &Option<Box<str>>| value.as_deref().map_or(Json::Null, Json::from);
+    Json::Object(members.map(|(key, value)| (key, shown(value))).collect::<Map<_, _>>())
+}

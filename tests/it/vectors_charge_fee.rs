@@ -1,0 +1,160 @@
+//! `charge_fee.json`: the fees of one charge (pricing details 8).
+
+use odometer::core::aggregate::Frame;
+use odometer::core::catalog::{Charge, ChargeFilter, PresentationKey, PricingUnit, Tax};
+use odometer::core::currency::Currency;
+use odometer::core::decimal::Decimal;
+use odometer::core::double::Double;
+use odometer::core::instant::Instant;
+use odometer::core::pricing::{Model, ModelKind};
+use odometer::core::tax;
+use odometer::core::usage::{Ask, Context, Fee, FeeRules, Presented, Request, Scan};
+use odometer::core::value::Value;
+use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
+
+use crate::usage_inputs::{condition, events, instant, metric, ordered, texts, zone};
+use crate::vectors::{Comparison, decimal, run, shown, to_json, to_value};
+
+#[test]
+fn charges_give_the_fees_of_the_vectors() {
+    run("charge_fee.json", Comparison::Numbers, fees);
+}
+
+fn fees(case: &Json) -> Json {
+    let charge = charge(&case["charge"]);
+    let metric = metric(&case["billable_metric"]);
+    let boundaries = &case["boundaries"];
+    let zone = zone(&case["timezone"]);
+    let owned = events(case);
+    let usages = ordered(&owned);
+    let context = match case["context"].as_str() {
+        Some("current_usage") => Context::CurrentUsage,
+        Some("finalize") => Context::Closed,
+        Some("recurring") => Context::Recurring,
+        other => panic!("unknown context {other:?}"),
+    };
+    let source = Scan {
+        events: |_: &_| Ok(&usages[..]),
+        stints: |_: &_| Vec::new(),
+        frame: Frame {
+            from: instant(&boundaries["charges_from_datetime"]).unwrap(),
+            to: instant(&boundaries["charges_to_datetime"]).unwrap(),
+            days: boundaries["charges_duration"].as_i64().unwrap(),
+            zone: &zone,
+        },
+        current_usage: context == Context::CurrentUsage,
+        fewer_days: 0,
+    };
+    let rules = FeeRules {
+        currency: Currency::of(case["currency"].as_str().unwrap()),
+        context,
+        omits_zero_unit_filters: case["omit_zero_unit_filters"] == true,
+    };
+    let taxes = if case["apply_taxes"] == true { taxes(case) } else { Vec::new() };
+    let taxes: Vec<&Tax> = taxes.iter().collect();
+    let request = Request::default();
+    let ask = Ask::new(0, &charge, &metric, &request);
+    let fees = rules.fees(&ask, &source).unwrap();
+    let shown: Vec<Json> = fees.iter().map(|fee| shown_fee(case, fee, rules, &taxes)).collect();
+    json!({ "fees": shown })
+}
+
+fn shown_fee(case: &Json, fee: &Fee<'_>, rules: FeeRules, taxes: &[&Tax]) -> Json {
+    let details = fee.details(rules);
+    let money = &details.money;
+    assert_eq!(money.amount_cents, Decimal::from_i64(fee.amount_cents));
+    assert_eq!(details.units, fee.units);
+    let taxed = tax::fee(&money.amount_cents, &money.precise_amount_cents, taxes);
+    let filters = fee.charge.filters.iter().position(|filter| Some(filter) == fee.filter);
+    let name = |index: usize| case["charge"]["filters"][index]["name"].clone();
+    let presented = |presented: &Presented| {
+        let by = object(&presented.presentation_by);
+        json!({"presentation_by": by, "units": shown(&presented.units)})
+    };
+    json!({
+        "charge_filter": filters.map_or(Json::Null, name),
+        "grouped_by": object(&fee.grouped_by),
+        "amount_cents": shown(&money.amount_cents),
+        "precise_amount_cents": shown(&money.precise_amount_cents),
+        "unit_amount_cents": shown(&money.unit_amount_cents),
+        "precise_unit_amount": shown(&money.precise_unit_amount),
+        "amount_currency": case["currency"],
+        "amount_details": to_json(&details.amount_details),
+        "units": shown(&fee.units),
+        "total_aggregated_units": shown(&fee.total_aggregated_units),
+        "events_count": fee.events_count,
+        "pay_in_advance": fee.pay_in_advance(),
+        "presentation_breakdowns": fee.breakdowns.iter().map(presented).collect::<Vec<_>>(),
+        "taxes_amount_cents": shown(&taxed.amount_cents),
+        "taxes_precise_amount_cents": shown(&taxed.precise_amount_cents),
+        "taxes_rate": taxed.rate.to_string(),
+        "applied_taxes": taxed.applied.iter().map(|(tax, _)| json!(tax.code)).collect::<Vec<_>>(),
+    })
+}
+
+fn object(members: &[(String, Option<Box<str>>)]) -> Json {
+    let member = |(key, value): &(String, Option<Box<str>>)| {
+        (key.clone(), value.as_deref().map_or(Json::Null, Json::from))
+    };
+    Json::Object(members.iter().map(member).collect::<Map<_, _>>())
+}
+
+fn charge(json: &Json) -> Charge {
+    let kind = ModelKind::from_name(json["charge_model"].as_str().unwrap()).unwrap();
+    let properties = &json["properties"];
+    let presentation = properties["presentation_group_keys"].as_array().into_iter().flatten();
+    let filters = json["filters"].as_array().into_iter().flatten().enumerate();
+    let unit = &json["applied_pricing_unit"];
+    Charge {
+        id: Uuid::from_u128(1),
+        code: json["code"].as_str().unwrap().to_owned(),
+        metric: Uuid::from_u128(7),
+        invoice_display_name: None,
+        model: Model::from_properties(kind, &to_value(properties)),
+        properties: Value::Null,
+        pricing_group_keys: texts(&properties["pricing_group_keys"]),
+        presentation_group_keys: presentation
+            .map(|key| PresentationKey {
+                value: key["value"].as_str().unwrap().to_owned(),
+                display_in_invoice: false,
+            })
+            .collect(),
+        pay_in_advance: json["pay_in_advance"] == true,
+        prorated: json["prorated"] == true,
+        invoiceable: json["invoiceable"] == true,
+        min_amount_cents: 0,
+        accepts_target_wallet: json["accepts_target_wallet"] == true,
+        pricing_unit: unit.is_object().then(|| PricingUnit {
+            code: unit["code"].as_str().unwrap().to_owned(),
+            short_name: unit["short_name"].as_str().unwrap().to_owned(),
+            conversion_rate: decimal(&unit["conversion_rate"]).unwrap(),
+        }),
+        taxes: Vec::new(),
+        filters: filters
+            .map(|(index, filter)| ChargeFilter {
+                id: Uuid::from_u128(index as u128),
+                invoice_display_name: None,
+                values: condition(&filter["values"]),
+                model: Model::from_properties(kind, &to_value(&filter["properties"])),
+                properties: Value::Null,
+                pricing_group_keys: texts(&filter["properties"]["pricing_group_keys"]),
+                created_at: Instant(i64::try_from(index).unwrap()),
+            })
+            .collect(),
+        created_at: Instant(0),
+    }
+}
+
+fn taxes(case: &Json) -> Vec<Tax> {
+    let list = case["taxes"].as_array().into_iter().flatten().enumerate();
+    list.map(|(index, tax)| Tax {
+        id: Uuid::from_u128(index as u128),
+        code: tax["code"].as_str().unwrap().to_owned(),
+        name: String::new(),
+        rate: Double::parse_literal(&tax["rate"].to_string()).unwrap(),
+        description: None,
+        created_at: Instant(i64::try_from(index).unwrap()),
+    })
+    .collect()
+}

@@ -1,0 +1,84 @@
+//! `charge_model.json`: pricing of an aggregated quantity.
+
+use odometer::core::catalog::Aggregation;
+use odometer::core::currency::Currency;
+use odometer::core::decimal::Decimal;
+use odometer::core::pricing::{Model, ModelKind, Quantity, graduated, graduated_percentage};
+use serde_json::{Value as Json, json};
+
+use crate::vectors::{Comparison, decimal, run, shown, to_json, to_value};
+
+#[test]
+fn charge_models_give_the_figures_of_the_vectors() {
+    run("charge_model.json", Comparison::Numbers, |case| match case["mode"].as_str() {
+        Some("fee") => fee(case),
+        Some("instant_estimate") => estimate(case),
+        Some("range_detail") => range_detail(case),
+        other => panic!("unknown mode {other:?}"),
+    });
+}
+
+fn kind(case: &Json) -> ModelKind {
+    ModelKind::from_name(case["charge_model"].as_str().expect("a model")).expect("a known model")
+}
+
+fn list(value: &Json) -> Vec<Decimal> {
+    let list = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    list.iter().map(|item| decimal(item).expect("a number")).collect()
+}
+
+fn quantity(case: &Json) -> Quantity {
+    let aggregation = &case["aggregation"];
+    let units = decimal(&aggregation["aggregation"]).expect("units");
+    let mut quantity = Quantity::new(Aggregation::Sum, units);
+    quantity.current_usage_units = decimal(&aggregation["current_usage_units"]);
+    quantity.full_units = decimal(&aggregation["full_units_number"]);
+    quantity.count = decimal(&aggregation["count"]).unwrap_or_default();
+    quantity.total_aggregated_units = decimal(&aggregation["total_aggregated_units"]);
+    quantity.running_total = list(&aggregation["options"]["running_total"]);
+    quantity.events = list(&case["per_event"]["event_aggregation"]);
+    quantity.prorated_events = list(&case["per_event"]["event_prorated_aggregation"]);
+    quantity.precise_cents =
+        decimal(&aggregation["precise_total_amount_cents"]).unwrap_or_default();
+    quantity
+}
+
+fn fee(case: &Json) -> Json {
+    assert!(case.get("groups").is_none(), "groups are priced one by one");
+    let quantity = quantity(case);
+    let model = Model::from_properties(kind(case), &to_value(&case["properties"]));
+    let currency = Currency::of(case["currency"].as_str().expect("a currency"));
+    let prorated = case["prorated"] == true;
+    let priced = model.price(&quantity, prorated, currency);
+    let total = quantity.total_aggregated_units.as_ref();
+    json!({
+        "units": shown(&priced.units),
+        "total_aggregated_units": total.map_or(Json::Null, shown),
+        "amount": shown(&priced.amount),
+        "unit_amount": shown(&priced.unit_amount),
+        "amount_details": to_json(&priced.details),
+    })
+}
+
+fn estimate(case: &Json) -> Json {
+    let model = Model::from_properties(kind(case), &to_value(&case["properties"]));
+    let units = decimal(&case["aggregation"]["aggregation"]).expect("units");
+    let estimate = model.estimate(&units).expect("a price for one event");
+    json!({"units": shown(&estimate.units), "amount": shown(&estimate.amount)})
+}
+
+fn range_detail(case: &Json) -> Json {
+    let name = format!("{}_ranges", kind(case).name());
+    let properties = &case["properties"];
+    let table = json!({ name: [properties["range"]] });
+    let adjacent = properties["adjacent_model"] == true;
+    let quantity = quantity(case);
+    let detail = match Model::from_properties(kind(case), &to_value(&table)) {
+        Model::Graduated(model) => graduated::detail(&model.ranges[0], &quantity.units, adjacent),
+        Model::GraduatedPercentage(model) => {
+            graduated_percentage::detail(&model.ranges[0], &quantity)
+        }
+        other => panic!("no ranges in {other:?}"),
+    };
+    to_json(&detail)
+}
