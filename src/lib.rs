@@ -6,5 +6,6 @@
 pub mod config;
 pub mod core;
 pub mod engine;
+pub mod http;
 pub mod log;
 pub mod telemetry;
