@@ -8,6 +8,7 @@ pub mod catalog_file;
 pub mod config;
 pub mod core;
 pub mod engine;
+pub mod http;
 pub mod log;
 pub mod runtime;
 pub mod serving;

@@ -1,0 +1,157 @@
+//! What the HTTP surface asks of the running service.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::etag::IfNoneMatch;
+use crate::core::usage::{CurrentUsage, Request};
+
+/// Prints a usage as the body of an answer. It is handed to the backend because a usage borrows
+/// from the catalogue that it was priced with, which only the backend can hold on to.
+pub type Print = fn(&CurrentUsage<'_>) -> String;
+
+/// The service behind the routes.
+pub trait Backend: Send + Sync + 'static {
+    /// Who asks: the tenant of an API key and what the key may do. Opaque to this layer.
+    type Session: Send + Sync;
+
+    /// The session of an API key; none if it is unknown or has expired (specification 1.2).
+    fn authenticate(&self, token: &str) -> Option<Self::Session>;
+
+    /// Whether the key may `mode` (`read` or `write`) a resource such as `customer_usage`. True for
+    /// every key of a tenant without `api_permissions`.
+    fn permits(&self, session: &Self::Session, resource: &str, mode: &str) -> bool;
+
+    /// Current usage, printed by `print` unless the request names the answer's tag already.
+    fn current_usage(
+        &self,
+        session: &Self::Session,
+        request: CurrentUsageRequest,
+        print: Print,
+    ) -> impl Future<Output = Result<UsageAnswer, UsageError>> + Send;
+
+    /// Whether the service is caught up, and details for operators.
+    fn readiness(&self) -> Readiness;
+
+    /// The metrics in the form of [`crate::telemetry::CONTENT_TYPE`].
+    fn metrics_text(&self) -> String;
+}
+
+/// A request for current usage (specification 1.3, 1.8).
+#[derive(Clone, Debug, PartialEq)]
+pub struct CurrentUsageRequest {
+    /// External id of the customer.
+    pub customer: String,
+    /// External id of the subscription; none asks for the customer's only active one (1.5).
+    pub subscription: Option<String>,
+    /// What decides the figures.
+    pub usage: Request,
+    /// Whether the window starts with the subscription (1.6).
+    pub full_usage: bool,
+    /// Offsets that the answer has to reflect.
+    pub wait_for: Option<WaitFor>,
+    /// Tags that the caller has already.
+    pub if_none_match: IfNoneMatch,
+}
+
+/// Offsets to wait for (specification 1.8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitFor {
+    /// At least one.
+    pub offsets: Vec<NextOffset>,
+    /// How long to wait; none: not at all.
+    pub wait: Option<Duration>,
+}
+
+/// Everything below `next` is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextOffset {
+    /// Topic.
+    pub topic: String,
+    /// Number of the partition.
+    pub partition: u32,
+    /// Next offset, 0 or more.
+    pub next: i64,
+}
+
+/// What an answer reflects (specification 1.8).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// `topic-partition:next` joined by commas, in order of (topic, partition).
+    pub offsets: String,
+    /// Milliseconds behind; 0 when everything known is applied.
+    pub lag_ms: i64,
+    /// Next offset of the catalogue log.
+    pub catalog_version: u64,
+    /// Strong tag without its quotes: visible ASCII other than `"`.
+    pub etag: Option<String>,
+}
+
+/// An answered usage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageAnswer {
+    /// What it reflects.
+    pub freshness: Freshness,
+    /// The printed body; none if the caller has it already.
+    pub body: Option<String>,
+}
+
+/// A bound that a scan ran into (specification 1.9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageLimit {
+    /// Groups of one bucket.
+    Groups,
+    /// Distinct values of one bucket.
+    UniqueValues,
+}
+
+impl UsageLimit {
+    /// The name in answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Groups => "groups",
+            Self::UniqueValues => "unique_values",
+        }
+    }
+}
+
+/// Why a usage is not answered (specification 1.4, 1.8, 1.9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsageError {
+    /// The tenant has no such customer.
+    CustomerNotFound,
+    /// No subscription is named and several are active.
+    SubscriptionMandatory,
+    /// No active subscription fits.
+    NoActiveSubscription,
+    /// `full_usage` does not go with this tenant or request.
+    FullUsageNotAllowed,
+    /// Charges are selected and the plan has none of them.
+    ChargeNotFound,
+    /// The wanted offsets are not applied.
+    OffsetNotReached {
+        /// Whether the caller's wait is over, rather than that there was none.
+        timed_out: bool,
+        /// What is applied; its tag is not sent.
+        freshness: Freshness,
+    },
+    /// A wanted offset names an unknown partition.
+    MalformedOffset,
+    /// The account is not back from the store yet.
+    NotReady,
+    /// More groups or values than are answered.
+    LimitExceeded(UsageLimit),
+    /// Too much is asked at once.
+    Overloaded,
+    /// Anything else; the backend has logged it.
+    Internal,
+}
+
+/// Whether the service is caught up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether everything known at start is folded, and the service is not shutting down.
+    pub ready: bool,
+    /// Names and values for operators, in order.
+    pub detail: Vec<(String, String)>,
+}

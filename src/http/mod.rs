@@ -1,0 +1,25 @@
+//! The HTTP surface: reads requests, prints Lago's JSON, and knows nothing else.
+//!
+//! Whatever an answer is made of comes from a [`Backend`]. Only this folder names axum and hyper.
+//!
+//! The way of a request: [`server`] bounds connections and time, [`router`] cleans the path, bounds
+//! sizes, counts and turns panics into answers, a handler in [`v1`] or [`ops`] reads and prints,
+//! and [`error`] is the one table from conditions to statuses and bodies.
+
+mod auth;
+pub mod backend;
+mod error;
+pub mod etag;
+mod guard;
+mod json;
+mod ops;
+mod path;
+mod query;
+mod router;
+mod server;
+#[cfg(test)]
+mod tests;
+mod v1;
+
+pub use backend::Backend;
+pub use server::serve;

@@ -1,0 +1,155 @@
+//! Routes, and what every request goes through.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tower::ServiceExt;
+
+use super::backend::Backend;
+use super::error::ApiError;
+use super::guard::{Panicked, guard};
+use super::{ops, path, v1};
+use crate::config;
+use crate::runtime::clock::Stopwatch;
+use crate::telemetry::events::LimitHit;
+use crate::telemetry::{Emit, Metrics};
+
+/// What handlers share.
+pub struct App<B> {
+    /// The service.
+    pub backend: Arc<B>,
+    settings: config::Http,
+    metrics: Arc<Metrics>,
+    in_flight: Semaphore,
+}
+
+impl<B: Backend> App<B> {
+    /// With the bounds of the settings.
+    pub fn new(backend: Arc<B>, settings: config::Http, metrics: Arc<Metrics>) -> Arc<Self> {
+        let in_flight = settings.requests_in_flight_max.min(Semaphore::MAX_PERMITS);
+        Arc::new(Self { backend, settings, metrics, in_flight: Semaphore::new(in_flight) })
+    }
+
+    /// A place among the requests that are answered at once. Probes and scrapes need none: they
+    /// have to be answered most of all under load.
+    pub fn enter(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        self.in_flight.try_acquire().map_err(|_| {
+            LimitHit { limit: "http.requests_in_flight_max" }.emit(&self.metrics);
+            ApiError::Overloaded { limit: self.limit() }
+        })
+    }
+
+    /// Most requests answered at once.
+    pub fn limit(&self) -> usize {
+        self.settings.requests_in_flight_max
+    }
+}
+
+/// The routes over an app. Names of routes in metrics are those of Lago's documentation.
+pub fn router<B: Backend>(app: &Arc<App<B>>) -> Router {
+    let on = |route, handler: MethodRouter<Arc<App<B>>>| {
+        let state = Observed { app: Arc::clone(app), route };
+        handler.layer(from_fn_with_state(state, observe::<B>))
+    };
+    let usage = "/api/v1/customers/:external_customer_id/current_usage";
+    let unmatched = on("unmatched", any(unmatched)).with_state(Arc::clone(app));
+    Router::new()
+        .route(
+            "/api/v1/customers/{external_customer_id}/current_usage",
+            on(usage, any(v1::current_usage::show::<B>)),
+        )
+        .route("/livez", on("/livez", any(ops::livez)))
+        .route("/readyz", on("/readyz", any(ops::readyz::<B>)))
+        .route("/metrics", on("/metrics", any(ops::metrics::<B>)))
+        .fallback_service(unmatched)
+        .with_state(Arc::clone(app))
+}
+
+/// Answers one request.
+pub async fn answer(router: Router, mut request: Request<Body>) -> Response {
+    let uri = std::mem::take(request.uri_mut());
+    *request.uri_mut() = path::clean(uri);
+    let mut response = match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    if response.status() == StatusCode::NOT_MODIFIED {
+        // It would claim that the body which the caller has is empty.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    response
+}
+
+async fn unmatched() -> ApiError {
+    ApiError::RouteNotFound
+}
+
+struct Observed<B> {
+    app: Arc<App<B>>,
+    route: &'static str,
+}
+
+impl<B> Clone for Observed<B> {
+    fn clone(&self) -> Self {
+        Self { app: Arc::clone(&self.app), route: self.route }
+    }
+}
+
+/// Bounds, guards, counts and logs a request.
+async fn observe<B: Backend>(
+    State(Observed { app, route }): State<Observed<B>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let watch = Stopwatch::start();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let response = match check(&app.settings, &request) {
+        Err(error) => error.into_response(),
+        Ok(()) => guard(next.run(request)).await.unwrap_or_else(|Panicked| {
+            tracing::error!(%method, route, "a request handler panicked");
+            ApiError::Internal.into_response()
+        }),
+    };
+    let (status, took) = (response.status().as_u16(), watch.elapsed());
+    app.metrics.count_request(route, status, took);
+    tracing::debug!(%method, path = uri.path(), route, status, ?took, "request");
+    response
+}
+
+/// Whether a request may go on to its handler. All routes are read only.
+fn check(settings: &config::Http, request: &Request) -> Result<(), ApiError> {
+    if head_bytes(request) > settings.header_bytes_max {
+        return Err(ApiError::HeadersTooLarge);
+    }
+    if body_bytes(request.headers()) > settings.request_bytes_max as u64 {
+        return Err(ApiError::BodyTooLarge);
+    }
+    match *request.method() {
+        Method::GET | Method::HEAD => Ok(()),
+        _ => Err(ApiError::RouteNotFound),
+    }
+}
+
+/// Bytes of the request line and the headers, as they were sent give or take some blanks.
+fn head_bytes(request: &Request) -> usize {
+    /// `: ` and the line's end, and in the first line two blanks and the version.
+    const LINE: usize = 4;
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let headers = request.headers().iter();
+    let lines = headers.map(|(name, value)| name.as_str().len() + value.len() + LINE);
+    request.method().as_str().len() + path + LINE + lines.sum::<usize>()
+}
+
+/// Announced bytes of the body. No route reads a body, so one of unknown length costs nothing: the
+/// connection is closed instead of reading it.
+fn body_bytes(headers: &HeaderMap) -> u64 {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,136 @@
+//! A server on a loopback socket, and a client that sends bytes and reads bytes.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
+
+use super::mock::Mock;
+use crate::config;
+use crate::http::serve;
+use crate::telemetry::Metrics;
+
+/// Longest that a test waits for the server. Reached only by a server that hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Server {
+    pub mock: Arc<Mock>,
+    pub metrics: Arc<Metrics>,
+    pub address: SocketAddr,
+    pub arrivals: Receiver<()>,
+    stop: Option<oneshot::Sender<()>>,
+    served: Option<JoinHandle<()>>,
+    runtime: Runtime,
+}
+
+/// Settings that no test runs into by chance.
+pub fn settings() -> config::Http {
+    config::Http {
+        listen: ([127, 0, 0, 1], 0).into(),
+        request_bytes_max: 4096,
+        header_bytes_max: 8192,
+        read_timeout_ms: 15_000,
+        requests_in_flight_max: 8,
+        drain_timeout_ms: 15_000,
+    }
+}
+
+pub fn start() -> Server {
+    start_with(settings(), true)
+}
+
+pub fn start_with(settings: config::Http, ready: bool) -> Server {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
+    let (arrived, arrivals) = sync_channel(16);
+    let gate = Semaphore::new(0);
+    let mock = Arc::new(Mock { seen: Mutex::default(), arrived, gate, ready });
+    let metrics = Arc::new(Metrics::new());
+    let listener = runtime.block_on(tokio::net::TcpListener::bind(settings.listen)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let (backend, counts) = (Arc::clone(&mock), Arc::clone(&metrics));
+    let shutdown = async { stopped.await.unwrap_or(()) };
+    let served = runtime.spawn(serve(listener, backend, settings, counts, shutdown));
+    let (stop, served) = (Some(stop), Some(served));
+    Server { mock, metrics, address, arrivals, stop, served, runtime }
+}
+
+impl Server {
+    /// Sends bytes on a new connection.
+    pub fn open(&self, bytes: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(bytes).unwrap();
+        stream
+    }
+
+    /// The answer to one request whose head is given without its last two line ends.
+    pub fn ask(&self, head: &str) -> Answer {
+        let head = format!("{head}\r\nHost: h\r\nConnection: close\r\n\r\n");
+        read(self.open(head.as_bytes()))
+    }
+
+    /// The answer to a GET with a good key.
+    pub fn get(&self, target: &str) -> Answer {
+        self.ask(&format!("GET {target} HTTP/1.1\r\nAuthorization: Bearer KEY"))
+    }
+
+    /// Tells the server to stop taking connections.
+    pub fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+
+    /// Waits until the server has ended.
+    pub fn ended(&mut self) {
+        let served = self.served.take().unwrap();
+        let ended = async { tokio::time::timeout(PATIENCE, served).await };
+        self.runtime.block_on(ended).unwrap().unwrap();
+    }
+
+    pub fn arrived(&self) {
+        self.arrivals.recv_timeout(PATIENCE).unwrap();
+    }
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Reads to the end of the connection.
+pub fn read_all(mut stream: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Ok(_) => {}
+        // A server that answers before everything is sent closes with a reset.
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("{error}"),
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+pub fn read(stream: TcpStream) -> Answer {
+    let text = read_all(stream);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text}"));
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let header = |line: &str| {
+        let (name, value) = line.split_once(": ").unwrap();
+        (name.to_lowercase(), value.to_owned())
+    };
+    Answer { status, headers: lines.map(header).collect(), body: body.to_owned() }
+}

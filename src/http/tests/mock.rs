@@ -1,0 +1,95 @@
+//! A backend whose customers are named after what happens to them.
+
+use std::sync::Mutex;
+use std::sync::mpsc::SyncSender;
+
+use tokio::sync::Semaphore;
+
+use super::sample;
+use crate::http::backend::{
+    Backend, CurrentUsageRequest, Freshness, Print, Readiness, UsageAnswer, UsageError, UsageLimit,
+};
+
+/// The tag of every answer.
+pub const ETAG: &str = "7f-1";
+/// What every answer reflects.
+pub const OFFSETS: &str = "events_raw-0:1042,events_raw-1:977";
+
+pub struct Mock {
+    /// Every request that arrived.
+    pub seen: Mutex<Vec<CurrentUsageRequest>>,
+    /// Told when a request for `slow` has arrived.
+    pub arrived: SyncSender<()>,
+    /// Lets requests for `slow` go on.
+    pub gate: Semaphore,
+    /// Whether the service is ready.
+    pub ready: bool,
+}
+
+pub fn freshness() -> Freshness {
+    Freshness { offsets: OFFSETS.into(), lag_ms: 12, catalog_version: 34, etag: Some(ETAG.into()) }
+}
+
+fn offset_not_reached(timed_out: bool) -> UsageError {
+    UsageError::OffsetNotReached { timed_out, freshness: freshness() }
+}
+
+impl Backend for Mock {
+    type Session = String;
+
+    fn authenticate(&self, token: &str) -> Option<String> {
+        matches!(token, "KEY" | "LIMITED").then(|| token.to_owned())
+    }
+
+    fn permits(&self, session: &String, resource: &str, mode: &str) -> bool {
+        session == "KEY" || (resource, mode) != ("customer_usage", "read")
+    }
+
+    async fn current_usage(
+        &self,
+        _: &String,
+        request: CurrentUsageRequest,
+        print: Print,
+    ) -> Result<UsageAnswer, UsageError> {
+        let has_it = request.if_none_match.names(ETAG);
+        let customer = request.customer.clone();
+        self.seen.lock().unwrap().push(request);
+        match customer.as_str() {
+            "c" | "a/b" | "a.b@c.io" | "ü z" => {}
+            "slow" => {
+                self.arrived.send(()).unwrap();
+                let _ = self.gate.acquire().await.unwrap();
+            }
+            "several" => return Err(UsageError::SubscriptionMandatory),
+            "inactive" => return Err(UsageError::NoActiveSubscription),
+            "full" => return Err(UsageError::FullUsageNotAllowed),
+            "chargeless" => return Err(UsageError::ChargeNotFound),
+            "behind" => return Err(offset_not_reached(false)),
+            "late" => return Err(offset_not_reached(true)),
+            "partition" => return Err(UsageError::MalformedOffset),
+            "cold" => return Err(UsageError::NotReady),
+            "groups" => return Err(UsageError::LimitExceeded(UsageLimit::Groups)),
+            "values" => return Err(UsageError::LimitExceeded(UsageLimit::UniqueValues)),
+            "busy" => return Err(UsageError::Overloaded),
+            "broken" => return Err(UsageError::Internal),
+            "panic" => panic!("a defect"),
+            _ => return Err(UsageError::CustomerNotFound),
+        }
+        let (charge, metric) = (sample::charge(), sample::metric());
+        let usage = sample::usage(vec![sample::row(&charge, &metric)]);
+        let body = (!has_it).then(|| print(&usage));
+        Ok(UsageAnswer { freshness: freshness(), body })
+    }
+
+    fn readiness(&self) -> Readiness {
+        let detail = [("slots", "64"), ("offsets", "\"x\"")];
+        Readiness {
+            ready: self.ready,
+            detail: detail.map(|(name, value)| (name.into(), value.into())).to_vec(),
+        }
+    }
+
+    fn metrics_text(&self) -> String {
+        "odometer_events_total 1\n# EOF\n".into()
+    }
+}

@@ -1,0 +1,8 @@
+//! The surface over real sockets, with a backend that plays every condition.
+
+mod client;
+mod limits;
+mod mock;
+mod ops;
+mod requests;
+pub mod sample;

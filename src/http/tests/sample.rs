@@ -1,0 +1,130 @@
+//! The complete example of the specification (2.8).
+
+use uuid::Uuid;
+
+use crate::core::catalog::{Aggregation, BillableMetric, Charge, ChargeFilter};
+use crate::core::decimal::Decimal;
+use crate::core::instant::Instant;
+use crate::core::period::{Date, Window};
+use crate::core::pricing::Model;
+use crate::core::pricing::standard::Standard;
+use crate::core::usage::{ChargeUsage, CurrentUsage, FilterUsage, Sum};
+use crate::core::value::Value;
+
+/// Its body, byte for byte.
+pub const BODY: &str = concat!(
+    r#"{"customer_usage":{"from_datetime":"2024-03-01T00:00:00Z","#,
+    r#""to_datetime":"2024-03-31T23:59:59Z","issuing_date":"2024-03-31","currency":"EUR","#,
+    r#""amount_cents":70,"total_amount_cents":84,"taxes_amount_cents":14,"#,
+    r#""lago_invoice_id":null,"charges_usage":[{"units":"5.0","total_aggregated_units":"5.0","#,
+    r#""events_count":5,"amount_cents":70,"amount_currency":"EUR","#,
+    r#""pricing_unit_details":null,"charge":{"#,
+    r#""lago_id":"1a901a90-1a90-1a90-1a90-1a901a901a90","code":"api_calls","#,
+    r#""charge_model":"standard","invoice_display_name":null},"billable_metric":{"#,
+    r#""lago_id":"2a901a90-1a90-1a90-1a90-1a901a901a90","name":"API calls","#,
+    r#""code":"api_calls","aggregation_type":"count_agg"},"filters":[{"units":"2.0","#,
+    r#""total_aggregated_units":"2.0","events_count":2,"amount_cents":40,"#,
+    r#""pricing_unit_details":null,"invoice_display_name":null,"values":{"region":["eu"]},"#,
+    r#""presentation_breakdowns":[]},{"units":"3.0","total_aggregated_units":"3.0","#,
+    r#""events_count":3,"amount_cents":30,"pricing_unit_details":null,"#,
+    r#""invoice_display_name":null,"values":null,"presentation_breakdowns":[]}],"#,
+    r#""grouped_usage":[],"presentation_breakdowns":[]}]}}"#,
+);
+
+pub fn decimal(text: &str) -> Decimal {
+    Decimal::parse_literal(text).unwrap()
+}
+
+fn standard(amount: &str) -> Model {
+    Model::Standard(Standard { amount: decimal(amount) })
+}
+
+/// `region: ["eu"]` at 0.20.
+pub fn filter() -> ChargeFilter {
+    ChargeFilter {
+        id: Uuid::from_u128(3),
+        invoice_display_name: None,
+        values: vec![("region".into(), vec!["eu".into()])],
+        model: standard("0.20"),
+        properties: Value::Null,
+        pricing_group_keys: Vec::new(),
+        created_at: Instant(0),
+    }
+}
+
+/// The charge at 0.10 with its filter.
+pub fn charge() -> Charge {
+    Charge {
+        id: Uuid::from_u128(0x1a90_1a90_1a90_1a90_1a90_1a90_1a90_1a90),
+        code: "api_calls".into(),
+        metric: metric().id,
+        invoice_display_name: None,
+        model: standard("0.10"),
+        properties: Value::Null,
+        pricing_group_keys: Vec::new(),
+        presentation_group_keys: Vec::new(),
+        pay_in_advance: false,
+        prorated: false,
+        invoiceable: true,
+        min_amount_cents: 0,
+        accepts_target_wallet: false,
+        pricing_unit: None,
+        taxes: Vec::new(),
+        filters: vec![filter()],
+        created_at: Instant(0),
+    }
+}
+
+/// The metric.
+pub fn metric() -> BillableMetric {
+    BillableMetric {
+        id: Uuid::from_u128(0x2a90_1a90_1a90_1a90_1a90_1a90_1a90_1a90),
+        code: "api_calls".into(),
+        name: "API calls".into(),
+        description: None,
+        aggregation: Aggregation::Count,
+        field_name: None,
+        recurring: false,
+        rounding: None,
+        expression: None,
+        filters: Vec::new(),
+        created_at: Instant(0),
+    }
+}
+
+/// Units of counted events and what they cost.
+pub fn sum<'a>(units: i64, amount_cents: i64) -> Sum<'a> {
+    Sum {
+        units: Decimal::from(units),
+        total_aggregated_units: Decimal::from(units),
+        events_count: units,
+        amount_cents,
+        pricing_unit: None,
+    }
+}
+
+/// The row of the charge.
+pub fn row<'a>(charge: &'a Charge, metric: &'a BillableMetric) -> ChargeUsage<'a> {
+    let filter = |filter, sum| FilterUsage { filter, sum, breakdowns: Vec::new() };
+    ChargeUsage {
+        charge,
+        metric,
+        sum: sum(5, 70),
+        filters: vec![filter(charge.filters.first(), sum(2, 40)), filter(None, sum(3, 30))],
+        grouped: Vec::new(),
+        breakdowns: Vec::new(),
+    }
+}
+
+/// A usage in March 2024 with these rows.
+pub fn usage(charges: Vec<ChargeUsage<'_>>) -> CurrentUsage<'_> {
+    CurrentUsage {
+        window: Window { from: Instant(1_709_251_200_000_000), to: Instant(1_711_929_599_999_999) },
+        issuing_date: Date::from_ymd(2024, 3, 31),
+        currency: "EUR",
+        amount_cents: 70,
+        taxes_amount_cents: 14,
+        total_amount_cents: 84,
+        charges,
+    }
+}

@@ -1,0 +1,57 @@
+//! `GET /api/v1/customers/:external_customer_id/current_usage` (specification chapters 1 and 2).
+
+use std::sync::Arc;
+
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+
+use super::{current_usage_body, freshness, parameters};
+use crate::http::auth;
+use crate::http::backend::{Backend, CurrentUsageRequest};
+use crate::http::error::{ApiError, json_response};
+use crate::http::etag::IfNoneMatch;
+use crate::http::router::App;
+
+/// What a key has to be allowed to read.
+const RESOURCE: &str = "customer_usage";
+
+/// Answers in the order of checks of 1.4; what comes after the parameters is the backend's.
+pub async fn show<B: Backend>(
+    State(app): State<Arc<App<B>>>,
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let session = auth::reader(&*app.backend, &headers, RESOURCE)?;
+    let _place = app.enter()?;
+    let asked = parameters::read(uri.query().unwrap_or(""))?;
+    // Bytes that are no text are nobody's id.
+    let path = path.map_err(|_| ApiError::CustomerNotFound)?;
+    let customer = path.iter().next().map(|(_, id)| id.to_owned());
+    let request = CurrentUsageRequest {
+        customer: customer.ok_or(ApiError::CustomerNotFound)?,
+        subscription: asked.subscription,
+        usage: asked.usage,
+        full_usage: asked.full_usage,
+        wait_for: asked.wait_for,
+        if_none_match: if_none_match(&headers),
+    };
+    let answer = app.backend.current_usage(&session, request, current_usage_body::print).await;
+    let answer = answer.map_err(|error| ApiError::from_usage(error, app.limit()))?;
+    let mut response = match answer.body {
+        Some(body) => json_response(StatusCode::OK, body),
+        None => StatusCode::NOT_MODIFIED.into_response(),
+    };
+    freshness::add_headers(response.headers_mut(), &answer.freshness);
+    freshness::add_tag(response.headers_mut(), &answer.freshness);
+    Ok(response)
+}
+
+fn if_none_match(headers: &HeaderMap) -> IfNoneMatch {
+    let mut tags = IfNoneMatch::default();
+    let values = headers.get_all(header::IF_NONE_MATCH);
+    values.iter().filter_map(|value| value.to_str().ok()).for_each(|value| tags.add(value));
+    tags
+}

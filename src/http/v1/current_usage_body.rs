@@ -1,0 +1,148 @@
+//! The body of current usage, in Lago's order and number forms (specification chapter 2).
+
+use crate::core::period::text::{write_date, write_seconds};
+use crate::core::usage::{
+    ChargeUsage, CurrentUsage, FilterUsage, GroupUsage, Presented, PricingUnitSum, Sum,
+};
+use crate::http::json::{self, ARRAY, OBJECT};
+
+/// Room for the head of an answer, bytes.
+const HEAD_BYTES: usize = 320;
+/// Room for a charge without filters, bytes; more grows the string.
+const CHARGE_BYTES: usize = 640;
+
+/// Prints the whole body.
+pub fn print(usage: &CurrentUsage<'_>) -> String {
+    let mut out = String::with_capacity(HEAD_BYTES + usage.charges.len() * CHARGE_BYTES);
+    // Writing to a string cannot fail.
+    out.push_str("{\"customer_usage\":{\"from_datetime\":\"");
+    let _ = write_seconds(&mut out, usage.window.from);
+    out.push_str("\",\"to_datetime\":\"");
+    let _ = write_seconds(&mut out, usage.window.to);
+    out.push_str("\",\"issuing_date\":\"");
+    let _ = write_date(&mut out, usage.issuing_date);
+    out.push_str("\",\"currency\":");
+    json::string(&mut out, usage.currency);
+    out.push_str(",\"amount_cents\":");
+    json::integer(&mut out, usage.amount_cents);
+    out.push_str(",\"total_amount_cents\":");
+    json::integer(&mut out, usage.total_amount_cents);
+    out.push_str(",\"taxes_amount_cents\":");
+    json::integer(&mut out, usage.taxes_amount_cents);
+    out.push_str(",\"lago_invoice_id\":null,\"charges_usage\":");
+    json::list(&mut out, ARRAY, &usage.charges, |out, row| charge(out, usage.currency, row));
+    out.push_str("}}");
+    out
+}
+
+/// 2.2.
+fn charge(out: &mut String, currency: &str, row: &ChargeUsage<'_>) {
+    out.push('{');
+    sum(out, &row.sum);
+    out.push_str(",\"amount_currency\":");
+    json::string(out, currency);
+    pricing_unit(out, row.sum.pricing_unit.as_ref());
+    out.push_str(",\"charge\":{\"lago_id\":");
+    json::uuid(out, row.charge.id);
+    out.push_str(",\"code\":");
+    json::string(out, &row.charge.code);
+    out.push_str(",\"charge_model\":");
+    json::string(out, row.charge.model.kind().name());
+    out.push_str(",\"invoice_display_name\":");
+    json::string_or_null(out, row.charge.invoice_display_name.as_deref());
+    out.push_str("},\"billable_metric\":{\"lago_id\":");
+    json::uuid(out, row.metric.id);
+    out.push_str(",\"name\":");
+    json::string(out, &row.metric.name);
+    out.push_str(",\"code\":");
+    json::string(out, &row.metric.code);
+    out.push_str(",\"aggregation_type\":");
+    json::string(out, row.metric.aggregation.name());
+    out.push_str("},\"filters\":");
+    json::list(out, ARRAY, &row.filters, filter);
+    out.push_str(",\"grouped_usage\":");
+    json::list(out, ARRAY, &row.grouped, group);
+    breakdowns(out, &row.breakdowns);
+    out.push('}');
+}
+
+/// 2.4.
+fn filter(out: &mut String, row: &FilterUsage<'_>) {
+    out.push('{');
+    sum(out, &row.sum);
+    pricing_unit(out, row.sum.pricing_unit.as_ref());
+    out.push_str(",\"invoice_display_name\":");
+    let name = row.filter.and_then(|filter| filter.invoice_display_name.as_deref());
+    json::string_or_null(out, name);
+    out.push_str(",\"values\":");
+    match row.filter {
+        None => out.push_str("null"),
+        Some(filter) => json::list(out, OBJECT, &filter.values, |out, (key, values)| {
+            json::key(out, key);
+            json::list(out, ARRAY, values, |out, value| json::string(out, value));
+        }),
+    }
+    breakdowns(out, &row.breakdowns);
+    out.push('}');
+}
+
+/// 2.5.
+fn group(out: &mut String, row: &GroupUsage<'_>) {
+    out.push('{');
+    sum(out, &row.sum);
+    pricing_unit(out, row.sum.pricing_unit.as_ref());
+    out.push_str(",\"grouped_by\":");
+    values(out, &row.grouped_by);
+    out.push_str(",\"filters\":");
+    json::list(out, ARRAY, &row.filters, filter);
+    breakdowns(out, &row.breakdowns);
+    out.push('}');
+}
+
+/// The figures that every row starts with.
+fn sum(out: &mut String, sum: &Sum<'_>) {
+    out.push_str("\"units\":");
+    json::decimal(out, &sum.units);
+    out.push_str(",\"total_aggregated_units\":");
+    json::decimal(out, &sum.total_aggregated_units);
+    out.push_str(",\"events_count\":");
+    json::integer(out, sum.events_count);
+    out.push_str(",\"amount_cents\":");
+    json::integer(out, sum.amount_cents);
+}
+
+/// 2.6.
+fn pricing_unit(out: &mut String, sum: Option<&PricingUnitSum<'_>>) {
+    out.push_str(",\"pricing_unit_details\":");
+    let Some(sum) = sum else { return out.push_str("null") };
+    out.push_str("{\"amount_cents\":");
+    json::integer(out, sum.amount_cents);
+    out.push_str(",\"short_name\":");
+    json::string(out, &sum.unit.short_name);
+    out.push_str(",\"conversion_rate\":");
+    json::decimal(out, &sum.unit.conversion_rate);
+    out.push('}');
+}
+
+/// 2.7.
+fn breakdowns(out: &mut String, rows: &[Presented]) {
+    out.push_str(",\"presentation_breakdowns\":");
+    json::list(out, ARRAY, rows, |out, row| {
+        out.push_str("{\"presentation_by\":");
+        values(out, &row.presentation_by);
+        out.push_str(",\"units\":");
+        json::decimal(out, &row.units);
+        out.push('}');
+    });
+}
+
+fn values(out: &mut String, values: &[(String, Option<Box<str>>)]) {
+    json::list(out, OBJECT, values, |out, (key, value)| {
+        json::key(out, key);
+        json::string_or_null(out, value.as_deref());
+    });
+}
+
+#[cfg(test)]
+#[path = "body_tests.rs"]
+mod tests;

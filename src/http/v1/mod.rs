@@ -1,0 +1,8 @@
+//! Version 1 of Lago's API.
+
+pub mod current_usage;
+mod current_usage_body;
+pub mod freshness;
+mod group;
+mod parameters;
+mod presentation;
