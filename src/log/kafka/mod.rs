@@ -4,6 +4,7 @@
 //! offsets or joins a group. What must hold for exact totals is enforced in [`client`] and cannot
 //! be set otherwise.
 
+pub mod admin;
 pub mod client;
 mod drain;
 mod error;
