@@ -1,5 +1,7 @@
-fn main() {
-    println!("{:?} {}", rdkafka::util::get_rdkafka_version(), rocksdb::DB::list_cf(&rocksdb::Options::default(), "/nonexistent").is_err());
-    let c: Result<rdkafka::consumer::BaseConsumer, _> = rdkafka::ClientConfig::new().set("bootstrap.servers","x").create();
-    println!("{}", c.is_ok());
+//! The program: hands its arguments and its environment to the commands.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    odometer::cli::run(std::env::args_os(), std::env::vars_os())
 }

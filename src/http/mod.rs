@@ -12,6 +12,7 @@ mod error;
 pub mod etag;
 mod guard;
 mod json;
+pub mod live;
 mod ops;
 mod path;
 mod query;

@@ -5,6 +5,7 @@
 //! brings ids and totals into the store; the [`scanner`] reads the ledger for rebuilds. The
 //! [`supervisor`] starts and stops them in order.
 
+pub mod catalog_apply;
 pub mod catalog_log;
 pub mod catalogue;
 pub mod checkpoint;

@@ -121,7 +121,7 @@ impl Service {
         });
         let (fatal, fatal_seen) = watch::channel(None);
         let crew = Crew { shared, fatal };
-        Starting { settings, crew, fatal_seen, workers }.run(command_queues, catalog_progress)
+        Starting { settings, crew, fatal_seen }.run(command_queues, catalog_progress)
     }
 
     /// Writes a checkpoint now and returns once it is durable.
@@ -159,7 +159,6 @@ struct Starting<'a> {
     settings: &'a Settings,
     crew: Crew,
     fatal_seen: watch::Receiver<Option<String>>,
-    workers: usize,
 }
 
 impl Starting<'_> {

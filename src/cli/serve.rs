@@ -1,0 +1,106 @@
+//! `odometer serve`: the service until a signal or a fatal condition ends it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::Failure;
+use crate::config::Settings;
+use crate::http;
+use crate::http::live::Live;
+use crate::runtime::catalog_apply;
+use crate::runtime::clock::{Clock, Stopwatch};
+use crate::runtime::fatal::Fatal;
+use crate::runtime::supervisor::Service;
+use crate::telemetry::events::{Emit, Listening, ShutdownDone, ShutdownStarted, Starting};
+use crate::telemetry::logging;
+use crate::telemetry::metrics::Metrics;
+
+/// A service that answers HTTP.
+pub struct Running {
+    /// The service.
+    pub service: Service,
+    /// Where it answers.
+    pub address: SocketAddr,
+    /// Its metrics.
+    pub metrics: Arc<Metrics>,
+    close: watch::Sender<()>,
+    server: tokio::task::JoinHandle<()>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Running {
+    /// Starts the service and listens.
+    pub fn start(settings: &Settings, clock: Clock) -> Result<Self, Fatal> {
+        let metrics = Arc::new(Metrics::new());
+        let brokers = settings.kafka.brokers.as_deref();
+        Starting { file: None, brokers }.emit(&metrics);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .thread_name("http")
+            .build()
+            .map_err(|_| Fatal::Thread("http".to_owned()))?;
+        let asked = settings.http.listen;
+        let listen = |error| Fatal::Listen { address: asked, error };
+        // The address is taken first: a second instance on it ends before it touches the store.
+        let listener = runtime.block_on(TcpListener::bind(asked)).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let service = Service::start(settings, clock, Arc::clone(&metrics))?;
+        if let Some(file) = &settings.catalog.file {
+            catalog_apply::apply_to_running(&service, settings, file)?;
+        }
+        let backend = Arc::new(Live::new(Arc::clone(&service.shared)));
+        let (close, mut closed) = watch::channel(());
+        let shutdown = async move {
+            // The sender is dropped to close.
+            let _ = closed.changed().await;
+        };
+        let http = settings.http.clone();
+        let counted = Arc::clone(&metrics);
+        let server = runtime
+            .spawn(async move { http::serve(listener, backend, http, counted, shutdown).await });
+        Listening { address }.emit(&metrics);
+        Ok(Self { service, address, metrics, close, server, runtime })
+    }
+
+    /// Waits for SIGTERM, SIGINT or a fatal condition. Returns the cause.
+    pub fn wait(&self) -> &'static str {
+        let mut fatal = self.service.fatal.clone();
+        self.runtime.block_on(async move {
+            let (Ok(mut term), Ok(mut int)) =
+                (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+            else {
+                return "no signals";
+            };
+            tokio::select! {
+                _ = term.recv() => "SIGTERM",
+                _ = int.recv() => "SIGINT",
+                _ = fatal.wait_for(Option::is_some) => "a fatal condition",
+            }
+        })
+    }
+
+    /// Lets running requests end, writes a last checkpoint and stops.
+    pub fn stop(self, cause: &'static str) -> Result<(), Fatal> {
+        let watch = Stopwatch::start();
+        ShutdownStarted { cause }.emit(&self.metrics);
+        drop(self.close);
+        let _ = self.runtime.block_on(self.server);
+        self.runtime.shutdown_timeout(Duration::from_secs(5));
+        let stopped = self.service.stop();
+        ShutdownDone { took: watch.elapsed() }.emit(&self.metrics);
+        stopped
+    }
+}
+
+/// Runs the service until it is told to stop.
+pub fn serve(settings: &Settings) -> Result<(), Failure> {
+    logging::init(&settings.log)?;
+    let running = Running::start(settings, Clock::System)?;
+    let cause = running.wait();
+    Ok(running.stop(cause)?)
+}

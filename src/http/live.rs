@@ -1,0 +1,162 @@
+//! The running service behind the routes.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::backend::{
+    Backend, CurrentUsageRequest, Freshness, Print, Readiness, UsageAnswer, UsageError, UsageLimit,
+};
+use crate::core::catalog::Flag;
+use crate::core::position::Source;
+use crate::core::usage;
+use crate::runtime::shared::Shared;
+use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
+
+/// Answers from a running service.
+pub struct Live {
+    shared: Arc<Shared>,
+    usages: Usages,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub struct Session {
+    organization: String,
+    digest: [u8; 32],
+}
+
+impl Live {
+    /// A backend over a running service.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { usages: Usages::new(Arc::clone(&shared)), shared }
+    }
+
+    fn freshness(&self, reflects: &Reflects) -> Freshness {
+        let mut offsets = String::new();
+        for reached in reflects.progress.iter() {
+            let comma = if offsets.is_empty() { "" } else { "," };
+            let name = self.shared.sources.name(reached.source);
+            let _ = write!(offsets, "{comma}{name}:{}", reached.next);
+        }
+        Freshness {
+            offsets,
+            lag_ms: reflects.lag_ms,
+            catalog_version: reflects.catalog_version,
+            etag: reflects.tag.map(tag_text),
+        }
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> UsageError {
+        match refusal {
+            Refusal::CustomerNotFound => UsageError::CustomerNotFound,
+            Refusal::SubscriptionMandatory => UsageError::SubscriptionMandatory,
+            Refusal::NoActiveSubscription => UsageError::NoActiveSubscription,
+            Refusal::FullUsageNotAllowed => UsageError::FullUsageNotAllowed,
+            Refusal::OffsetNotReached { timed_out, reflects } => UsageError::OffsetNotReached {
+                timed_out: *timed_out,
+                freshness: self.freshness(reflects),
+            },
+            Refusal::NotReady => UsageError::NotReady,
+            Refusal::Usage(usage::UsageError::ChargeNotFound) => UsageError::ChargeNotFound,
+            Refusal::Usage(usage::UsageError::LimitExceeded("unique_values")) => {
+                UsageError::LimitExceeded(UsageLimit::UniqueValues)
+            }
+            Refusal::Usage(usage::UsageError::LimitExceeded(_)) => {
+                UsageError::LimitExceeded(UsageLimit::Groups)
+            }
+            Refusal::Usage(_) | Refusal::Internal(_) => {
+                tracing::error!(error = %refusal, "a usage was not answered");
+                UsageError::Internal
+            }
+        }
+    }
+
+    fn offsets(&self, request: &CurrentUsageRequest) -> Result<Vec<(Source, i64)>, UsageError> {
+        let wanted = request.wait_for.iter().flat_map(|wait| &wait.offsets);
+        let known = wanted.map(|wanted| {
+            let partition = i32::try_from(wanted.partition).ok()?;
+            Some((self.shared.sources.find(&wanted.topic, partition)?, wanted.next))
+        });
+        known.collect::<Option<_>>().ok_or(UsageError::MalformedOffset)
+    }
+}
+
+impl Backend for Live {
+    type Session = Session;
+
+    fn authenticate(&self, token: &str) -> Option<Session> {
+        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let book = self.shared.catalogue.book();
+        let (tenant, key) = book.by_key(&digest)?;
+        // The look-up went by a digest, which tells nothing of the key; the comparison that decides
+        // takes the same time whatever it finds.
+        let same = bool::from(key.digest.ct_eq(&digest));
+        let now = self.shared.clock.now();
+        let valid = key.expires_at.is_none_or(|end| now < end);
+        (same && valid)
+            .then(|| Session { organization: tenant.organization.external_id.clone(), digest })
+    }
+
+    fn permits(&self, session: &Session, resource: &str, mode: &str) -> bool {
+        let book = self.shared.catalogue.book();
+        let Some((tenant, key)) = book.by_key(&session.digest) else { return false };
+        if !tenant.organization.flags.contains(&Flag::ApiPermissions) {
+            return true;
+        }
+        key.permissions.as_ref().is_none_or(|granted| {
+            granted.iter().any(|(name, granted)| name == resource && granted == mode)
+        })
+    }
+
+    async fn current_usage(
+        &self,
+        session: &Session,
+        request: CurrentUsageRequest,
+        print: Print,
+    ) -> Result<UsageAnswer, UsageError> {
+        let offsets = self.offsets(&request)?;
+        let question = Question {
+            organization: session.organization.clone(),
+            customer: request.customer,
+            subscription: request.subscription,
+            request: request.usage,
+            full_usage: request.full_usage,
+            offsets,
+            wait: request.wait_for.and_then(|wait| wait.wait),
+        };
+        let known = |tag| request.if_none_match.names(&tag_text(tag));
+        let answered = self.usages.answer(&question, known, print).await;
+        let (reflects, body) = answered.map_err(|refusal| self.refuse(&refusal))?;
+        Ok(UsageAnswer { freshness: self.freshness(&reflects), body })
+    }
+
+    fn readiness(&self) -> Readiness {
+        let shared = &self.shared;
+        let slots: Vec<_> = (0..shared.slots).map(|slot| shared.board.slot(slot as u8)).collect();
+        let recovered = slots.iter().filter(|slot| slot.ready).count();
+        let caught_up =
+            recovered == slots.len() && slots.iter().all(|s| shared.ends.caught_up(&s.progress));
+        let stopping = shared.is_stopping();
+        Readiness {
+            ready: caught_up && !stopping,
+            detail: vec![
+                ("slots_recovered".to_owned(), format!("{recovered}/{}", slots.len())),
+                ("caught_up".to_owned(), caught_up.to_string()),
+                ("stopping".to_owned(), stopping.to_string()),
+                ("accounts".to_owned(), shared.board.len().to_string()),
+                ("catalog_version".to_owned(), shared.catalogue.version().to_string()),
+            ],
+        }
+    }
+
+    fn metrics_text(&self) -> String {
+        self.shared.metrics.encode()
+    }
+}
+
+fn tag_text(tag: u128) -> String {
+    format!("{tag:032x}")
+}
