@@ -15,7 +15,7 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.common.errors.TopicExistsException;
 
-/** The part of dev/kafka that speaks Kafka's protocol: one process formats, serves and reports readiness. */
+/** The part of dev/kafka that speaks Kafka's protocol; one process formats, serves and probes. */
 public final class DevKafka {
     /** One metadata request may take this long before it is sent again. */
     private static final int REQUEST_TIMEOUT_MS = 2_000;
@@ -24,7 +24,12 @@ public final class DevKafka {
         switch (args[0]) {
             case "serve" -> serve(args[1], args[2], Path.of(args[3]), args[4]);
             case "ready" -> System.exit(ready(args[1], Long.parseLong(args[2])) ? 0 : 1);
-            case "create-topic" -> createTopic(args[1], args[2], Integer.parseInt(args[3]), List.of(args).subList(4, args.length));
+            case "create-topic" ->
+                createTopic(
+                        args[1],
+                        args[2],
+                        Integer.parseInt(args[3]),
+                        List.of(args).subList(4, args.length));
             default -> throw new IllegalArgumentException("unknown command " + args[0]);
         }
         System.exit(0);
@@ -33,16 +38,19 @@ public final class DevKafka {
     /**
      * Formats the data folder if it is new, then runs the broker until it is told to stop.
      *
-     * @param owner process to live no longer than, or "-". When it ends, the broker ends at once; its folder
-     *     goes too if a file named "temporary" says so. A test run that is killed thus leaves nothing behind.
+     * @param owner process to live no longer than, or "-". When it ends, the broker ends at once;
+     *     its folder goes too if a file named "temporary" says so. A test run that is killed thus
+     *     leaves nothing behind.
      */
-    private static void serve(String bootstrap, String owner, Path folder, String cluster) throws Exception {
+    private static void serve(String bootstrap, String owner, Path folder, String cluster)
+            throws Exception {
         if (!owner.equals("-")) {
             follow(Long.parseLong(owner), folder);
         }
         String config = folder.resolve("server.properties").toString();
         if (!Files.exists(folder.resolve("data/meta.properties"))) {
-            int code = kafka.tools.StorageTool.execute(new String[] {"format", "-t", cluster, "-c", config}, System.err);
+            String[] format = {"format", "-t", cluster, "-c", config};
+            int code = kafka.tools.StorageTool.execute(format, System.err);
             if (code != 0) {
                 System.exit(code);
             }
@@ -101,8 +109,8 @@ public final class DevKafka {
         return false;
     }
 
-    private static void createTopic(String bootstrap, String name, int partitions, List<String> settings)
-            throws Exception {
+    private static void createTopic(
+            String bootstrap, String name, int partitions, List<String> settings) throws Exception {
         Map<String, String> config = new HashMap<>();
         for (String setting : settings) {
             String[] pair = setting.split("=", 2);
@@ -116,13 +124,11 @@ public final class DevKafka {
             admin.createTopics(List.of(topic)).all().get();
         } catch (ExecutionException error) {
             if (!(error.getCause() instanceof TopicExistsException)) {
-                System.err.println("cannot create topic " + name + ": " + error.getCause().getMessage());
-                System.exit(1);
+                fail("cannot create topic " + name + ": " + error.getCause().getMessage());
             }
             int found = partitions(bootstrap, name);
             if (found != partitions) {
-                System.err.println("topic " + name + " exists with " + found + " partitions, not " + partitions);
-                System.exit(1);
+                fail("topic " + name + " has " + found + " partitions, not " + partitions);
             }
             System.err.println("topic " + name + " exists already");
         }
@@ -130,8 +136,14 @@ public final class DevKafka {
 
     private static int partitions(String bootstrap, String name) throws Exception {
         try (Admin admin = admin(bootstrap)) {
-            return admin.describeTopics(List.of(name)).allTopicNames().get().get(name).partitions().size();
+            var topics = admin.describeTopics(List.of(name)).allTopicNames().get();
+            return topics.get(name).partitions().size();
         }
+    }
+
+    private static void fail(String message) {
+        System.err.println(message);
+        System.exit(1);
     }
 
     private static Admin admin(String bootstrap) {

@@ -1,6 +1,6 @@
 """Prints the catalogue that the rig's workload is about, for `odometer catalog apply`.
 
-    dev/python tests/rig/catalog.py --subscriptions 10000 > catalog.yaml
+dev/python tests/rig/catalog.py --subscriptions 10000 > catalog.yaml
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import argparse
 import hashlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 from rule import Workload
 
@@ -78,9 +79,13 @@ def _metrics(workload: Workload) -> Iterator[dict[str, Any]]:
 
 def main() -> int:
     """Runs the command line. JSON is YAML, and every tool reads it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--subscriptions", type=int, default=10_000)
-    parser.add_argument("--workload", default=DEFAULT_WORKLOAD, help="metrics and tenants (workload.json)")
+    parser.add_argument(
+        "--workload", default=DEFAULT_WORKLOAD, help="metrics and tenants (workload.json)"
+    )
     args = parser.parse_args()
     json.dump(catalog(Workload.load(args.workload), args.subscriptions), sys.stdout, indent=1)
     print()

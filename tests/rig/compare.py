@@ -3,10 +3,10 @@
     dev/python tests/rig/compare.py --brokers 127.0.0.1:9092 --url http://127.0.0.1:8080 \\
         --subscriptions 10000 --settle
 
-Every answer is judged at the offsets in its own Odometer-Offsets header, so the service may be under load
-meanwhile. With --settle the service is first given time to reach the present ends of the topics. Units,
-event counts and cents of every charge are compared, and the sum of cents. Differences are printed; the exit
-code is 1 if there is one, or if nothing was compared.
+Every answer is judged at the offsets in its own Odometer-Offsets header, so the service may be
+under load meanwhile. With --settle the service is first given time to reach the present ends of the
+topics. Units, event counts and cents of every charge are compared, and the sum of cents.
+Differences are printed; the exit code is 1 if there is one, or if nothing was compared.
 
     --serve    one comparison for each line on stdin: {"settle": true} or {}; one JSON line for each
 """
@@ -19,10 +19,11 @@ import http.client
 import json
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Iterable
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from judge import DEFAULT_WORKLOAD, Offsets, Reader, parse_offsets
@@ -72,7 +73,9 @@ class Client:
         customer = quote(self.workload.customer.format(n=n), safe="")
         query = urlencode({"external_subscription_id": subscription})
         headers = {"Authorization": f"Bearer {self.workload.organizations[organization]}"}
-        connection.request("GET", f"/api/v1/customers/{customer}/current_usage?{query}", headers=headers)
+        connection.request(
+            "GET", f"/api/v1/customers/{customer}/current_usage?{query}", headers=headers
+        )
         response = connection.getresponse()
         body = response.read()
         return Answer(
@@ -92,7 +95,10 @@ class Client:
                 # The first and the last subscription lie in different slots more often than not.
                 answers = self._fetch([self.wanted[0], self.wanted[-1]])
                 shown = " ".join(f"{answer.status} {answer.offsets}" for answer in answers)
-                if all(answer.offsets and reached(parse_offsets(answer.offsets), ends) for answer in answers):
+                if all(
+                    answer.offsets and reached(parse_offsets(answer.offsets), ends)
+                    for answer in answers
+                ):
                     return
             except (OSError, http.client.HTTPException) as error:
                 shown = str(error)
@@ -127,7 +133,8 @@ def differences(answer: Answer, judge: Judge) -> list[str]:
         wanted = {"units": units, "events_count": events_count, "amount_cents": cents}
         for name, value in wanted.items():
             if charge[name] != value:
-                found.append(f"{who}: {code} {name} is {charge[name]}, judged {value}{_drift(charge[name], value)}")
+                drift = _drift(charge[name], value)
+                found.append(f"{who}: {code} {name} is {charge[name]}, judged {value}{drift}")
     if usage["amount_cents"] != cents_sum:
         found.append(f"{who}: amount_cents is {usage['amount_cents']}, judged {cents_sum}")
     return found
@@ -157,7 +164,12 @@ class Comparison:
         if settle:
             self.client.settle(self.reader.ends(), self.args.settle_seconds)
         answers = self.client.fetch_all()
-        found = [line for answer in answers if not answer.offsets for line in self._without_offsets(answer)]
+        found = [
+            line
+            for answer in answers
+            if not answer.offsets
+            for line in self._without_offsets(answer)
+        ]
         by_offsets: dict[str, list[Answer]] = {}
         for answer in answers:
             if answer.offsets:
@@ -173,7 +185,9 @@ class Comparison:
             "subscriptions": compared,
             "events": events,
             "moments": len(by_offsets),
-            "offsets": max(by_offsets, key=lambda text: sum(parse_offsets(text).values()), default=""),
+            "offsets": max(
+                by_offsets, key=lambda text: sum(parse_offsets(text).values()), default=""
+            ),
             "differences": len(found),
             "shown": found[:SHOWN_MAX],
             "counters": self.reader.judge.counters(),
@@ -181,14 +195,16 @@ class Comparison:
 
     def _judge_at(self, offsets: Offsets) -> None:
         if not reached(offsets, {source: self.reader.next[source] for source in offsets}):
-            # Slots advance on their own: a moment that is behind on one partition is judged from the start.
+            # Slots advance on their own: a moment that is behind on one partition is judged from
+            # the start.
             self.reader.close()
             self.reader = self._reader()
         self.reader.advance(offsets)
 
     @staticmethod
     def _without_offsets(answer: Answer) -> list[str]:
-        return [f"{answer.organization}/{answer.subscription}: status {answer.status}, no Odometer-Offsets"]
+        who = f"{answer.organization}/{answer.subscription}"
+        return [f"{who}: status {answer.status}, no Odometer-Offsets"]
 
 
 def _events_in(answer: Answer) -> int:
@@ -204,13 +220,21 @@ def passed(result: dict[str, Any]) -> bool:
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--brokers", required=True)
-    parser.add_argument("--topic", action="append", default=[], help="repeat for several (events_raw)")
+    parser.add_argument(
+        "--topic", action="append", default=[], help="repeat for several (events_raw)"
+    )
     parser.add_argument("--url", default="http://127.0.0.1:8080")
     parser.add_argument("--subscriptions", type=int, default=10_000)
-    parser.add_argument("--workload", default=DEFAULT_WORKLOAD, help="metrics, tenants and limits (workload.json)")
-    parser.add_argument("--settle", action="store_true", help="first wait until the service has caught up")
+    parser.add_argument(
+        "--workload", default=DEFAULT_WORKLOAD, help="metrics, tenants and limits (workload.json)"
+    )
+    parser.add_argument(
+        "--settle", action="store_true", help="first wait until the service has caught up"
+    )
     parser.add_argument("--settle-seconds", type=float, default=120)
     parser.add_argument("--serve", action="store_true", help="compare once for each line on stdin")
     return parser

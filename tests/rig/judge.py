@@ -2,14 +2,17 @@
 
     dev/python tests/rig/judge.py --brokers 127.0.0.1:9092 --topic events_raw
     dev/python tests/rig/judge.py --brokers ... --upto events_raw-0:1042,events_raw-1:977
-    dev/python tests/rig/judge.py --brokers ... --serve     requests on stdin, one JSON object a line:
-        {"upto": "events_raw-0:1042"}   advance to these next offsets; {} means to the present ends
-        {"upto": "...", "month": "2026-11", "totals": false}
-    Each request is answered by one line of JSON. A server only goes forward, so asking after every
-    restart of the service costs what was added since.
+    dev/python tests/rig/judge.py --brokers ... --serve
 
-The meaning of --upto is that of the Odometer-Offsets header: everything below is judged, nothing at or
-above. Only committed records are read.
+With --serve each line on stdin is a request, a JSON object, and is answered by one line of JSON:
+
+    {"upto": "events_raw-0:1042"}   advance to these next offsets; {} means to the present ends
+    {"upto": "...", "month": "2026-11", "totals": false}
+
+A server only goes forward, so asking after every restart of the service costs what was added since.
+
+The meaning of --upto is that of the Odometer-Offsets header: everything below is judged, nothing at
+or above. Only committed records are read.
 """
 
 from __future__ import annotations
@@ -20,12 +23,18 @@ import json
 import sys
 import time
 from collections import deque
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, Message, TopicPartition
-
+from confluent_kafka import (
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 from rule import Judge, Workload
 
 Source = tuple[str, int]
@@ -50,7 +59,9 @@ def parse_offsets(text: str) -> Offsets:
 class Reader:
     """Feeds a judge from Kafka, partition by partition up to wanted offsets."""
 
-    def __init__(self, brokers: str, topics: list[str], workload: Workload, stall_seconds: float = 60.0) -> None:
+    def __init__(
+        self, brokers: str, topics: list[str], workload: Workload, stall_seconds: float = 60.0
+    ) -> None:
         self.stall_seconds = stall_seconds
         self.consumer = Consumer(
             {
@@ -66,11 +77,7 @@ class Reader:
                 "queued.max.messages.kbytes": 131_072,
             }
         )
-        sources = [
-            (topic, partition)
-            for topic in topics
-            for partition in self._metadata(topic)
-        ]
+        sources = [(topic, partition) for topic in topics for partition in self._metadata(topic)]
         self.judge = Judge(workload, sources)
         self.next: Offsets = {}
         # Where the reading of a partition last found its end; it is told once per end.
@@ -79,7 +86,9 @@ class Reader:
         for source in sources:
             low, _ = self.consumer.get_watermark_offsets(TopicPartition(*source), timeout=30)
             self.next[source] = low
-        self.consumer.assign([TopicPartition(*source, offset) for source, offset in self.next.items()])
+        self.consumer.assign(
+            [TopicPartition(*source, offset) for source, offset in self.next.items()]
+        )
         self.idle: set[Source] = set()
 
     def _metadata(self, topic: str) -> list[int]:
@@ -103,7 +112,9 @@ class Reader:
             raise ValueError(f"not among the topics read: {sorted(unknown)}")
         for source, offset in wanted.items():
             if offset < self.next[source]:
-                raise ValueError(f"{source} was judged up to {self.next[source]} already, not {offset}")
+                raise ValueError(
+                    f"{source} was judged up to {self.next[source]} already, not {offset}"
+                )
         for source, offset in wanted.items():
             self._drain(source, offset)
             self._pass_gap(source, offset)
@@ -115,7 +126,9 @@ class Reader:
             if messages:
                 patience = time.monotonic() + self.stall_seconds
             elif time.monotonic() > patience:
-                raise TimeoutError(f"nothing read for {self.stall_seconds} s, still missing {sorted(behind)}")
+                raise TimeoutError(
+                    f"nothing read for {self.stall_seconds} s, still missing {sorted(behind)}"
+                )
             for message in messages:
                 self._sort_in(message, wanted)
             done = {source for source in behind if self.next[source] >= wanted[source]}
@@ -124,12 +137,12 @@ class Reader:
                 self._select(behind)
 
     def _sort_in(self, message: Message, wanted: Offsets) -> None:
-        source = (message.topic(), message.partition())
+        source = cast(Source, (message.topic(), message.partition()))
         error = message.error()
         if error is not None:
             if error.code() != KafkaError._PARTITION_EOF:
                 raise KafkaException(error)
-            self.seen_end[source] = message.offset()
+            self.seen_end[source] = cast(int, message.offset())
             self._pass_gap(source, wanted.get(source, 0))
             return
         self.waiting[source].append(message)
@@ -141,15 +154,17 @@ class Reader:
             self.next[source] = max(self.next[source], min(self.seen_end.get(source, 0), upto))
 
     def _drain(self, source: Source, upto: int) -> None:
-        """Judges the messages at hand below an offset. One at or above it shows that none is missing."""
+        """Judges the messages at hand below an offset.
+
+        A message at or above the offset shows that none is missing.
+        """
         queue = self.waiting[source]
-        while queue and queue[0].offset() < upto:
+        while queue and (offset := cast(int, queue[0].offset())) < upto:
             message = queue.popleft()
             kind, stamp = message.timestamp()
-            self.judge.feed(
-                source, message.offset(), None if kind == TIMESTAMP_NOT_AVAILABLE else stamp, message.value()
-            )
-            self.next[source] = message.offset() + 1
+            known = stamp if kind != TIMESTAMP_NOT_AVAILABLE else None
+            self.judge.feed(source, offset, known, message.value())
+            self.next[source] = offset + 1
         if queue:
             self.next[source] = max(self.next[source], upto)
 
@@ -164,8 +179,14 @@ class Reader:
 
     def report(self, month: str, totals: bool = True) -> dict[str, Any]:
         """The judge's report, with the offsets it reflects."""
-        offsets = ",".join(f"{topic}-{part}:{self.next[topic, part]}" for topic, part in sorted(self.next))
-        full = self.judge.report(month) if totals else {"month": month, "counters": self.judge.counters()}
+        offsets = ",".join(
+            f"{topic}-{part}:{self.next[topic, part]}" for topic, part in sorted(self.next)
+        )
+        full = (
+            self.judge.report(month)
+            if totals
+            else {"month": month, "counters": self.judge.counters()}
+        )
         return {"offsets": offsets} | full
 
     def close(self) -> None:
@@ -175,7 +196,7 @@ class Reader:
 
 def this_month() -> str:
     """The present calendar month in UTC."""
-    return datetime.now(timezone.utc).strftime("%Y-%m")
+    return datetime.now(UTC).strftime("%Y-%m")
 
 
 def serve(reader: Reader, month: str | None) -> None:
@@ -187,7 +208,9 @@ def serve(reader: Reader, month: str | None) -> None:
             request = json.loads(line)
             upto = request.get("upto")
             reader.advance(parse_offsets(upto) if upto else None)
-            answer = reader.report(request.get("month") or month or this_month(), request.get("totals", True))
+            answer = reader.report(
+                request.get("month") or month or this_month(), request.get("totals", True)
+            )
         except (ValueError, TimeoutError) as error:
             answer = {"error": str(error)}
         print(json.dumps(answer), flush=True)
@@ -195,10 +218,16 @@ def serve(reader: Reader, month: str | None) -> None:
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--brokers", required=True)
-    parser.add_argument("--topic", action="append", default=[], help="repeat for several (events_raw)")
-    parser.add_argument("--workload", default=DEFAULT_WORKLOAD, help="metrics, tenants and limits (workload.json)")
+    parser.add_argument(
+        "--topic", action="append", default=[], help="repeat for several (events_raw)"
+    )
+    parser.add_argument(
+        "--workload", default=DEFAULT_WORKLOAD, help="metrics, tenants and limits (workload.json)"
+    )
     parser.add_argument("--upto", help="judge this prefix only: topic-partition:next,...")
     parser.add_argument("--month", help="calendar month in UTC, such as 2026-11 (the present one)")
     parser.add_argument("--no-totals", action="store_true", help="print the counters only")
@@ -217,7 +246,9 @@ def main() -> int:
             serve(reader, args.month)
         else:
             reader.advance(parse_offsets(args.upto) if args.upto else None)
-            print(json.dumps(reader.report(args.month or this_month(), not args.no_totals), indent=1))
+            print(
+                json.dumps(reader.report(args.month or this_month(), not args.no_totals), indent=1)
+            )
     finally:
         reader.close()
     return 0

@@ -2,19 +2,20 @@
 
     dev/python tests/rig/produce.py --brokers 127.0.0.1:9092 --topic events_raw --records 300000
 
-What record number i holds depends on the seed, i and the month alone, so a run can be repeated, or cut
-into slices with --start. Among the records:
+What record number i holds depends on the seed, i and the month alone, so a run can be repeated, or
+cut into slices with --start. Among the records:
 
-  duplicates     5 %: a third of them lie on another partition with another value and another clock
-  poison         not JSON, cut off, no object, too large, too deep, no UTF-8, half a surrogate pair,
-                 missing and blank fields, bad timestamps, tombstones
-  lists          records that hold several events, now and then a bad one among them
-  dialects       timestamps as numbers, texts with blanks and separators, exponents, RFC 3339; values as
-                 numbers, texts, exponents and things no sum takes
-  strays         no key, no subscription id, unknown metrics, other months, millisecond epochs
+  duplicates   5 %: a third of them lie on another partition with another value and another clock
+  poison       not JSON, cut off, no object, too large, too deep, no UTF-8, half a surrogate pair,
+               missing and blank fields, bad timestamps, tombstones
+  lists        records that hold several events, now and then a bad one among them
+  dialects     timestamps as numbers, texts with blanks and separators, exponents, RFC 3339; values
+               as numbers, texts, exponents and things no sum takes
+  strays       no key, no subscription id, unknown metrics, other months, millisecond epochs
 
-Record timestamps run on one clock per partition; the clocks lie apart, so that the copy of a transaction
-that is read last is often the one with the smallest position. The last line on stdout is a JSON summary.
+Record timestamps run on one clock per partition; the clocks lie apart, so that the copy of a
+transaction that is read last is often the one with the smallest position. The last line on stdout
+is a JSON summary.
 """
 
 from __future__ import annotations
@@ -25,12 +26,11 @@ import json
 import signal
 import sys
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-
 from rule import Workload
 
 MASK = 2**64 - 1
@@ -68,7 +68,13 @@ class Generator:
     """Records by number."""
 
     def __init__(
-        self, workload: Workload, subscriptions: int, partitions: int, seed: int, month: str, duplicates: float
+        self,
+        workload: Workload,
+        subscriptions: int,
+        partitions: int,
+        seed: int,
+        month: str,
+        duplicates: float,
     ) -> None:
         self.subscriptions = subscriptions
         self.partitions = partitions
@@ -79,7 +85,7 @@ class Generator:
         self.limits = workload.limits
         self.codes = list(workload.metrics)
         self.fields = [workload.metrics[code].field for code in self.codes]
-        start = datetime.strptime(month, "%Y-%m").replace(tzinfo=timezone.utc)
+        start = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
         self.month_start = int(start.timestamp())
         self.month_seconds = calendar.monthrange(start.year, start.month)[1] * 86_400
         # The clocks start late enough to stand behind no epoch and never run ahead of now by much.
@@ -96,9 +102,13 @@ class Generator:
         if lot >= 10_000 - POISON - LISTS:
             return self._list(number, mix(dice))
         subscription = self._subscription(dice)
-        return self._at(number, subscription, dice, subscription, self._event(number, subscription, mix(dice)))
+        return self._at(
+            number, subscription, dice, subscription, self._event(number, subscription, mix(dice))
+        )
 
-    def _at(self, number: int, home: int, dice: int, key: int | None, value: bytes | str | None) -> Record:
+    def _at(
+        self, number: int, home: int, dice: int, key: int | None, value: bytes | str | None
+    ) -> Record:
         partition = home % self.partitions
         name: str | None = None
         if key is not None:
@@ -106,7 +116,12 @@ class Generator:
                 partition = (dice >> 40) % self.partitions
             else:
                 name = f"{self._organization(key)}-{self.names.format(n=key)}"
-        stamp = self.clock_ms + number // RECORDS_PER_MS - partition * CLOCK_STEP_MS - (dice >> 20) % 200
+        stamp = (
+            self.clock_ms
+            + number // RECORDS_PER_MS
+            - partition * CLOCK_STEP_MS
+            - (dice >> 20) % 200
+        )
         return Record(partition, stamp, name, value)
 
     def _organization(self, subscription: int) -> str:
@@ -150,7 +165,13 @@ class Generator:
             value = str(units)
         else:
             value = (
-                f"-{units}.5", f'"{units}e2"', f"{units}.25e1", f"{units}e-3", f'"+{units}"', f'" {units}"', "true",
+                f"-{units}.5",
+                f'"{units}e2"',
+                f"{units}.25e1",
+                f"{units}e-3",
+                f'"+{units}"',
+                f'" {units}"',
+                "true",
                 "null",
             )[lot - 56]
         return f'"properties":{{"{field or "path"}":{value},"region":"eu-{units % 7}"}},'
@@ -178,7 +199,7 @@ class Generator:
         if form == 13:
             text = str(seconds)
             return f'" {text[:-6]}_{text[-6:-3]}_{text[-3:]}.5 "'
-        moment = datetime.fromtimestamp(seconds + (7_200 if form == 14 else 0), timezone.utc)
+        moment = datetime.fromtimestamp(seconds + (7_200 if form == 14 else 0), UTC)
         return f'"{moment:%Y-%m-%dT%H:%M:%S}.{micros:06d}{"+02:00" if form == 14 else "Z"}"'
 
     def _duplicate(self, number: int, dice: int) -> Record:
@@ -188,15 +209,20 @@ class Generator:
         first = mix(self.seed ^ original)
         subscription = self._subscription(first)
         apart = dice % 3 == 0
-        # Of a duplicate, of poison and of a list the number itself was never sent alone: then this is new.
+        # Of a duplicate, of poison and of a list the number itself was never sent alone: then this
+        # is new.
         value = self._event(original, subscription, mix(first), dice & 0xFFFF if apart else 0)
-        return self._at(number, subscription + (1 + (dice >> 60) if apart else 0), dice, None, value)
+        return self._at(
+            number, subscription + (1 + (dice >> 60) if apart else 0), dice, None, value
+        )
 
     def _list(self, number: int, dice: int) -> Record:
         subscription = self._subscription(dice)
         # Items take numbers that no record has of its own.
         items = [
-            self._event(-(number * 8 + at), (subscription + at) % self.subscriptions, mix(dice + at))
+            self._event(
+                -(number * 8 + at), (subscription + at) % self.subscriptions, mix(dice + at)
+            )
             for at in range(dice % 5)
         ]
         if dice % 7 == 0:
@@ -214,11 +240,21 @@ class Generator:
             value = good[:-1] + ',"ballast":"' + "x" * self.limits.record_bytes_max + '"}'
         else:
             value = (
-                "not json at all", good[:-9], '"a text"', "[" * (deep + 1) + "]" * (deep + 1), good[:-1] + ',"x":NaN}',
-                good[:-1].encode() + b',"x":"\xc3\x28"}', good[:-1] + ',"x":"\\ud83d"}', good.replace(organization, ""),
-                good.replace('"transaction_id":', '"other_id":'), good.replace('"code":', '"code":" ","other":'),
-                good.replace('"timestamp":', '"other":'), good.replace('"timestamp":', '"timestamp":"soon","other":'),
-                good.replace('"timestamp":', '"timestamp":1e30,"other":'), None, "",
+                "not json at all",
+                good[:-9],
+                '"a text"',
+                "[" * (deep + 1) + "]" * (deep + 1),
+                good[:-1] + ',"x":NaN}',
+                good[:-1].encode() + b',"x":"\xc3\x28"}',
+                good[:-1] + ',"x":"\\ud83d"}',
+                good.replace(organization, ""),
+                good.replace('"transaction_id":', '"other_id":'),
+                good.replace('"code":', '"code":" ","other":'),
+                good.replace('"timestamp":', '"other":'),
+                good.replace('"timestamp":', '"timestamp":"soon","other":'),
+                good.replace('"timestamp":', '"timestamp":1e30,"other":'),
+                None,
+                "",
             )[kind - 1]
         return self._at(number, subscription, dice, None if kind % 2 else subscription, value)
 
@@ -254,7 +290,11 @@ class Sender:
         while True:
             try:
                 self.producer.produce(
-                    self.topic, record.value, record.key, record.partition, timestamp=record.timestamp_ms
+                    self.topic,
+                    record.value,
+                    record.key,
+                    record.partition,
+                    timestamp=record.timestamp_ms,
                 )
                 return
             except BufferError:
@@ -264,7 +304,9 @@ class Sender:
         """Waits until everything is confirmed. Raises if anything was not."""
         self.producer.flush(120)
         if self.failures or len(self.producer):
-            raise KafkaException(f"{len(self.failures)} failed, {len(self.producer)} unsent: {self.failures[:1]}")
+            raise KafkaException(
+                f"{len(self.failures)} failed, {len(self.producer)} unsent: {self.failures[:1]}"
+            )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -303,18 +345,28 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    present = datetime.now(timezone.utc)
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    present = datetime.now(UTC)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--brokers", required=True)
-    parser.add_argument("--topic", default="events_raw", help="existing topic; its partitions are used as they are")
+    parser.add_argument(
+        "--topic", default="events_raw", help="existing topic; its partitions are used as they are"
+    )
     parser.add_argument("--records", type=int, default=300_000)
     parser.add_argument("--start", type=int, default=0, help="number of the first record")
     parser.add_argument("--subscriptions", type=int, default=10_000)
     parser.add_argument("--duplicates", type=float, default=0.05, help="share of records (0.05)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--month", default=f"{present:%Y-%m}", help="month of the events (the present one)")
-    parser.add_argument("--rate", type=float, default=0, help="records per second (as fast as it goes)")
-    parser.add_argument("--workload", default=DEFAULT_WORKLOAD, help="metrics, tenants and limits (workload.json)")
+    parser.add_argument(
+        "--month", default=f"{present:%Y-%m}", help="month of the events (the present one)"
+    )
+    parser.add_argument(
+        "--rate", type=float, default=0, help="records per second (as fast as it goes)"
+    )
+    parser.add_argument(
+        "--workload", default=DEFAULT_WORKLOAD, help="metrics, tenants and limits (workload.json)"
+    )
     return parser
 
 

@@ -1,11 +1,12 @@
 """The rule by which usage records become totals, written down a second time.
 
-This is the oracle of the kill test. It shares no code with the service and is kept plain: JSON by the
-standard library, exact decimals, one dictionary per subscription. Records are fed partition by partition
-in the order of their offsets; the result does not depend on how the partitions are interleaved.
+This is the oracle of the kill test. It shares no code with the service and is kept plain: JSON by
+the standard library, exact decimals, one dictionary per subscription. Records are fed partition by
+partition in the order of their offsets; the result does not depend on how the partitions are
+interleaved.
 
-Not judged, because the generator never sends it: numbers with more digits than the service's limits,
-years before 1 in RFC 3339, expressions, filters and groups.
+Not judged, because the generator never sends it: numbers with more digits than the service's
+limits, years before 1 in RFC 3339, expressions, filters and groups.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import date, datetime, timezone
+from datetime import UTC, date, datetime
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, Inexact, localcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,7 +50,7 @@ _DECODER = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant
 
 
 def parse_record(payload: bytes | None, limits: Limits) -> list[Any]:
-    """The items of a record: one, or those of its list. Raises Rejected for the record as a whole."""
+    """The items of a record: one, or those of its list. Raises Rejected for the whole record."""
     if payload is None:
         raise Rejected("tombstone")
     if len(payload) > limits.record_bytes_max:
@@ -58,7 +59,10 @@ def parse_record(payload: bytes | None, limits: Limits) -> list[Any]:
         text = payload.decode("utf-8")
     except UnicodeDecodeError:
         raise Rejected("not_utf8") from None
-    if payload.count(b"{") + payload.count(b"[") > limits.depth_max and _depth(text) > limits.depth_max:
+    if (
+        payload.count(b"{") + payload.count(b"[") > limits.depth_max
+        and _depth(text) > limits.depth_max
+    ):
         raise Rejected("too_deep")
     try:
         value = _DECODER.decode(text)
@@ -218,7 +222,7 @@ def _parse_date(text: str) -> int:
         raise Rejected("invalid_format")
     *parts, fraction, sign, hours, minutes = match.groups()
     try:
-        moment = datetime(*map(int, parts), tzinfo=timezone.utc)  # type: ignore[arg-type]
+        moment = datetime(*map(int, parts), tzinfo=UTC)  # type: ignore[arg-type]
     except ValueError:
         raise Rejected("invalid_format") from None
     shift = 0
@@ -325,8 +329,8 @@ ONE = Decimal(1)
 class Judge:
     """Totals of all records fed so far.
 
-    A position is (log time, source, offset, index): log time is the greatest record timestamp seen in the
-    partition so far, a source is numbered by (topic, partition). The smallest position of a
+    A position is (log time, source, offset, index): log time is the greatest record timestamp seen
+    in the partition so far, a source is numbered by (topic, partition). The smallest position of a
     (organisation, subscription id, transaction id) counts.
     """
 
@@ -339,7 +343,9 @@ class Judge:
         self.records = self.accepted = self.duplicate = self.replaced = self.set_aside = 0
         self.rejected: dict[str, int] = {}
 
-    def feed(self, source: tuple[str, int], offset: int, timestamp_ms: int | None, payload: bytes | None) -> None:
+    def feed(
+        self, source: tuple[str, int], offset: int, timestamp_ms: int | None, payload: bytes | None
+    ) -> None:
         """Takes one record; those of a source come in the order of their offsets."""
         self.records += 1
         rank = self.rank[source]
@@ -410,8 +416,8 @@ class Judge:
     def counters(self) -> dict[str, Any]:
         """Counts that do not depend on the order of reading, save `replaced`.
 
-        `accepted` counts distinct transactions and the events without a subscription id, `duplicate`
-        every further copy, whether it lost or took over.
+        `accepted` counts distinct transactions and the events without a subscription id,
+        `duplicate` every further copy, whether it lost or took over.
         """
         return {
             "records": self.records,
@@ -426,7 +432,9 @@ class Judge:
     def report(self, month: str) -> dict[str, Any]:
         """All totals of one month by organisation, subscription and metric, and the counters."""
         totals: dict[str, Any] = {}
-        for (organization, subscription, code, at), total in sorted(self.totals.items(), key=lambda item: item[0]):
+        for (organization, subscription, code, at), total in sorted(
+            self.totals.items(), key=lambda item: item[0]
+        ):
             if at == month and total.events_count:
                 subscriptions = totals.setdefault(organization, {})
                 subscriptions.setdefault(subscription, {})[code] = {
@@ -446,9 +454,13 @@ def decimal_text(value: Decimal) -> str:
 
 
 def priced(metric: Metric, total: Total | None) -> tuple[str, int, int]:
-    """Units, events and cents of a standard charge: below zero nothing is shown, the count stays."""
+    """Units, events and cents of a standard charge; below zero only the count is shown."""
     if total is None:
         return "0.0", 0, 0
     units = max(total.units, Decimal(0))
     cents = EXACT.multiply(EXACT.multiply(units, metric.price), Decimal(100))
-    return decimal_text(units), total.events_count, int(cents.quantize(ONE, ROUND_HALF_UP, Context(prec=5_000)))
+    return (
+        decimal_text(units),
+        total.events_count,
+        int(cents.quantize(ONE, ROUND_HALF_UP, Context(prec=5_000))),
+    )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 import unittest
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
-from compare import Answer, differences, passed, reached
+from compare import Answer, Client, differences, passed, reached
 from produce import DEFAULT_WORKLOAD, Generator, Record
 from rule import Judge, Workload, priced
 
@@ -26,7 +30,9 @@ def generated(records: int, seed: int = 1) -> tuple[Generator, Judge]:
     for number in range(records):
         record = generator.record(number)
         value = record.value.encode() if isinstance(record.value, str) else record.value
-        judge.feed(("events", record.partition), offsets[record.partition], record.timestamp_ms, value)
+        judge.feed(
+            ("events", record.partition), offsets[record.partition], record.timestamp_ms, value
+        )
         offsets[record.partition] += 1
     return generator, judge
 
@@ -37,7 +43,12 @@ def answer_of(judge: Judge, subscription: str) -> Answer:
     for code, metric in WORKLOAD.metrics.items():
         units, count, cents = priced(metric, judge.totals.get((ORG, subscription, code, MONTH)))
         charges.append(
-            {"units": units, "events_count": count, "amount_cents": cents, "billable_metric": {"code": code}}
+            {
+                "units": units,
+                "events_count": count,
+                "amount_cents": cents,
+                "billable_metric": {"code": code},
+            }
         )
     usage = {
         "from_datetime": f"{MONTH}-01T00:00:00Z",
@@ -45,6 +56,51 @@ def answer_of(judge: Judge, subscription: str) -> Answer:
         "charges_usage": charges,
     }
     return Answer(ORG, subscription, 200, "events-0:1", {"customer_usage": usage})
+
+
+class Service(BaseHTTPRequestHandler):
+    """Answers what `answers` holds, to requests that carry the tenant's key."""
+
+    protocol_version = "HTTP/1.1"
+    # Head and body are written apart; without this each answer waits for a delayed acknowledgement.
+    disable_nagle_algorithm = True
+    answers: dict[str, Answer] = {}
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        subscription = parse_qs(parts.query)["external_subscription_id"][0]
+        answer = self.answers[subscription]
+        known = self.headers["Authorization"] == f"Bearer {WORKLOAD.organizations[ORG]}"
+        wanted = f"/api/v1/customers/customer-{subscription.removeprefix('sub-')}/current_usage"
+        body = json.dumps(answer.body).encode()
+        self.send_response(answer.status if known and parts.path == wanted else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Odometer-Offsets", answer.offsets)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+class Asking(unittest.TestCase):
+    def test_every_subscription_is_asked_for_on_connections_that_stay(self) -> None:
+        _, judge = generated(500)
+        Service.answers = {f"sub-{n}": answer_of(judge, f"sub-{n}") for n in range(20)}
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            client = Client(f"http://127.0.0.1:{server.server_port}", WORKLOAD, 20)
+            answers = client.fetch_all()
+            client.settle({("events", 0): 1}, 10)
+            with self.assertRaises(TimeoutError):
+                client.settle({("events", 0): 2}, 0.1)
+        finally:
+            server.shutdown()
+            server.server_close()
+        self.assertEqual({answer.subscription for answer in answers}, set(Service.answers))
+        self.assertEqual([line for answer in answers for line in differences(answer, judge)], [])
 
 
 class Comparing(unittest.TestCase):
@@ -97,14 +153,25 @@ class Generating(unittest.TestCase):
     def test_same_seed_same_records_and_another_seed_others(self) -> None:
         (one, _), (two, _), (other, _) = generated(0), generated(0), generated(0, seed=2)
         self.assertEqual([one.record(n) for n in range(500)], [two.record(n) for n in range(500)])
-        self.assertNotEqual([one.record(n) for n in range(500)], [other.record(n) for n in range(500)])
+        self.assertNotEqual(
+            [one.record(n) for n in range(500)], [other.record(n) for n in range(500)]
+        )
 
     def test_every_kind_is_there(self) -> None:
         generator, judge = generated(20_000)
         counters: dict[str, Any] = judge.counters()
         self.assertEqual(
             set(counters["rejected"]),
-            {"not_json", "not_an_object", "too_large", "too_deep", "not_utf8", "value_is_mandatory", "invalid_format", "tombstone"},
+            {
+                "not_json",
+                "not_an_object",
+                "too_large",
+                "too_deep",
+                "not_utf8",
+                "value_is_mandatory",
+                "invalid_format",
+                "tombstone",
+            },
         )
         self.assertGreater(counters["duplicate"], 20_000 * 0.03)
         self.assertLess(counters["duplicate"], 20_000 * 0.07)
@@ -117,7 +184,9 @@ class Generating(unittest.TestCase):
         self.assertGreater(keyed[False], 3_000)
         stamps = list(timestamps(records))
         self.assertEqual({type(stamp) for stamp in stamps} & {int, float, str}, {int, float, str})
-        self.assertTrue(any(isinstance(stamp, str) and stamp.endswith("+02:00") for stamp in stamps))
+        self.assertTrue(
+            any(isinstance(stamp, str) and stamp.endswith("+02:00") for stamp in stamps)
+        )
 
     def test_months_around_the_present_one_have_events_too(self) -> None:
         _, judge = generated(20_000)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import unittest
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import yaml
 
@@ -38,7 +39,11 @@ class Compose(unittest.TestCase):
             self.assertLessEqual(set(service.get("depends_on", ())), set(services), name)
             for volume in service.get("volumes", ()):
                 source = volume.split(":")[0]
-                there = (ROOT / source).exists() if source.startswith(".") else source in self.compose["volumes"]
+                there = (
+                    (ROOT / source).exists()
+                    if source.startswith(".")
+                    else source in self.compose["volumes"]
+                )
                 self.assertTrue(there, f"{name} mounts {source}")
         self.assertTrue((ROOT / services["odometer"]["build"] / "Dockerfile").is_file())
 
@@ -72,11 +77,17 @@ class Compose(unittest.TestCase):
 
 class Dashboard(unittest.TestCase):
     def setUp(self) -> None:
-        self.dashboard = json.loads((GRAFANA / "dashboards/odometer.json").read_text(encoding="utf-8"))
+        self.dashboard = json.loads(
+            (GRAFANA / "dashboards/odometer.json").read_text(encoding="utf-8")
+        )
 
     def test_data_source_is_the_provisioned_one(self) -> None:
         (source,) = load(GRAFANA / "provisioning/datasources/prometheus.yml")["datasources"]
-        used = {panel["datasource"]["uid"] for panel in self.dashboard["panels"] if "datasource" in panel}
+        used = {
+            panel["datasource"]["uid"]
+            for panel in self.dashboard["panels"]
+            if "datasource" in panel
+        }
         self.assertEqual(used, {source["uid"]})
         load(GRAFANA / "provisioning/dashboards/odometer.yml")
 
@@ -89,7 +100,9 @@ class Dashboard(unittest.TestCase):
             for name in re.findall(r"\b(?:odometer|process)_[a-z_]+", expression)
         }
         self.assertGreater(len(used), 10)
-        unknown = {name for name in used if name not in listed and PARTS.sub("", name) not in listed}
+        unknown = {
+            name for name in used if name not in listed and PARTS.sub("", name) not in listed
+        }
         self.assertEqual(unknown, set())
 
 

@@ -57,7 +57,12 @@ class Positions(unittest.TestCase):
         # Log times: 100, 100 on partition 0 (the second stamp lies behind), 95 on partition 1.
         zero = [(P0, 7, 100, event("a", 1)), (P0, 8, 90, event("b", 20))]
         one = [(P1, 3, 95, event("a", 300)), (P1, 4, 100, event("b", 4000))]
-        orders = [zero + one, one + zero, [zero[0], one[0], zero[1], one[1]], [one[0], zero[0], one[1], zero[1]]]
+        orders = [
+            zero + one,
+            one + zero,
+            [zero[0], one[0], zero[1], one[1]],
+            [one[0], zero[0], one[1], zero[1]],
+        ]
         for order in orders:
             judge = judged(*order)
             # "a": (95, 1, 3) beats (100, 0, 7). "b": (100, 0, 8) beats (100, 1, 4) by partition.
@@ -70,7 +75,9 @@ class Positions(unittest.TestCase):
         self.assertEqual(judge.duplicate, 1)
 
     def test_record_without_timestamp_takes_its_predecessors(self) -> None:
-        judge = judged((P0, 0, 50, event("x", 1)), (P0, 1, None, event("a", 10)), (P1, 0, 49, event("a", 100)))
+        judge = judged(
+            (P0, 0, 50, event("x", 1)), (P0, 1, None, event("a", 10)), (P1, 0, 49, event("a", 100))
+        )
         self.assertEqual(gb_of(judge), ("101.0", 2))
 
     def test_replacement_moves_between_metrics_and_months(self) -> None:
@@ -88,7 +95,10 @@ class Positions(unittest.TestCase):
 
 class Keys(unittest.TestCase):
     def test_null_subscriptions_neither_deduplicate_nor_count(self) -> None:
-        null, absent = event("a", external_subscription_id=None), event("a", external_subscription_id=...)
+        null, absent = (
+            event("a", external_subscription_id=None),
+            event("a", external_subscription_id=...),
+        )
         judge = judged((P0, 0, 1, null), (P0, 1, 1, absent), (P0, 2, 1, null))
         self.assertEqual((judge.accepted, judge.duplicate, judge.totals), (3, 0, {}))
 
@@ -105,7 +115,11 @@ class Keys(unittest.TestCase):
         self.assertEqual(gb_of(judge, subscription="t"), ("2.0", 1))
 
     def test_scalars_are_text(self) -> None:
-        judge = judged((P0, 0, 1, event(12, 1)), (P0, 1, 1, event("12", 2)), (P0, 2, 1, event("s", 4, external_subscription_id=7)))
+        judge = judged(
+            (P0, 0, 1, event(12, 1)),
+            (P0, 1, 1, event("12", 2)),
+            (P0, 2, 1, event("s", 4, external_subscription_id=7)),
+        )
         self.assertEqual(gb_of(judge), ("1.0", 1))
         self.assertEqual(gb_of(judge, subscription="7"), ("4.0", 1))
 
@@ -146,11 +160,15 @@ class Rejections(unittest.TestCase):
             self.assertEqual(judged((P0, 0, 1, value)).rejected, {reason: 1}, value)
 
     def test_brackets_in_texts_are_no_depth(self) -> None:
-        self.assertEqual(judged((P0, 0, 1, event("[" * 50, properties={"gb": 1, "\\": '"{' * 20}))).accepted, 1)
+        self.assertEqual(
+            judged((P0, 0, 1, event("[" * 50, properties={"gb": 1, "\\": '"{' * 20}))).accepted, 1
+        )
 
     def test_bad_item_leaves_its_neighbours_alone(self) -> None:
         judge = judged((P0, 0, 1, [event("a", 1), 5, event("b", 2)]), (P0, 1, 1, []))
-        self.assertEqual((judge.accepted, judge.rejected, judge.records), (2, {"not_an_object": 1}, 2))
+        self.assertEqual(
+            (judge.accepted, judge.rejected, judge.records), (2, {"not_an_object": 1}, 2)
+        )
 
     def test_rejected_copy_takes_no_id(self) -> None:
         judge = judged((P0, 0, 1, event("a", 1, timestamp="")), (P0, 1, 2, event("a", 2)))
@@ -177,16 +195,38 @@ class Values(unittest.TestCase):
         for value, micros in cases:
             self.assertEqual(rule.parse_timestamp(value), micros, value)
         wrong: list[Any] = [
-            None, True, "", " ", ".", "-", "1__0", "_1", "1_", "1e", "0x10", "1 0", "\N{ARABIC-INDIC DIGIT ONE}",
-            "9223372036854.775808", number("1e30"), "2023-02-29T00:00:00Z", "2025-03-03T13:03:29", "2025-03-03",
-            "2025-03-03T13:03:60Z", "2025-03-03T13:03:29+01:60", {}, [],
+            None,
+            True,
+            "",
+            " ",
+            ".",
+            "-",
+            "1__0",
+            "_1",
+            "1_",
+            "1e",
+            "0x10",
+            "1 0",
+            "\N{ARABIC-INDIC DIGIT ONE}",
+            "9223372036854.775808",
+            number("1e30"),
+            "2023-02-29T00:00:00Z",
+            "2025-03-03T13:03:29",
+            "2025-03-03",
+            "2025-03-03T13:03:60Z",
+            "2025-03-03T13:03:29+01:60",
+            {},
+            [],
         ]
         for value in wrong:
             with self.assertRaises(rule.Rejected, msg=repr(value)):
                 rule.parse_timestamp(value)
 
     def test_numeric_validity_is_strict(self) -> None:
-        raw = b'{"a":1e5,"b":-0,"c":1.50,"d":"007.10","e":"1e3","f":"+1","g":".5","h":"5.","i":" 1","j":true,"k":null,"l":[1],"m":"1\\n","n":1e-7,"o":"\xd9\xa1"}'
+        raw = (
+            b'{"a":1e5,"b":-0,"c":1.50,"d":"007.10","e":"1e3","f":"+1","g":".5","h":"5.","i":" 1",'
+            b'"j":true,"k":null,"l":[1],"m":"1\\n","n":1e-7,"o":"\xd9\xa1"}'
+        )
         (properties,) = rule.parse_record(raw, Limits())
         valid = {name: rule.numeric_value(properties, name) for name in "abcdefghijklmnop"}
         self.assertEqual(
@@ -201,27 +241,45 @@ class Values(unittest.TestCase):
             self.assertEqual(gb_of(judge), ("100000000000000000000.700000000000000001", 5))
 
     def test_months_hold_their_first_and_last_microsecond(self) -> None:
-        edges = ["2025-10-31T23:59:59.999999Z", "2025-11-01T00:00:00Z", "2025-11-30T23:59:59.9999999Z", "2025-12-01T00:00:00Z"]
-        judge = judged(*((P0, at, 1, event(str(at), 10**at, timestamp=edge)) for at, edge in enumerate(edges)))
+        edges = [
+            "2025-10-31T23:59:59.999999Z",
+            "2025-11-01T00:00:00Z",
+            "2025-11-30T23:59:59.9999999Z",
+            "2025-12-01T00:00:00Z",
+        ]
+        judge = judged(
+            *((P0, at, 1, event(str(at), 10**at, timestamp=edge)) for at, edge in enumerate(edges))
+        )
         self.assertEqual(gb_of(judge), ("110.0", 2))
         self.assertIsNone(rule.month_of(2**63 - 1))
 
     def test_amounts_round_half_away_and_never_below_zero(self) -> None:
         metric = WORKLOAD.metrics["gb"]
         self.assertEqual(rule.priced(metric, rule.Total(Decimal("0.02"), 1)), ("0.02", 1, 1))
-        self.assertEqual(rule.priced(metric, rule.Total(Decimal("0.0199999"), 1)), ("0.0199999", 1, 0))
+        self.assertEqual(
+            rule.priced(metric, rule.Total(Decimal("0.0199999"), 1)), ("0.0199999", 1, 0)
+        )
         self.assertEqual(rule.priced(metric, rule.Total(Decimal("-3"), 2)), ("0.0", 2, 0))
         self.assertEqual(rule.priced(metric, None), ("0.0", 0, 0))
 
     def test_decimal_text(self) -> None:
-        for value, text in [("0", "0.0"), ("-0.00", "0.0"), ("14", "14.0"), ("1234.50", "1234.5"), ("1E+3", "1000.0"), ("-0.5", "-0.5")]:
+        for value, text in [
+            ("0", "0.0"),
+            ("-0.00", "0.0"),
+            ("14", "14.0"),
+            ("1234.50", "1234.5"),
+            ("1E+3", "1000.0"),
+            ("-0.5", "-0.5"),
+        ]:
             self.assertEqual(rule.decimal_text(Decimal(value)), text)
 
 
 class Offsets(unittest.TestCase):
     def test_header_form(self) -> None:
         text = "events_raw-0:1042,events-with-dash-1:977"
-        self.assertEqual(parse_offsets(text), {("events_raw", 0): 1042, ("events-with-dash", 1): 977})
+        self.assertEqual(
+            parse_offsets(text), {("events_raw", 0): 1042, ("events-with-dash", 1): 977}
+        )
         for wrong in ["", "events:1", "events-0", "events-x:1", "events-0:-1"]:
             with self.assertRaises(ValueError, msg=wrong):
                 parse_offsets(wrong)

@@ -4,8 +4,8 @@
 //         --organization ORG_ID --prefix run-7 \
 //         --event SUBSCRIPTION:CODE --event SUBSCRIPTION:CODE:FIELD=VALUE
 //
-// Event number i gets the transaction id PREFIX-i, so sending the same prefix again sends duplicates.
-// The one line on stdout is JSON: {"offsets": "topic-partition:next,..."}, the form of
+// Event number i gets the transaction id PREFIX-i, so sending the same prefix again sends
+// duplicates. The one line on stdout is JSON: {"offsets": "topic-partition:next,..."}, the form of
 // Odometer-Offsets, from which on the events are visible.
 "use strict";
 
