@@ -1,8 +1,8 @@
 //! Which buckets of a charge an event counts in (specification 6.3 to 6.5).
 //!
-//! A charge's filters are compiled once into small tables: per property key the sorted texts that any
-//! rule names, and per rule one bit set over them. Classifying an event then looks each key up once
-//! and tests bits.
+//! A charge's filters are compiled once into small tables: per property key the sorted texts that
+//! any rule names, and per rule one bit set over them. Classifying an event then looks each key up
+//! once and tests bits.
 
 mod group;
 mod rules;

@@ -70,8 +70,8 @@ pub struct CurrentUsage<'a> {
 ///
 /// # Errors
 ///
-/// [`UsageError::ChargeNotFound`] if the request selects charges and the plan has none of them; what
-/// `source` reports; [`UsageError::AmountOutOfRange`] if a sum does not fit.
+/// [`UsageError::ChargeNotFound`] if the request selects charges and the plan has none of them;
+/// what `source` reports; [`UsageError::AmountOutOfRange`] if a sum does not fit.
 pub fn compute<'a, M, T>(
     terms: &Terms<'a, M, T>,
     request: &Request,

@@ -14,8 +14,8 @@ use crate::core::pricing::ModelKind;
 pub struct Scan<'a, E, S> {
     /// The events of a metric in order of (timestamp, position), of all time.
     pub events: E,
-    /// The subscription rows with this external id whose plan holds the charge, oldest first, the one
-    /// that is read last. Only recurring weighted sums ask.
+    /// The subscription rows with this external id whose plan holds the charge, oldest first, the
+    /// one that is read last. Only recurring weighted sums ask.
     pub stints: S,
     /// The charges window.
     pub frame: Frame<'a>,

@@ -270,12 +270,14 @@ fn the_first_parameter_that_is_not_blank_selects() {
 }
 
 /// Totals per bucket as a fold keeps them, answering through [`folded::measure`].
-struct Fed(HashMap<Bucket, (Fold, Vec<String>, HashMap<Group, Totals>)>);
+struct Fed(HashMap<Bucket, Kept>);
+
+type Kept = (Fold, Vec<String>, HashMap<Group, Totals>);
 
 impl Fed {
     fn new(charge: &Charge, metric: &BillableMetric, events: &[Usage<'_>]) -> Option<Self> {
         let matcher = Matcher::compile(&charge.filters, &metric.filters);
-        let mut fed: HashMap<_, (_, _, HashMap<Group, Totals>)> = HashMap::new();
+        let mut fed: HashMap<Bucket, Kept> = HashMap::new();
         let filters =
             charge.filters.iter().enumerate().map(|(at, f)| (Bucket::Filter(at), Some(f)));
         for (bucket, filter) in filters.chain([(Bucket::Default, None)]) {
@@ -349,7 +351,8 @@ proptest! {
             owned.iter().zip(0..).map(|((day, props), at)| event(*day, at, props)).collect();
         events.sort_by_key(|event| (event.timestamp, event.position));
         let group = asked.map(|(key, value)| (key.to_owned(), texts(&[value])));
-        let request = Request { group: group.into_iter().collect(), skip_grouping, ..Request::default() };
+        let group = group.into_iter().collect();
+        let request = Request { group, skip_grouping, ..Request::default() };
         let fed = Fed::new(&charge, &metric, &events).unwrap();
         let plan = plan(vec![charge]);
         let zone = Zone::UTC;
