@@ -21,7 +21,7 @@ pub use error::UsageError;
 pub use fee::{Context, Fee, FeeRules, Presented};
 pub use request::{Request, Selection};
 pub use rows::{ChargeUsage, FilterUsage, GroupUsage, PricingUnitSum, Sum};
-pub use scan::Scan;
+pub use scan::{Scan, ScanLimits};
 
 use uuid::Uuid;
 

@@ -141,12 +141,21 @@ fn event(day: i64, offset: i64, properties: &PropertiesBuf) -> Usage<'_> {
 }
 
 fn scan<'a>(events: &'a [Usage<'a>], zone: &'a Zone) -> impl Quantities + 'a {
+    limited(events, zone, ScanLimits::NONE)
+}
+
+fn limited<'a>(
+    events: &'a [Usage<'a>],
+    zone: &'a Zone,
+    limits: ScanLimits,
+) -> impl Quantities + 'a {
     Scan {
         events: move |_: &BillableMetric| Ok(events),
         stints: |_: &Charge| Vec::<Stint>::new(),
         frame: Frame { from: WINDOW.from, to: WINDOW.to, days: 30, zone },
         current_usage: true,
         fewer_days: 0,
+        limits,
     }
 }
 
@@ -267,6 +276,26 @@ fn the_first_parameter_that_is_not_blank_selects() {
     assert_eq!(by(Some(""), Some("c"), Some("m")), Some(Selection::ChargeCode("c".into())));
     assert_eq!(by(None, Some(" "), Some("m")), Some(Selection::MetricCode("m".into())));
     assert_eq!(by(None, None, None), None);
+}
+
+#[test]
+fn beyond_its_limits_a_scan_has_no_figure() {
+    let mut grouped = charge(1, standard("1"), Vec::new());
+    grouped.pricing_group_keys = texts(&["cloud"]);
+    let (plan, zone) = (plan(vec![grouped]), Zone::UTC);
+    let aws = properties(&[("cloud", "aws"), ("value", "1")]);
+    let gcp = properties(&[("cloud", "gcp"), ("value", "2")]);
+    let events = [event(1, 1, &aws), event(1, 2, &gcp)];
+    let outcome = |aggregation, groups_max, unique_values_max| {
+        let limits = ScanLimits { groups_max, unique_values_max };
+        let (metric, source) = (metric(aggregation), limited(&events, &zone, limits));
+        answer(&plan, &metric, &[], &Request::default(), &source).map(|usage| usage.amount_cents)
+    };
+    assert_eq!(outcome(Aggregation::UniqueCount, 2, 2), Ok(200));
+    let exceeded = |what| Err(UsageError::LimitExceeded(what));
+    assert_eq!(outcome(Aggregation::Sum, 1, 2), exceeded("groups"));
+    assert_eq!(outcome(Aggregation::UniqueCount, 2, 1), exceeded("unique_values"));
+    assert_eq!(outcome(Aggregation::Sum, 2, 1), Ok(300));
 }
 
 /// Totals per bucket as a fold keeps them, answering through [`folded::measure`].
