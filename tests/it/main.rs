@@ -2,10 +2,12 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used)] // a test that cannot go on fails
 
+mod aggregation_store;
 mod charge_check;
 mod kafka_log;
 mod usage_inputs;
 mod vectors;
+mod vectors_aggregation;
 mod vectors_boundaries;
 mod vectors_charge_fee;
 mod vectors_charge_validation;

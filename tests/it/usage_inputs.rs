@@ -99,8 +99,7 @@ pub struct OwnedEvent {
 
 impl OwnedEvent {
     /// The event that was received as number `offset`.
-    pub fn new(json: &Json, offset: usize) -> Self {
-        let offset = i64::try_from(offset).unwrap();
+    pub fn new(json: &Json, offset: i64) -> Self {
         Self {
             timestamp: instant(&json["timestamp"]).unwrap(),
             position: Position { offset, ..Position::default() },
@@ -122,17 +121,18 @@ impl OwnedEvent {
     }
 }
 
-/// The events of a case in order of position, without strangers and, where the case says so, without
-/// repeated transactions.
+/// The events of a case in order of position, without strangers and, where the case says so,
+/// without repeated transactions.
 pub fn events(case: &Json) -> Vec<OwnedEvent> {
     let mut owned: Vec<OwnedEvent> = Vec::new();
-    for (offset, json) in case["events"].as_array().into_iter().flatten().enumerate() {
+    for (json, offset) in case["events"].as_array().into_iter().flatten().zip(0..) {
         let stranger = ["code", "external_subscription_id"]
             .into_iter()
             .any(|name| json[name].is_string() && json[name] != case["billable_metric"][name]);
         let event = OwnedEvent::new(json, offset);
         let known = owned.iter().any(|known| known.transaction == event.transaction);
-        if !stranger && !(known && case["deduplicate_transactions"] == true) {
+        let repeated = known && case["deduplicate_transactions"] == true;
+        if !stranger && !repeated {
             owned.push(event);
         }
     }

@@ -8,7 +8,7 @@ use odometer::core::double::Double;
 use odometer::core::instant::Instant;
 use odometer::core::pricing::{Model, ModelKind};
 use odometer::core::tax;
-use odometer::core::usage::{Ask, Context, Fee, FeeRules, Presented, Request, Scan};
+use odometer::core::usage::{Ask, Context, Fee, FeeRules, Presented, Request, Scan, ScanLimits};
 use odometer::core::value::Value;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
@@ -45,6 +45,7 @@ fn fees(case: &Json) -> Json {
         },
         current_usage: context == Context::CurrentUsage,
         fewer_days: 0,
+        limits: ScanLimits::NONE,
     };
     let rules = FeeRules {
         currency: Currency::of(case["currency"].as_str().unwrap()),

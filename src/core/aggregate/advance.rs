@@ -248,7 +248,7 @@ fn replay(terms: &Terms<'_>, events: &[&Usage<'_>], group: Option<&Group>) -> Op
                 }
             }
         }
-        if by_value {
+        if by_value && event.timestamp >= terms.lower() {
             actives.insert(event, field);
         }
     }
@@ -288,7 +288,8 @@ fn outcome(terms: &Terms<'_>, events: &[&Usage<'_>], trigger: Trigger<'_>) -> In
     let step = if terms.metric.aggregation == Aggregation::UniqueCount {
         let mut actives = Actives::default();
         let others = |other: &&&Usage<'_>| {
-            other.position != event.position && other.timestamp < event.timestamp
+            other.position != event.position
+                && (terms.lower()..event.timestamp).contains(&other.timestamp)
         };
         events.iter().filter(others).for_each(|other| actives.insert(other, field));
         step_unique(record, unique::adds(event), actives.is_active(event, field))
@@ -318,8 +319,8 @@ fn breakdown(terms: &Terms<'_>, trigger: Trigger<'_>, result: &InAdvance) -> Bre
     Breakdown { group: Group::of(trigger.event.properties, &keys), value }
 }
 
-/// The quantities of a pay-in-advance charge in current usage (aggregation details 6): what is shown
-/// and what is priced, from the plain quantity.
+/// The quantities of a pay-in-advance charge in current usage (aggregation details 6): what is
+/// shown and what is priced, from the plain quantity.
 pub fn raise(total: &Decimal, levels: Option<&Levels>) -> (Decimal, Decimal) {
     let shown = total.clone().max(Decimal::ZERO);
     let priced = levels.map_or_else(

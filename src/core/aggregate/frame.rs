@@ -5,7 +5,8 @@ use crate::core::double::Double;
 use crate::core::instant::{Instant, SECOND};
 use crate::core::period::{Zone, day_diff};
 
-/// Seconds of a day by the calendar; durations are real seconds even where a day has 23 hours (5.9).
+/// Seconds of a day by the calendar; durations are real seconds even where a day has 23 hours
+/// (5.9).
 const DAY_SECONDS: i64 = 86_400;
 
 /// The charges window with the length of its full period.

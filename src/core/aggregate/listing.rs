@@ -36,10 +36,7 @@ pub fn list(terms: &Terms<'_>, events: &[&Usage<'_>], listing: Listing) -> Optio
     }
     let history = terms.history(events);
     let window = since(&history, terms.frame.lower());
-    let ones = || {
-        let extra = usize::from(listing.include && terms.trigger.is_some());
-        vec![Decimal::ONE; window.len() + extra]
-    };
+    let ones = || vec![Decimal::ONE; window.len() + usize::from(listing.include)];
     Some(match (terms.metric.aggregation, terms.prorated) {
         (Aggregation::Latest | Aggregation::WeightedSum, _) => return None,
         (Aggregation::Count, _) | (Aggregation::UniqueCount, false) => {
@@ -78,8 +75,8 @@ fn values(terms: &Terms<'_>, window: &[&Usage<'_>], listing: Listing) -> Listed 
     Listed { full, prorated: None }
 }
 
-/// Each event with what remained of the period; before them what was carried into the window, by all
-/// groups of the bucket together, which is what Lago gives to every group.
+/// Each event with what remained of the period; before them what was carried into the window, by
+/// all groups of the bucket together, which is what Lago gives to every group.
 fn shares(terms: &Terms<'_>, bucket: &[&Usage<'_>], window: &[&Usage<'_>]) -> Listed {
     let all = samples(bucket, terms.field());
     let carried = sum(samples_until(&all, terms.frame.from.plus_micros(-1)));

@@ -1,9 +1,11 @@
 //! From events to quantities (specification chapter 5, aggregation details).
 //!
-//! Every aggregation is *defined* as a scan over a bucket's events in order of (timestamp, position):
-//! [`aggregate`]. Where the order does not matter, [`Totals`] keep the same figures event by event.
+//! Every aggregation is *defined* as a scan over a bucket's events in order of (timestamp,
+//! position): [`aggregate`]. Where the order does not matter, [`Totals`] keep the same figures
+//! event by event.
 
 mod advance;
+mod dated;
 mod frame;
 mod listing;
 mod presentation;
@@ -12,12 +14,18 @@ mod rounding;
 mod running;
 mod scan;
 mod select;
+#[cfg(test)]
+mod sheet;
+pub mod store;
 mod terms;
+#[cfg(test)]
+mod tests;
 mod totals;
 mod unique;
 mod weighted;
 
 pub use advance::{InAdvance, Levels, Record, Records};
+pub use dated::{Action, Dated, dated};
 pub use frame::Frame;
 pub use listing::{Listed, Listing, list};
 pub use rounding::round_units;
@@ -26,6 +34,7 @@ pub use terms::{
     Aggregate, Allowance, Breakdown, Figures, RunningTotals, Terms, Trigger, breakdown_keys,
 };
 pub use totals::{Fold, Totals};
+pub use unique::Row;
 pub use weighted::{Carry, Stint, stretches};
 
 use crate::core::catalog::Aggregation;
@@ -34,8 +43,8 @@ use crate::core::matching::Group;
 
 /// Aggregates one bucket.
 ///
-/// `events`: the bucket's events in order of (timestamp, position). They may go beyond the window on
-/// both sides, and have to reach back over all history for a recurring or prorated quantity.
+/// `events`: the bucket's events in order of (timestamp, position). They may go beyond the window
+/// on both sides, and have to reach back over all history for a recurring or prorated quantity.
 pub fn aggregate(terms: &Terms<'_>, events: &[&Usage<'_>]) -> Aggregate {
     let grouped = !terms.group_keys.is_empty();
     if terms.bypass && !terms.metric.recurring {

@@ -13,8 +13,8 @@ pub fn counted(terms: &Terms<'_>, units: &Decimal) -> RunningTotals {
     RunningTotals::Counted(units.trunc_i64().and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
 }
 
-/// Running totals of a sum: of the first events that are free, or up to the first total over the free
-/// amount. A group's events are looked up by its values.
+/// Running totals of a sum: of the first events that are free, or up to the first total over the
+/// free amount. A group's events are looked up by its values.
 pub fn summed(terms: &Terms<'_>, selected: &[Sample<'_>], group: Option<&Group>) -> RunningTotals {
     if !gives_away(terms) {
         return RunningTotals::EMPTY;

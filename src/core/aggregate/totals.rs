@@ -84,8 +84,9 @@ impl Totals {
         }
     }
 
-    /// The figures that the scan gives for the same events, before the metric's rounding. The running
-    /// totals of a count are those of a charge that gives something away; others don't read them.
+    /// The figures that the scan gives for the same events, before the metric's rounding. The
+    /// running totals of a count are those of a charge that gives something away; others don't read
+    /// them.
     pub fn figures(&self, fold: &Fold, dynamic: bool, group: Option<Group>) -> Figures {
         let units = self.units(fold);
         let counts = *fold == Fold::Count;

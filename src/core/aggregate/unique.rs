@@ -51,8 +51,8 @@ struct Op<'e> {
 /// The operations that survive steps 1 to 3 of 5.10 with the shares of step 4, ordered by
 /// (timestamp, value).
 ///
-/// `groups` holds the group keys in force; none means ungrouped, where a presence that lies entirely
-/// before the window counts no day, whereas it counts one in a group.
+/// `groups` holds the group keys in force; none means ungrouped, where a presence that lies
+/// entirely before the window counts no day, whereas it counts one in a group.
 pub fn rows<'e, K: AsRef<str>>(
     frame: &Frame<'_>,
     field: &str,

@@ -56,9 +56,9 @@ pub struct Stint {
 
 /// The stretches of time whose events make up the carry at `from`, both ends included.
 ///
-/// `stints`: the rows with this external id whose plan holds the charge, oldest first, the one being
-/// read last. Each contributes its closed time; what lies before the first one counts only if a plan
-/// change led to it, and then without its last second.
+/// `stints`: the rows with this external id whose plan holds the charge, oldest first, the one
+/// being read last. Each contributes its closed time; what lies before the first one counts only if
+/// a plan change led to it, and then without its last second.
 pub fn stretches(stints: &[Stint], from: Instant) -> Vec<(Instant, Instant)> {
     let mut stretches = Vec::with_capacity(stints.len() + 1);
     if let Some(first) = stints.first().filter(|first| first.has_previous) {

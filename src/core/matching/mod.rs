@@ -1,8 +1,8 @@
 //! Which buckets of a charge an event counts in (specification 6.3 to 6.5).
 //!
-//! A charge's filters are compiled once into small tables: per property key the sorted texts that any
-//! rule names, and per rule one bit set over them. Classifying an event then looks each key up once
-//! and tests bits.
+//! A charge's filters are compiled once into small tables: per property key the sorted texts that
+//! any rule names, and per rule one bit set over them. Classifying an event then looks each key up
+//! once and tests bits.
 
 mod group;
 mod rules;
@@ -31,20 +31,32 @@ const OTHER: usize = 1;
 /// Index of the first text that a rule names.
 const NAMED: usize = 2;
 
-/// A set of small numbers.
+/// A set of small numbers. The first word is kept in place, since rules rarely name more texts.
 #[derive(Clone, Debug, Default)]
-struct Bits(Vec<u64>);
+struct Bits {
+    first: u64,
+    rest: Vec<u64>,
+}
 
 impl Bits {
     fn insert(&mut self, bit: usize) {
-        if self.0.len() <= bit / WORD {
-            self.0.resize(bit / WORD + 1, 0);
+        let Some(above) = bit.checked_sub(WORD) else {
+            self.first |= 1 << bit;
+            return;
+        };
+        if self.rest.len() <= above / WORD {
+            self.rest.resize(above / WORD + 1, 0);
         }
-        self.0[bit / WORD] |= 1 << (bit % WORD);
+        self.rest[above / WORD] |= 1 << (above % WORD);
     }
 
     fn contains(&self, bit: usize) -> bool {
-        self.0.get(bit / WORD).is_some_and(|word| word >> (bit % WORD) & 1 == 1)
+        match bit.checked_sub(WORD) {
+            None => self.first >> bit & 1 == 1,
+            Some(above) => {
+                self.rest.get(above / WORD).is_some_and(|word| word >> (above % WORD) & 1 == 1)
+            }
+        }
     }
 }
 

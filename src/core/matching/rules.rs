@@ -106,8 +106,8 @@ fn values_of<'a>(condition: &'a Condition, key: &str) -> Option<&'a [String]> {
     condition.iter().find(|(name, _)| name == key).map(|(_, values)| values.as_slice())
 }
 
-/// Lists are compared as sets, so that two filters that differ in spelling order alone still have an
-/// older and a newer one.
+/// Lists are compared as sets, so that two filters that differ in spelling order alone still have
+/// an older and a newer one.
 fn same_values(found: Option<&[String]>, values: &[String]) -> bool {
     let set = |values: &[String]| values.iter().cloned().collect::<BTreeSet<_>>();
     found.is_some_and(|found| set(found) == set(values))

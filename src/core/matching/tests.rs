@@ -100,3 +100,17 @@ fn an_excluded_empty_text_excludes_a_missing_property() {
 fn a_charge_without_filters_has_one_bucket_that_takes_all() {
     check(&Matcher::compile(&[], &[]), &[("a", "b")], &[Bucket::Default]);
 }
+
+#[test]
+fn a_filter_of_many_values_takes_each_of_them_alone() {
+    let values: Vec<String> = (0..200).map(|number| format!("v{number:03}")).collect();
+    let texts: Vec<&str> = values.iter().map(String::as_str).collect();
+    let even: Vec<&str> = texts.iter().copied().step_by(2).collect();
+    let filters = [filter(1, &[("a", &even)]), filter(2, &[("a", &texts), ("b", &["1"])])];
+    let matcher = Matcher::compile(&filters, &[]);
+    for (at, text) in texts.iter().enumerate() {
+        let expected = if at % 2 == 0 { Bucket::Filter(0) } else { Bucket::Default };
+        check(&matcher, &[("a", text)], &[expected]);
+        check(&matcher, &[("a", text), ("b", "1")], &[Bucket::Filter(1)]);
+    }
+}

@@ -147,8 +147,8 @@ pub fn quantity(
     }
 }
 
-/// The running totals as a list. Of counted ones only as many as allowances can tell apart: what lies
-/// more than one above both of them changes neither the free units nor the free events.
+/// The running totals as a list. Of counted ones only as many as allowances can tell apart: what
+/// lies more than one above both of them changes neither the free units nor the free events.
 fn running_total(totals: Option<RunningTotals>, allowance: &Allowance) -> Vec<Decimal> {
     match totals {
         None => Vec::new(),

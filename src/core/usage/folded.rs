@@ -35,7 +35,8 @@ pub fn fold(metric: &BillableMetric, charge: &Charge, model: &Model) -> Option<F
 /// totals cannot tell, so that the events have to.
 ///
 /// `keys` are those of the totals' groups. A condition of the request can be read off the totals if
-/// its key is among them and no filter of the charge, whose own condition it would replace, names it.
+/// its key is among them and no filter of the charge, whose own condition it would replace, names
+/// it.
 pub fn measure<'t>(
     ask: &Ask<'_>,
     bucket: &BucketAsk<'_>,

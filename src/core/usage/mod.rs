@@ -21,7 +21,7 @@ pub use error::UsageError;
 pub use fee::{Context, Fee, FeeRules, Presented};
 pub use request::{Request, Selection};
 pub use rows::{ChargeUsage, FilterUsage, GroupUsage, PricingUnitSum, Sum};
-pub use scan::Scan;
+pub use scan::{Scan, ScanLimits};
 
 use uuid::Uuid;
 
@@ -70,8 +70,8 @@ pub struct CurrentUsage<'a> {
 ///
 /// # Errors
 ///
-/// [`UsageError::ChargeNotFound`] if the request selects charges and the plan has none of them; what
-/// `source` reports; [`UsageError::AmountOutOfRange`] if a sum does not fit.
+/// [`UsageError::ChargeNotFound`] if the request selects charges and the plan has none of them;
+/// what `source` reports; [`UsageError::AmountOutOfRange`] if a sum does not fit.
 pub fn compute<'a, M, T>(
     terms: &Terms<'a, M, T>,
     request: &Request,

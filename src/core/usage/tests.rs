@@ -141,12 +141,21 @@ fn event(day: i64, offset: i64, properties: &PropertiesBuf) -> Usage<'_> {
 }
 
 fn scan<'a>(events: &'a [Usage<'a>], zone: &'a Zone) -> impl Quantities + 'a {
+    limited(events, zone, ScanLimits::NONE)
+}
+
+fn limited<'a>(
+    events: &'a [Usage<'a>],
+    zone: &'a Zone,
+    limits: ScanLimits,
+) -> impl Quantities + 'a {
     Scan {
         events: move |_: &BillableMetric| Ok(events),
         stints: |_: &Charge| Vec::<Stint>::new(),
         frame: Frame { from: WINDOW.from, to: WINDOW.to, days: 30, zone },
         current_usage: true,
         fewer_days: 0,
+        limits,
     }
 }
 
@@ -269,13 +278,35 @@ fn the_first_parameter_that_is_not_blank_selects() {
     assert_eq!(by(None, None, None), None);
 }
 
+#[test]
+fn beyond_its_limits_a_scan_has_no_figure() {
+    let mut grouped = charge(1, standard("1"), Vec::new());
+    grouped.pricing_group_keys = texts(&["cloud"]);
+    let (plan, zone) = (plan(vec![grouped]), Zone::UTC);
+    let aws = properties(&[("cloud", "aws"), ("value", "1")]);
+    let gcp = properties(&[("cloud", "gcp"), ("value", "2")]);
+    let events = [event(1, 1, &aws), event(1, 2, &gcp)];
+    let outcome = |aggregation, groups_max, unique_values_max| {
+        let limits = ScanLimits { groups_max, unique_values_max };
+        let (metric, source) = (metric(aggregation), limited(&events, &zone, limits));
+        answer(&plan, &metric, &[], &Request::default(), &source).map(|usage| usage.amount_cents)
+    };
+    assert_eq!(outcome(Aggregation::UniqueCount, 2, 2), Ok(200));
+    let exceeded = |what| Err(UsageError::LimitExceeded(what));
+    assert_eq!(outcome(Aggregation::Sum, 1, 2), exceeded("groups"));
+    assert_eq!(outcome(Aggregation::UniqueCount, 2, 1), exceeded("unique_values"));
+    assert_eq!(outcome(Aggregation::Sum, 2, 1), Ok(300));
+}
+
 /// Totals per bucket as a fold keeps them, answering through [`folded::measure`].
-struct Fed(HashMap<Bucket, (Fold, Vec<String>, HashMap<Group, Totals>)>);
+struct Fed(HashMap<Bucket, Kept>);
+
+type Kept = (Fold, Vec<String>, HashMap<Group, Totals>);
 
 impl Fed {
     fn new(charge: &Charge, metric: &BillableMetric, events: &[Usage<'_>]) -> Option<Self> {
         let matcher = Matcher::compile(&charge.filters, &metric.filters);
-        let mut fed: HashMap<_, (_, _, HashMap<Group, Totals>)> = HashMap::new();
+        let mut fed: HashMap<Bucket, Kept> = HashMap::new();
         let filters =
             charge.filters.iter().enumerate().map(|(at, f)| (Bucket::Filter(at), Some(f)));
         for (bucket, filter) in filters.chain([(Bucket::Default, None)]) {
@@ -349,7 +380,8 @@ proptest! {
             owned.iter().zip(0..).map(|((day, props), at)| event(*day, at, props)).collect();
         events.sort_by_key(|event| (event.timestamp, event.position));
         let group = asked.map(|(key, value)| (key.to_owned(), texts(&[value])));
-        let request = Request { group: group.into_iter().collect(), skip_grouping, ..Request::default() };
+        let group = group.into_iter().collect();
+        let request = Request { group, skip_grouping, ..Request::default() };
         let fed = Fed::new(&charge, &metric, &events).unwrap();
         let plan = plan(vec![charge]);
         let zone = Zone::UTC;
