@@ -2,9 +2,9 @@
 //!
 //! Whatever an answer is made of comes from a [`Backend`]. Only this folder names axum and hyper.
 //!
-//! The way of a request: [`server`] bounds connections and time, [`router`] cleans the path, bounds
-//! sizes, counts and turns panics into answers, a handler in [`v1`] or [`ops`] reads and prints,
-//! and [`error`] is the one table from conditions to statuses and bodies.
+//! The way of a request: `server` bounds connections and time, `router` cleans the path, bounds
+//! sizes, counts and turns panics into answers, a handler in `v1` or `ops` reads and prints,
+//! and `error` is the one table from conditions to statuses and bodies.
 
 mod auth;
 pub mod backend;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
@@ -76,15 +76,10 @@ pub fn router<B: Backend>(app: &Arc<App<B>>) -> Router {
 pub async fn answer(router: Router, mut request: Request<Body>) -> Response {
     let uri = std::mem::take(request.uri_mut());
     *request.uri_mut() = path::clean(uri);
-    let mut response = match router.oneshot(request).await {
+    match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
-    };
-    if response.status() == StatusCode::NOT_MODIFIED {
-        // It would claim that the body which the caller has is empty.
-        response.headers_mut().remove(header::CONTENT_LENGTH);
     }
-    response
 }
 
 async fn unmatched() -> ApiError {

@@ -47,6 +47,10 @@ fn large_bodies_are_refused_before_they_are_sent() {
     let head = format!("GET {USAGE} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer KEY\r\n");
     let whole = format!("{head}Connection: close\r\nContent-Length: 4096\r\n\r\n{body}");
     assert_eq!(read(server.open(whole.as_bytes())).status, 200);
+    // Nobody waits for a body of unknown length: the answer comes, and the connection ends.
+    let endless = format!("{head}Transfer-Encoding: chunked\r\n\r\n1\r\ny\r\n");
+    let answer = read(server.open(endless.as_bytes()));
+    assert_eq!((answer.status, answer.body.as_str()), (200, sample::BODY));
 }
 
 #[test]
