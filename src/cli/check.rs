@@ -41,4 +41,3 @@ pub fn check(settings: &Settings, args: &CheckArgs) -> Result<(), Failure> {
     }
     Ok(())
 }
-

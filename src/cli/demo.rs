@@ -96,9 +96,12 @@ fn produce(log: &EmbeddedLog, clock: &Clock, stopping: &AtomicBool) {
 fn event(number: u64, now: Instant) -> String {
     let subscription = SUBSCRIPTIONS[number as usize % SUBSCRIPTIONS.len()];
     let (code, properties) = match number % 4 {
-        0 => ("tokens", format!(r#"{{"tokens":"{}","model":"{}"}}"#, 10 + number % 90, {
-            MODELS[(number / 4) as usize % MODELS.len()]
-        })),
+        0 => (
+            "tokens",
+            format!(r#"{{"tokens":"{}","model":"{}"}}"#, 10 + number % 90, {
+                MODELS[(number / 4) as usize % MODELS.len()]
+            }),
+        ),
         1 => ("storage_gb", r#"{"gb":"0.25"}"#.to_owned()),
         _ => ("api_calls", r#"{"region":"eu"}"#.to_owned()),
     };

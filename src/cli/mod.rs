@@ -153,9 +153,8 @@ impl SettingsArgs {
             ("store.path", &self.data),
             ("kafka.brokers", &self.brokers),
         ];
-        let named = named
-            .into_iter()
-            .filter_map(|(path, value)| Some((path.to_owned(), value.clone()?)));
+        let named =
+            named.into_iter().filter_map(|(path, value)| Some((path.to_owned(), value.clone()?)));
         let overrides = self.set.iter().cloned().chain(named).collect();
         Sources::gather(self.config.clone(), Path::new(""), environment, overrides)
     }
@@ -164,7 +163,6 @@ impl SettingsArgs {
 /// Names and values that a test or a tool sets, as settings.
 pub fn settings_of(pairs: &[(&str, &str)]) -> Result<Settings, config::ConfigError> {
     let overrides = pairs.iter().map(|(path, value)| ((*path).to_owned(), (*value).to_owned()));
-    let sources =
-        Sources { file: None, env: BTreeMap::new(), overrides: overrides.collect() };
+    let sources = Sources { file: None, env: BTreeMap::new(), overrides: overrides.collect() };
     Ok(Settings::load(&sources)?.0)
 }

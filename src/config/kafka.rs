@@ -27,7 +27,7 @@ const REFUSED: &[(&str, Refusal)] = &[
     ("bootstrap.servers", Key("brokers")),
     ("metadata.broker.list", Key("brokers")),
     ("client.id", Key("client_id")),
-    ("group.id", Key("group_id")),
+    ("group.id", Guarantee(ASSIGNMENT_IS_OURS)),
     ("security.protocol", Key("security_protocol")),
     ("sasl.mechanism", Key("sasl_mechanism")),
     ("sasl.mechanisms", Key("sasl_mechanism")),

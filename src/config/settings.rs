@@ -64,7 +64,7 @@ settings! {
         /// Folder of the store.
         path: PathBuf = Kind::Path,
         /// Number of slots of a store that is created. A slot's number must fit the store's keys.
-        slots: u16 = integer(1, 4096),
+        slots: u16 = integer(1, 255),
     }
 
     /// What is accepted as a record.
@@ -85,14 +85,10 @@ settings! {
         brokers: Option<String> = Kind::Text,
         /// Topics with usage events; at least one.
         events_topics: Vec<String> = Kind::List,
-        /// Topic for events accepted over HTTP.
-        accepted_topic: String = Kind::Text,
         /// Topic of the catalogue.
         catalog_topic: String = Kind::Text,
         /// Topic for rejected records; none: they stay in the store only.
         dead_letter_topic: Option<String> = Kind::Text,
-        /// Group that offsets are committed to for lag tools; none: nothing is committed.
-        group_id: Option<String> = Kind::Text,
         /// Our name in the brokers' logs.
         client_id: String = Kind::Text,
         /// How connections are secured.
@@ -181,6 +177,8 @@ settings! {
         groups_soft_max: usize = integer(1, 10_000_000),
         /// Most groups that are answered at all.
         groups_hard_max: usize = integer(1, 100_000_000),
+        /// Most distinct values of a unique count that are answered at all.
+        unique_values_hard_max: usize = integer(1, 1_000_000_000),
     }
 
     /// Log lines.

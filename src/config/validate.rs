@@ -25,10 +25,11 @@ fn check_topics(kafka: &Kafka) -> Option<Problem> {
         let problem = Problem::new("`kafka.events_topics` is empty", "there would be no usage");
         return Some(problem.hint("name at least one topic, such as [\"events_raw\"]"));
     }
-    let named = kafka.events_topics.iter().map(|topic| ("events_topics", topic)).chain([
-        ("accepted_topic", &kafka.accepted_topic),
-        ("catalog_topic", &kafka.catalog_topic),
-    ]);
+    let named = kafka
+        .events_topics
+        .iter()
+        .map(|topic| ("events_topics", topic))
+        .chain([("catalog_topic", &kafka.catalog_topic)]);
     let mut seen = BTreeSet::new();
     for (key, topic) in
         named.chain(kafka.dead_letter_topic.iter().map(|t| ("dead_letter_topic", t)))

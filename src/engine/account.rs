@@ -10,10 +10,10 @@ use super::digest::Digest;
 use super::frame::{Frame, distance, floor};
 use super::ledger::AccountName;
 use super::totals::Cells;
-use crate::core::matching::Buckets;
-use crate::core::period::Window;
 use crate::core::event::Usage;
 use crate::core::instant::Instant;
+use crate::core::matching::Buckets;
+use crate::core::period::Window;
 
 /// Windows kept per account: the running one, its neighbours, and one for events that are early or
 /// late. More would only serve figures that nobody polls; the rest is scanned when asked for.
@@ -124,10 +124,7 @@ impl Account {
 
     /// The account's name.
     pub fn name(&self) -> AccountName<'_> {
-        AccountName {
-            organization: &self.organization,
-            subscription: self.subscription.as_deref(),
-        }
+        AccountName { organization: &self.organization, subscription: self.subscription.as_deref() }
     }
 
     /// Puts the account under other rules. Totals folded under the same rules stay.
@@ -192,7 +189,13 @@ impl Account {
 
     /// Adds the result of a scan to the window it was opened for, unless the totals were thrown away
     /// since. Returns whether it was added.
-    pub fn install(&mut self, generation: u64, window: Window, scanned: Cells, limits: &Limits) -> bool {
+    pub fn install(
+        &mut self,
+        generation: u64,
+        window: Window,
+        scanned: Cells,
+        limits: &Limits,
+    ) -> bool {
         if generation != self.generation {
             return false;
         }

@@ -70,11 +70,8 @@ impl Cells {
     /// Adds the totals of other events of the same window.
     pub fn merge(&mut self, other: Self, limits: &Limits) {
         for cell in other.0 {
-            let content = self.content(
-                cell.charge,
-                cell.bucket,
-                !matches!(cell.content, Content::Whole(_)),
-            );
+            let content =
+                self.content(cell.charge, cell.bucket, !matches!(cell.content, Content::Whole(_)));
             match (&mut *content, cell.content) {
                 (Content::Whole(mine), Content::Whole(theirs)) => mine.merge(&theirs),
                 (Content::Groups(mine), Content::Groups(theirs)) => {

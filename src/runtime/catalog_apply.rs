@@ -9,8 +9,8 @@ use super::fatal::Fatal;
 use super::supervisor::Service;
 use crate::catalog_file::{self, ApplyPlan, Options, diff};
 use crate::config::Settings;
-use crate::core::catalog::directory::Directory;
 use crate::core::catalog::book::Book;
+use crate::core::catalog::directory::Directory;
 use crate::core::catalog::record::Record;
 use crate::core::instant::Instant;
 use crate::log::catalog::encode_record;
@@ -155,4 +155,3 @@ fn wait_until_applied(service: &Service, catalogue: &Catalogue, next: i64) -> Re
     }
     Ok(())
 }
-

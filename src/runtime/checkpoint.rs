@@ -7,10 +7,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::clock::Stopwatch;
 use super::compactor::Job;
+use super::dead_letters;
 use super::fatal::Fatal;
 use super::shared::{Shared, worker_of};
 use super::worker::{Command, Handed};
-use super::dead_letters;
 use crate::core::position::Source;
 use crate::store::{Commit, LogName, SealedBlock};
 use crate::telemetry::events::{CheckpointFailed, CheckpointWritten, Emit, RejectedDropped};
@@ -36,10 +36,15 @@ pub struct Schedule {
     pub rejected_bytes_max: u64,
 }
 
-/// Asks for a checkpoint out of turn.
-pub struct Request {
-    /// Told when the checkpoint is durable.
-    pub done: Sender<()>,
+/// Asks the checkpointer for something.
+pub enum Request {
+    /// A checkpoint out of turn.
+    Now {
+        /// Told when it is durable.
+        done: Option<Sender<()>>,
+    },
+    /// A last checkpoint, and the end.
+    Stop,
 }
 
 /// The thread that writes checkpoints.
@@ -66,17 +71,19 @@ impl Checkpointer {
         }
     }
 
-    /// Writes checkpoints until the requests end; the last one is written then.
+    /// Writes checkpoints until it is told to stop; the last one is written then.
     pub fn run(mut self, requests: &Receiver<Request>) -> Result<(), Fatal> {
         loop {
             match requests.recv_timeout(self.schedule.interval) {
-                Ok(request) => {
+                Ok(Request::Now { done }) => {
                     self.checkpoint()?;
                     // Whoever asked may have given up waiting.
-                    let _ = request.done.send(());
+                    done.map(|done| done.send(()));
                 }
                 Err(RecvTimeoutError::Timeout) => self.checkpoint()?,
-                Err(RecvTimeoutError::Disconnected) => return self.checkpoint(),
+                Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    return self.checkpoint();
+                }
             }
         }
     }

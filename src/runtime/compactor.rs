@@ -110,11 +110,8 @@ fn save_totals(shared: &Shared, slot: u8, upto: u64, mut accounts: Vec<(AccountK
 
 /// Ids in the order of the store's keys; of several positions of one id the smallest counts.
 fn sorted(ids: Vec<(u8, NewId)>) -> Vec<(IdKey, Position)> {
-    let key = |slot, id: &NewId| IdKey {
-        slot,
-        transaction: id.key.transaction,
-        id: id.key.identity,
-    };
+    let key =
+        |slot, id: &NewId| IdKey { slot, transaction: id.key.transaction, id: id.key.identity };
     let mut entries: Vec<(IdKey, Position)> =
         ids.iter().map(|(slot, id)| (key(*slot, id), id.position)).collect();
     entries.sort_unstable();

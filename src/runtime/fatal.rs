@@ -9,7 +9,9 @@ pub enum Fatal {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The store failed where going on would lose or double an event.
-    #[error("the store failed while {doing}\n  {error}\n  hint: check the disk; all that was acknowledged is kept")]
+    #[error(
+        "the store failed while {doing}\n  {error}\n  hint: check the disk; all that was acknowledged is kept"
+    )]
     Store {
         /// What was being done.
         doing: &'static str,
@@ -26,7 +28,9 @@ pub enum Fatal {
     #[error("an open block is full\n  {0}\n  hint: lower fold.batch_bytes_max")]
     BlockFull(BlockFull),
     /// A block of the ledger cannot be read.
-    #[error("the ledger of slot {slot} is damaged\n  block {sequence}: {detail}\n  hint: restore a backup")]
+    #[error(
+        "the ledger of slot {slot} is damaged\n  block {sequence}: {detail}\n  hint: restore a backup"
+    )]
     Damaged {
         /// The slot.
         slot: u8,
@@ -36,7 +40,9 @@ pub enum Fatal {
         detail: String,
     },
     /// The catalogue cannot be read.
-    #[error("the catalogue cannot be read\n  {0}\n  hint: it is kept in the catalogue log and in the store")]
+    #[error(
+        "the catalogue cannot be read\n  {0}\n  hint: it is kept in the catalogue log and in the store"
+    )]
     Catalogue(String),
     /// A thread cannot be started or has ended unexpectedly.
     #[error("the thread {0} has failed")]

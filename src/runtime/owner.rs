@@ -76,6 +76,11 @@ impl Ledger for OpenBlock {
 }
 
 impl OpenBlock {
+    /// Rows.
+    pub fn rows(&self) -> u64 {
+        self.writer.rows()
+    }
+
     /// Bytes of rows.
     pub fn bytes(&self) -> usize {
         self.writer.body_bytes()
@@ -161,11 +166,7 @@ impl Owned {
 }
 
 fn source_head(reached: Reached) -> SourceHead {
-    SourceHead {
-        source: reached.source,
-        next_offset: reached.next,
-        log_time: reached.log_time,
-    }
+    SourceHead { source: reached.source, next_offset: reached.next, log_time: reached.log_time }
 }
 
 /// The progress that a head recorded.

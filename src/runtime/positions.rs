@@ -48,7 +48,10 @@ impl Positions {
             return Ok(Reached { source, next: marks.low, log_time: Instant::default() });
         };
         if least.next < marks.low {
-            return Err(format!("offset {} is wanted, the log begins at {}", least.next, marks.low));
+            return Err(format!(
+                "offset {} is wanted, the log begins at {}",
+                least.next, marks.low
+            ));
         }
         if least.next > marks.high {
             return Err(format!("offset {} is wanted, the log ends at {}", least.next, marks.high));

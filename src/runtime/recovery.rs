@@ -59,16 +59,14 @@ fn load_totals(
 ) -> Result<HashMap<AccountKey, u64>, Fatal> {
     let mut saved = HashMap::new();
     let mut damaged = None;
-    let visited = shared.store.each_totals(slot, |key, upto, bytes| {
-        match decode_account(bytes) {
-            Ok(mut account) => {
-                account.changed_at = upto.saturating_sub(1);
-                shared.board.change(key, || Some(account), |_, _| ());
-                accounts.push(key);
-                saved.insert(key, upto);
-            }
-            Err(error) => damaged = Some(error.to_string()),
+    let visited = shared.store.each_totals(slot, |key, upto, bytes| match decode_account(bytes) {
+        Ok(mut account) => {
+            account.changed_at = upto.saturating_sub(1);
+            shared.board.change(key, || Some(account), |_, _| ());
+            accounts.push(key);
+            saved.insert(key, upto);
         }
+        Err(error) => damaged = Some(error.to_string()),
     });
     visited.map_err(Fatal::store("reading saved totals"))?;
     match damaged {
@@ -125,28 +123,32 @@ fn introduce(
 
 fn refold_row(shared: &Shared, row: &Row<'_>, now: Instant, sequence: u64, folding: &mut Folding) {
     let epoch = shared.catalogue.epoch();
-    shared.board.change(row.account, || None, |account, _| {
-        if account.epoch != epoch {
-            shared.catalogue.reframe(account, now);
-        }
-        account.changed_at = sequence;
-        let share = |position| Digest::of(account.name(), row.transaction, position);
-        let new = share(&row.position);
-        if let RowKind::Replacement { retracted } = &row.kind {
-            let old = share(retracted);
-            account.state.remove(old);
-        }
-        account.state.add(new);
-        match row.kind {
-            RowKind::Replacement { .. } => account.forget(),
-            RowKind::Accepted if !shared.catalogue.knows(&account.organization) => {
-                account.aside.0 += 1;
-                account.aside.1 += row.properties.as_bytes().len() as u64 + ROW_BYTES;
+    shared.board.change(
+        row.account,
+        || None,
+        |account, _| {
+            if account.epoch != epoch {
+                shared.catalogue.reframe(account, now);
             }
-            RowKind::Accepted => {}
-        }
-        account.fold(row.code, &usage(row), folding);
-    });
+            account.changed_at = sequence;
+            let share = |position| Digest::of(account.name(), row.transaction, position);
+            let new = share(&row.position);
+            if let RowKind::Replacement { retracted } = &row.kind {
+                let old = share(retracted);
+                account.state.remove(old);
+            }
+            account.state.add(new);
+            match row.kind {
+                RowKind::Replacement { .. } => account.forget(),
+                RowKind::Accepted if !shared.catalogue.knows(&account.organization) => {
+                    account.aside.0 += 1;
+                    account.aside.1 += row.properties.as_bytes().len() as u64 + ROW_BYTES;
+                }
+                RowKind::Accepted => {}
+            }
+            account.fold(row.code, &usage(row), folding);
+        },
+    );
 }
 
 fn restore_id(shared: &Shared, row: &Row<'_>, ids: &mut Ids) {
@@ -163,14 +165,18 @@ fn restore_id(shared: &Shared, row: &Row<'_>, ids: &mut Ids) {
 fn settle_aside(shared: &Shared, owned: &mut Owned) {
     let mut still = 0;
     for key in &owned.accounts {
-        shared.board.change(*key, || None, |account, _| {
-            if shared.catalogue.knows(&account.organization) {
-                account.aside = (0, 0);
-            } else {
-                still += account.aside.0;
-                shared.catalogue.take_aside(account.aside.1);
-            }
-        });
+        shared.board.change(
+            *key,
+            || None,
+            |account, _| {
+                if shared.catalogue.knows(&account.organization) {
+                    account.aside = (0, 0);
+                } else {
+                    still += account.aside.0;
+                    shared.catalogue.take_aside(account.aside.1);
+                }
+            },
+        );
     }
     let counters = &mut owned.slot.counters;
     counters.take_in(counters.set_aside.saturating_sub(still));

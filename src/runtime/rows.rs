@@ -69,7 +69,8 @@ impl Rows {
                         ControlFlow::Continue(())
                     }
                     Err(error) => {
-                        unreadable = Some(format!("{} of {}: {error}", entry.id, entry.organization));
+                        unreadable =
+                            Some(format!("{} of {}: {error}", entry.id, entry.organization));
                         ControlFlow::Break(())
                     }
                 }

@@ -175,7 +175,11 @@ impl Cut {
     }
 
     /// The events of one account that count, in ascending order of (timestamp, position).
-    pub fn events(&self, store: &Store, account: AccountKey) -> Result<Vec<StoredEvent>, ScanError> {
+    pub fn events(
+        &self,
+        store: &Store,
+        account: AccountKey,
+    ) -> Result<Vec<StoredEvent>, ScanError> {
         let mut events = Vec::new();
         let mut retracted = HashSet::new();
         let mut bytes = 0;

@@ -7,10 +7,12 @@ use crossbeam_channel::Sender;
 use tokio::sync::Notify;
 
 use super::catalogue::Catalogue;
+use super::checkpoint::Request;
 use super::clock::Clock;
 use super::compactor::Compacting;
 use super::ends::Ends;
 use super::worker::Command;
+use crate::core::usage::ScanLimits;
 use crate::engine::account::Limits;
 use crate::engine::batch::Refused;
 use crate::engine::keys::{KeyHasher, SlotNumber, slot_of};
@@ -38,6 +40,12 @@ pub struct Shared {
     pub slots: u16,
     /// Bounds of one account.
     pub limits: Limits,
+    /// Bounds of a scan.
+    pub scan_limits: ScanLimits,
+    /// Asks the checkpointer for a checkpoint out of turn.
+    pub checkpoints: Sender<Request>,
+    /// New rows after which a worker asks for one.
+    pub rows_per_checkpoint: u64,
     /// Where the logs end.
     pub ends: Ends,
     /// Names of the partitions.

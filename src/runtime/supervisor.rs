@@ -1,8 +1,8 @@
 //! Starts everything in order and stops it in the reverse.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use super::worker::{BATCHES_WAITING_MAX, COMMANDS_WAITING_MAX, Command, Worker};
 use super::{outbox, scan};
 use crate::config::Settings;
 use crate::core::matching::Buckets;
+use crate::core::usage::ScanLimits;
 use crate::engine::account::{Folding, Limits};
 use crate::engine::batch::Batch;
 use crate::engine::keys::KeyHasher;
@@ -49,7 +50,6 @@ pub struct Service {
     pub events_log: Option<EmbeddedLog>,
     /// The embedded catalogue log, if that is what is read.
     pub catalog_log: Option<EmbeddedLog>,
-    checkpoints: Sender<Request>,
     readers: Vec<JoinHandle<()>>,
     checkpointer: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
@@ -103,6 +103,7 @@ impl Service {
         let (commands, command_queues): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| bounded(COMMANDS_WAITING_MAX)).unzip();
         let slots = u16::from(store.slots());
+        let (checkpoints, requests) = bounded(1);
         let shared = Arc::new(Shared {
             store: Arc::clone(&store),
             catalogue,
@@ -112,6 +113,12 @@ impl Service {
             hasher: KeyHasher::new(store.hash_secret()),
             slots,
             limits: Limits { groups_soft_max: settings.limits.groups_soft_max },
+            scan_limits: ScanLimits {
+                groups_max: settings.limits.groups_hard_max,
+                unique_values_max: settings.limits.unique_values_hard_max,
+            },
+            checkpoints,
+            rows_per_checkpoint: settings.checkpoint.events_max / workers as u64 + 1,
             ends: Ends::default(),
             sources: SourceNames::default(),
             commands,
@@ -121,14 +128,15 @@ impl Service {
         });
         let (fatal, fatal_seen) = watch::channel(None);
         let crew = Crew { shared, fatal };
-        Starting { settings, crew, fatal_seen }.run(command_queues, catalog_progress)
+        Starting { settings, crew, fatal_seen }.run(command_queues, requests, catalog_progress)
     }
 
     /// Writes a checkpoint now and returns once it is durable.
     pub fn checkpoint(&self) -> Result<(), Fatal> {
         let (done, durable) = bounded(1);
         let gone = || Fatal::Thread("checkpoint".to_owned());
-        self.checkpoints.send(Request { done }).map_err(|_| gone())?;
+        let request = Request::Now { done: Some(done) };
+        self.shared.checkpoints.send(request).map_err(|_| gone())?;
         durable.recv().map_err(|_| gone())
     }
 
@@ -138,7 +146,8 @@ impl Service {
         for reader in self.readers {
             let _ = reader.join();
         }
-        drop(self.checkpoints);
+        // A checkpointer that has failed is gone already.
+        let _ = self.shared.checkpoints.send(Request::Stop);
         let _ = self.checkpointer.join();
         for worker in &self.shared.commands {
             // A worker that has failed is gone already.
@@ -165,6 +174,7 @@ impl Starting<'_> {
     fn run(
         self,
         commands: Vec<Receiver<Command>>,
+        requests: Receiver<Request>,
         catalog_progress: CatalogProgress,
     ) -> Result<Service, Fatal> {
         let (rebuilds, rebuild_jobs) = bounded(REBUILDS_WAITING_MAX);
@@ -175,12 +185,8 @@ impl Starting<'_> {
         let assigned = self.assign(events_log.as_ref())?;
         let embedded = events_log.as_ref().and_then(|_| assigned.first()).map(|a| a.source);
         let (jobs, compactor_jobs) = bounded(compactor::JOBS_WAITING_MAX);
-        let (checkpoints, requests) = bounded(1);
-        let checkpointer = Checkpointer::new(
-            Arc::clone(&self.crew.shared),
-            self.schedule(embedded),
-            jobs,
-        );
+        let checkpointer =
+            Checkpointer::new(Arc::clone(&self.crew.shared), self.schedule(embedded), jobs);
         let checkpointer =
             self.crew.start("checkpoint".to_owned(), move || checkpointer.run(&requests))?;
         let mut helpers = self.start_helpers(compactor_jobs, rebuild_jobs)?;
@@ -191,7 +197,6 @@ impl Starting<'_> {
             fatal: self.fatal_seen,
             events_log,
             catalog_log,
-            checkpoints,
             readers,
             checkpointer,
             workers,
@@ -333,8 +338,8 @@ impl Starting<'_> {
             return Ok(None);
         }
         let properties = self.settings.kafka_properties();
-        let producer = KafkaProducer::connect(&properties)
-            .map_err(|error| Fatal::Log(error.to_string()))?;
+        let producer =
+            KafkaProducer::connect(&properties).map_err(|error| Fatal::Log(error.to_string()))?;
         let shared = Arc::clone(&self.crew.shared);
         let thread = self.crew.start("outbox".to_owned(), move || {
             outbox::run(&shared, &producer);

@@ -175,7 +175,8 @@ impl Usages {
                 }
                 Copied::Unknown => return self.scan(question, &target, print).await,
             };
-            let source = Kept { cells: &cells, frame: &target.resolved.frame, lacks: Cell::default() };
+            let source =
+                Kept { cells: &cells, frame: &target.resolved.frame, lacks: Cell::default() };
             let usage = target.compute(&question.request, &source);
             if source.lacks.get() {
                 return self.scan(question, &target, print).await;
@@ -380,6 +381,7 @@ impl Target {
             frame,
             current_usage: true,
             fewer_days: 0,
+            limits: shared.scan_limits,
         };
         self.compute(request, &scan)
     }

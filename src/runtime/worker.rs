@@ -7,6 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, never, select};
 use tokio::sync::oneshot;
 
+use super::checkpoint::Request;
 use super::fatal::Fatal;
 use super::owner::{Owned, Taken};
 use super::scan::{Cut, Rebuild};
@@ -166,6 +167,11 @@ impl Worker {
             self.apply_to(at, batch, now)?;
         }
         self.shared.wake();
+        let rows: u64 = self.slots.iter().map(|owned| owned.open.rows()).sum();
+        if rows >= self.shared.rows_per_checkpoint {
+            // If one is asked for or under way already, this adds nothing.
+            let _ = self.shared.checkpoints.try_send(Request::Now { done: None });
+        }
         Ok(())
     }
 
@@ -323,15 +329,19 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         for owned in &mut self.slots {
             for key in &owned.accounts {
-                shared.board.change(*key, || None, |account, _| {
-                    if *account.organization == *tenant && account.aside.0 > 0 {
-                        let (events, bytes) = std::mem::take(&mut account.aside);
-                        owned.slot.counters.take_in(events);
-                        shared.catalogue.release_aside(bytes);
-                        account.changed_at = owned.sequence;
-                        shared.catalogue.reframe(account, now);
-                    }
-                });
+                shared.board.change(
+                    *key,
+                    || None,
+                    |account, _| {
+                        if *account.organization == *tenant && account.aside.0 > 0 {
+                            let (events, bytes) = std::mem::take(&mut account.aside);
+                            owned.slot.counters.take_in(events);
+                            shared.catalogue.release_aside(bytes);
+                            account.changed_at = owned.sequence;
+                            shared.catalogue.reframe(account, now);
+                        }
+                    },
+                );
             }
             owned.changed = true;
         }
@@ -391,17 +401,24 @@ impl Worker {
         now: Instant,
     ) -> Option<Rebuild> {
         let catalogue = &self.shared.catalogue;
-        let opened = self.shared.board.change(key, || None, |account, _| {
-            if window.is_some() || account.epoch != catalogue.epoch() {
-                catalogue.reframe(account, now);
-            }
-            let frame = account.frame.clone()?;
-            let window = window.or_else(|| frame.window_holding(now))?;
-            let generation = account.generation;
-            account
-                .open_for_scan(window)
-                .then_some(Rebuild { account: key, frame, window, generation })
-        });
+        let opened = self.shared.board.change(
+            key,
+            || None,
+            |account, _| {
+                if window.is_some() || account.epoch != catalogue.epoch() {
+                    catalogue.reframe(account, now);
+                }
+                let frame = account.frame.clone()?;
+                let window = window.or_else(|| frame.window_holding(now))?;
+                let generation = account.generation;
+                account.open_for_scan(window).then_some(Rebuild {
+                    account: key,
+                    frame,
+                    window,
+                    generation,
+                })
+            },
+        );
         opened.flatten()
     }
 
@@ -411,18 +428,22 @@ impl Worker {
         let Some(at) = self.at(slot) else { return };
         let sequence = self.slots[at].sequence;
         for (rebuild, cells) in rebuilds {
-            self.shared.board.change(rebuild.account, || None, |account, _| {
-                let limits = &self.folding.limits;
-                match cells {
-                    Some(cells) => {
-                        if account.install(rebuild.generation, rebuild.window, cells, limits) {
-                            account.changed_at = sequence;
+            self.shared.board.change(
+                rebuild.account,
+                || None,
+                |account, _| {
+                    let limits = &self.folding.limits;
+                    match cells {
+                        Some(cells) => {
+                            if account.install(rebuild.generation, rebuild.window, cells, limits) {
+                                account.changed_at = sequence;
+                            }
                         }
+                        None if account.generation == rebuild.generation => account.forget(),
+                        None => {}
                     }
-                    None if account.generation == rebuild.generation => account.forget(),
-                    None => {}
-                }
-            });
+                },
+            );
         }
         self.shared.wake();
     }
@@ -461,7 +482,6 @@ impl Accounts for OnBoard<'_> {
         }
     }
 }
-
 
 /// Moves the metrics by what a batch changed: once per batch, never per event.
 fn count(metrics: &Metrics, before: Counters, after: Counters) {

@@ -84,10 +84,13 @@ pub fn decode_account(bytes: &[u8]) -> Result<Account, Damage> {
 
 fn put_cell(out: &mut Vec<u8>, cell: &Cell) {
     put_varint(out, u64::from(cell.charge));
-    put_varint(out, match cell.bucket {
-        Bucket::Default => 0,
-        Bucket::Filter(index) => index as u64 + 1,
-    });
+    put_varint(
+        out,
+        match cell.bucket {
+            Bucket::Default => 0,
+            Bucket::Filter(index) => index as u64 + 1,
+        },
+    );
     match &cell.content {
         Content::Whole(totals) => {
             out.push(0);
@@ -109,8 +112,7 @@ fn put_cell(out: &mut Vec<u8>, cell: &Cell) {
 }
 
 fn take_cell(input: &mut Input<'_>) -> Result<Cell, Damage> {
-    let charge =
-        u16::try_from(input.varint(WHAT)?).map_err(|_| Damage::Unreadable(WHAT))?;
+    let charge = u16::try_from(input.varint(WHAT)?).map_err(|_| Damage::Unreadable(WHAT))?;
     let bucket = match input.count(WHAT)? {
         0 => Bucket::Default,
         filter => Bucket::Filter(filter - 1),

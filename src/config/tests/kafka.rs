@@ -15,7 +15,7 @@ fn properties_that_break_a_guarantee_are_refused_with_the_reason() {
         ("enable.idempotence", "arrive once", "leave `enable.idempotence` out"),
         ("acks", "arrive once", "leave `acks` out"),
         ("transactional.id", "arrive once", "leave `transactional.id` out"),
-        ("group.id", "a key of its own", "use `kafka.group_id`"),
+        ("group.id", "not by a consumer group", "leave `group.id` out"),
         ("bootstrap.servers", "a key of its own", "use `kafka.brokers`"),
         ("sasl.mechanisms", "a key of its own", "use `kafka.sasl_mechanism`"),
         ("Fetch Size", "no property of such a name", "names are like fetch.min.bytes"),

@@ -114,7 +114,7 @@ fn later_sources_win() {
 #[test]
 fn every_kind_is_read_from_every_source() {
     let (from_file, _) = load(
-        "[store]\nslots = 1_024\n[kafka]\nevents_topics = [\"a\", \"b\"]\nbrokers = \"k:9092\"\n\
+        "[store]\nslots = 1_28\n[kafka]\nevents_topics = [\"a\", \"b\"]\nbrokers = \"k:9092\"\n\
          dead_letter_topic = \"\"\n[kafka.properties]\nfetch.min.bytes = 5\n\
          \"fetch.wait.max.ms\" = \"7\"\nlog.connection.close = false\n[log]\nformat = \"json\"",
         &[],
@@ -139,7 +139,7 @@ fn every_kind_is_read_from_every_source() {
         "",
         &[],
         &[
-            ("store.slots", "1_024"),
+            ("store.slots", "1_28"),
             ("kafka.events_topics", "a,b"),
             ("kafka.brokers", "k:9092"),
             ("kafka.dead_letter_topic", ""),
@@ -150,7 +150,7 @@ fn every_kind_is_read_from_every_source() {
     );
     assert_eq!(from_file, from_env);
     assert_eq!(from_file, from_flags);
-    assert_eq!(from_file.store.slots, 1024);
+    assert_eq!(from_file.store.slots, 128);
     assert_eq!(from_file.kafka.events_topics, ["a", "b"]);
     assert_eq!(from_file.kafka.dead_letter_topic, None);
     assert_eq!(from_file.kafka.properties.0["fetch.wait.max.ms"], "7");
@@ -223,10 +223,10 @@ fn variables_that_are_no_settings_are_let_through() {
 #[test]
 fn values_of_the_wrong_form_are_refused() {
     for (path, value, takes) in [
-        ("store.slots", "0", "a whole number from 1 to 4096"),
-        ("store.slots", "4097", "a whole number from 1 to 4096"),
-        ("store.slots", "\"64\"", "a whole number from 1 to 4096"),
-        ("store.slots", "64.5", "a whole number from 1 to 4096"),
+        ("store.slots", "0", "a whole number from 1 to 255"),
+        ("store.slots", "256", "a whole number from 1 to 255"),
+        ("store.slots", "\"64\"", "a whole number from 1 to 255"),
+        ("store.slots", "64.5", "a whole number from 1 to 255"),
         ("fold.worker_threads", "-1", "a whole number from 0 to 256"),
         ("http.listen", "\"8080\"", "an IP address and a port, such as 127.0.0.1:8080"),
         ("http.listen", "\"localhost:8080\"", "an IP address and a port, such as 127.0.0.1:8080"),
