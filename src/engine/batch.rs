@@ -1,7 +1,7 @@
 //! Decoded records on their way from a log to the slots that own them.
 
 use super::dedup::IdKey;
-use super::keys::{KeyHasher, SlotNumber, slot_of};
+use super::keys::{KeyHasher, SlotNumber, names_hash, slot_of};
 use super::ledger::AccountKey;
 use super::progress::Reached;
 use crate::core::decimal::Decimal;
@@ -10,18 +10,19 @@ use crate::core::instant::Instant;
 use crate::core::position::Position;
 use crate::core::properties::Properties;
 
-/// A stretch of a batch's arena.
+/// A stretch of one of a batch's arenas.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     start: u32,
     length: u32,
 }
 
-/// One event, its texts in the arena.
+/// One event, its texts and bytes in the arenas.
 #[derive(Clone, Debug)]
 struct Packed {
     slot: SlotNumber,
     account: AccountKey,
+    names: u64,
     id: Option<IdKey>,
     position: Position,
     timestamp: Instant,
@@ -40,6 +41,8 @@ struct Packed {
 pub struct Incoming<'a> {
     /// The account.
     pub account: AccountKey,
+    /// [`names_hash`] of the account's names.
+    pub names: u64,
     /// The transaction id; none for events without a subscription id, which never deduplicate.
     pub id: Option<IdKey>,
     /// Where the event stands in the logs.
@@ -78,6 +81,9 @@ impl Refused {
 /// A batch of decoded records: bounded by whoever fills it.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// Kept as text, so that none is checked again when it is read.
+    texts: String,
+    /// Properties and whole records.
     arena: Vec<u8>,
     events: Vec<Packed>,
     refused: Vec<Refused>,
@@ -100,16 +106,18 @@ impl Batch {
         let account = hasher.account(event.organization, event.subscription);
         let id =
             event.subscription.map(|_| hasher.id(account, event.organization, event.transaction));
+        let names = names_hash(event.organization, event.subscription);
         let packed = Packed {
-            slot: slot_of(event.organization, event.subscription, slots),
+            slot: slot_of(names, slots),
             account,
+            names,
             id,
             position,
             timestamp: event.timestamp,
-            organization: self.keep(event.organization.as_bytes()),
-            subscription: event.subscription.map(|text| self.keep(text.as_bytes())),
-            transaction: self.keep(event.transaction.as_bytes()),
-            code: self.keep(event.code.as_bytes()),
+            organization: self.keep_text(event.organization),
+            subscription: event.subscription.map(|text| self.keep_text(text)),
+            transaction: self.keep_text(event.transaction),
+            code: self.keep_text(event.code),
             properties: self.keep(event.properties.as_bytes()),
             precise_cents: event.precise_cents.clone(),
             evaluated: event.evaluated,
@@ -141,9 +149,21 @@ impl Batch {
         self.len() == 0 && self.reached.is_empty()
     }
 
+    /// Empties the batch; it keeps its memory for the next one.
+    pub fn clear(&mut self) {
+        self.texts.clear();
+        self.arena.clear();
+        self.events.clear();
+        self.refused.clear();
+        self.reached.clear();
+        self.starts.clear();
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.arena.len() + self.refused.iter().map(|refused| refused.bytes.len()).sum::<usize>()
+        self.texts.len()
+            + self.arena.len()
+            + self.refused.iter().map(|refused| refused.bytes.len()).sum::<usize>()
     }
 
     /// Orders the events by slot and account; within an account they stay in the order they came.
@@ -190,6 +210,7 @@ impl Batch {
     fn incoming<'a>(&'a self, packed: &Packed) -> Incoming<'a> {
         Incoming {
             account: packed.account,
+            names: packed.names,
             id: packed.id,
             position: packed.position,
             event: Event {
@@ -213,12 +234,17 @@ impl Batch {
         Span { start, length: bytes.len() as u32 }
     }
 
+    fn keep_text(&mut self, text: &str) -> Span {
+        let start = self.texts.len() as u32;
+        self.texts.push_str(text);
+        Span { start, length: text.len() as u32 }
+    }
+
     fn bytes_of(&self, span: Span) -> &[u8] {
         &self.arena[span.start as usize..(span.start + span.length) as usize]
     }
 
-    /// Only texts are kept under a text's span.
     fn text(&self, span: Span) -> &str {
-        std::str::from_utf8(self.bytes_of(span)).unwrap_or_default()
+        &self.texts[span.start as usize..(span.start + span.length) as usize]
     }
 }

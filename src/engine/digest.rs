@@ -1,8 +1,7 @@
 //! Order-independent digest of the events that count.
 
-use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use super::ledger::AccountName;
 use crate::core::position::Position;
 
 /// Sum, modulo 2^128, of an unkeyed hash of (organisation, subscription, transaction, position) over
@@ -13,19 +12,15 @@ use crate::core::position::Position;
 pub struct Digest(pub u128);
 
 impl Digest {
-    /// The share of one event.
-    pub fn of(name: AccountName<'_>, transaction: &str, position: &Position) -> Self {
+    /// The share of one event; `names` is the [hash](super::keys::names_hash) of its account's names.
+    pub fn of(names: u64, transaction: &str, position: &Position) -> Self {
         let mut bytes = [0_u8; 22];
         bytes[..8].copy_from_slice(&position.log_time.micros().to_le_bytes());
         bytes[8..10].copy_from_slice(&position.source.partition().to_le_bytes());
         bytes[10..18].copy_from_slice(&position.offset.to_le_bytes());
         bytes[18..].copy_from_slice(&position.index.to_le_bytes());
         // Chained seeds keep the boundaries between the names, without building one long key.
-        let account = xxh3_64_with_seed(
-            name.subscription.unwrap_or_default().as_bytes(),
-            xxh3_64_with_seed(name.organization.as_bytes(), 0),
-        );
-        let id = xxh3_128_with_seed(transaction.as_bytes(), account);
+        let id = xxh3_128_with_seed(transaction.as_bytes(), names);
         Self(xxh3_128_with_seed(&bytes, id as u64) ^ id)
     }
 

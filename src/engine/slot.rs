@@ -159,7 +159,7 @@ impl Slot {
         account: &mut Account,
         lookup: &impl Lookup,
     ) -> Option<RowKind> {
-        let share = |position| Digest::of(account.name(), incoming.event.transaction, position);
+        let share = |position| Digest::of(incoming.names, incoming.event.transaction, position);
         let verdict = match incoming.id {
             Some(id) => self.ids.judge(id, incoming.position, lookup),
             None => Verdict::New,

@@ -10,6 +10,7 @@ use super::ends::End;
 use super::fatal::Fatal;
 use super::shared::Shared;
 use super::source::{Drained, EventSource, Message};
+use super::worker::BATCHES_WAITING_MAX;
 use crate::core::instant::Instant;
 use crate::core::position::{Position, Source};
 use crate::engine::batch::{Batch, Refused};
@@ -21,6 +22,9 @@ use crate::telemetry::metrics::PartitionGauges;
 
 /// Longest wait for a first record; also how soon a reader notices that it has to stop.
 const DRAIN_WAIT: Duration = Duration::from_millis(50);
+
+/// Batches whose memory is kept: those that wait, one that is applied, one that is filled.
+const SPARES_MAX: usize = BATCHES_WAITING_MAX + 2;
 
 /// What an operator does about a partition that stands still.
 const STOPPED_HINT: &str = "restore the records, or start from a backup that is not behind them; \
@@ -65,6 +69,8 @@ pub struct Reader {
     decode_limits: Limits,
     limits: BatchLimits,
     batches: Vec<Sender<Arc<Batch>>>,
+    /// Batches whose memory is used again once all workers are through with them.
+    handed_out: Vec<Arc<Batch>>,
 }
 
 impl Reader {
@@ -86,21 +92,41 @@ impl Reader {
         });
         let cursors = cursors.collect();
         let decoder = Decoder::new();
-        Self { shared, source, cursors, decoder, decode_limits, limits, batches }
+        Self {
+            shared,
+            source,
+            cursors,
+            decoder,
+            decode_limits,
+            limits,
+            batches,
+            handed_out: Vec::new(),
+        }
     }
 
     /// Reads until the service stops.
     pub fn run(mut self) -> Result<(), Fatal> {
         while !self.shared.is_stopping() {
-            let mut batch = Batch::default();
+            let mut batch = self.spare();
             let drained = self.fill(&mut batch);
             self.note(&drained)?;
             self.reach_ends(&drained, &mut batch);
-            if !batch.is_empty() {
+            if batch.is_empty() {
+                self.handed_out.push(Arc::new(batch));
+            } else {
                 self.hand_out(batch);
             }
         }
         Ok(())
+    }
+
+    /// An empty batch, with the memory of one that all workers are through with if there is one.
+    fn spare(&mut self) -> Batch {
+        let free = |batch: &Arc<Batch>| Arc::strong_count(batch) == 1;
+        let Some(at) = self.handed_out.iter().position(free) else { return Batch::default() };
+        let mut batch = Arc::into_inner(self.handed_out.swap_remove(at)).unwrap_or_default();
+        batch.clear();
+        batch
     }
 
     fn fill(&mut self, batch: &mut Batch) -> Drained {
@@ -198,6 +224,9 @@ impl Reader {
         for worker in &self.batches {
             // A worker that is gone has reported why; the service is about to stop.
             let _ = worker.send(Arc::clone(&batch));
+        }
+        if self.handed_out.len() < SPARES_MAX {
+            self.handed_out.push(batch);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::account::{Account, Folding};
 use crate::engine::counters::Counters;
 use crate::engine::dedup::Ids;
 use crate::engine::digest::Digest;
-use crate::engine::keys::SlotNumber;
+use crate::engine::keys::{SlotNumber, names_hash};
 use crate::engine::ledger::{AccountKey, AccountName, Row, RowKind};
 use crate::engine::slot::{ROW_BYTES, Slot, Tenants};
 use crate::runtime::scan::usage;
@@ -131,7 +131,8 @@ fn refold_row(shared: &Shared, row: &Row<'_>, now: Instant, sequence: u64, foldi
                 shared.catalogue.reframe(account, now);
             }
             account.changed_at = sequence;
-            let share = |position| Digest::of(account.name(), row.transaction, position);
+            let names = names_hash(&account.organization, account.subscription.as_deref());
+            let share = |position| Digest::of(names, row.transaction, position);
             let new = share(&row.position);
             if let RowKind::Replacement { retracted } = &row.kind {
                 let old = share(retracted);

@@ -15,7 +15,7 @@ use super::worker::Command;
 use crate::core::usage::ScanLimits;
 use crate::engine::account::Limits;
 use crate::engine::batch::Refused;
-use crate::engine::keys::{KeyHasher, SlotNumber, slot_of};
+use crate::engine::keys::{KeyHasher, SlotNumber, names_hash, slot_of};
 use crate::engine::ledger::AccountKey;
 use crate::runtime::source::SourceNames;
 use crate::serving::board::Board;
@@ -67,7 +67,7 @@ impl Shared {
         organization: &str,
         subscription: Option<&str>,
     ) -> (SlotNumber, AccountKey) {
-        let slot = slot_of(organization, subscription, self.slots);
+        let slot = slot_of(names_hash(organization, subscription), self.slots);
         (slot, self.hasher.account(organization, subscription))
     }
 
