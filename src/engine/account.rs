@@ -250,6 +250,8 @@ impl Account {
             self.uncached = Stretch::extended(self.uncached, floor(gone), gone.to);
         }
         let at = self.windows.partition_point(|kept| kept.window.from < totals.window.from);
+        // Most accounts have one window for long, and there are millions of them.
+        self.windows.reserve_exact(1);
         self.windows.insert(at, totals);
         at
     }

@@ -8,6 +8,9 @@ use crate::core::aggregate::Totals;
 use crate::core::event::Usage;
 use crate::core::matching::{Bucket, Buckets, Group};
 
+/// Cells up to which room is made one by one: most of millions of windows have no more.
+const FEW: usize = 4;
+
 /// What one bucket has received.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
@@ -98,6 +101,9 @@ impl Cells {
             } else {
                 Content::Whole(Totals::default())
             };
+            if self.0.len() < FEW {
+                self.0.reserve_exact(1);
+            }
             self.0.insert(at, Cell { charge, bucket, content });
             at
         });

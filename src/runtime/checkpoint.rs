@@ -220,7 +220,7 @@ impl Checkpointer {
             for taken in handed.slots {
                 if taken.ids_taken {
                     upto.push((taken.slot, taken.head.next_sequence));
-                    ids.extend(taken.ids.into_iter().map(|id| (taken.slot, id)));
+                    ids.push((taken.slot, taken.ids));
                 }
             }
             if let Some((slot, upto, accounts)) = handed.totals {

@@ -22,8 +22,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(500);
 pub enum Job {
     /// Ids of committed blocks.
     Ids {
-        /// The ids with their slots, in any order.
-        ids: Vec<(u8, NewId)>,
+        /// The ids by slot, in any order.
+        ids: Vec<(u8, Vec<NewId>)>,
         /// Per slot, the sequence before which all blocks are covered.
         upto: Vec<(u8, u64)>,
     },
@@ -81,11 +81,9 @@ pub fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
     }
 }
 
-fn bring_in_ids(shared: &Shared, ids: Vec<(u8, NewId)>, upto: &[(u8, u64)]) {
-    let entries = sorted(ids);
-    let done = persist(shared, "bringing in ids", || {
-        shared.store.ingest_ids(entries.iter().copied(), upto)
-    });
+fn bring_in_ids(shared: &Shared, mut ids: Vec<(u8, Vec<NewId>)>, upto: &[(u8, u64)]) {
+    sort(&mut ids);
+    let done = persist(shared, "bringing in ids", || shared.store.ingest_ids(entries(&ids), upto));
     if done {
         for (number, worker) in shared.commands.iter().enumerate() {
             let slots = upto.iter().map(|(slot, _)| *slot);
@@ -108,15 +106,23 @@ fn save_totals(shared: &Shared, slot: u8, upto: u64, mut accounts: Vec<(AccountK
     }
 }
 
-/// Ids in the order of the store's keys; of several positions of one id the smallest counts.
-fn sorted(ids: Vec<(u8, NewId)>) -> Vec<(IdKey, Position)> {
-    let key =
-        |slot, id: &NewId| IdKey { slot, transaction: id.key.transaction, id: id.key.identity };
-    let mut entries: Vec<(IdKey, Position)> =
-        ids.iter().map(|(slot, id)| (key(*slot, id), id.position)).collect();
-    entries.sort_unstable();
-    entries.dedup_by_key(|(key, _)| *key);
-    entries
+/// Orders ids as the store's keys, in place, since there are many; of several positions of one id the
+/// smallest counts.
+fn sort(ids: &mut [(u8, Vec<NewId>)]) {
+    ids.sort_unstable_by_key(|(slot, _)| *slot);
+    for (_, ids) in ids {
+        ids.sort_unstable_by_key(|id| (id.key, id.position));
+        ids.dedup_by_key(|id| id.key);
+    }
+}
+
+fn entries(ids: &[(u8, Vec<NewId>)]) -> impl Iterator<Item = (IdKey, Position)> + '_ {
+    ids.iter().flat_map(|(slot, ids)| {
+        ids.iter().map(|id| {
+            let NewId { key, position } = *id;
+            (IdKey { slot: *slot, transaction: key.transaction, id: key.identity }, position)
+        })
+    })
 }
 
 /// Repeats a write until it succeeds or the service stops. Returns whether it succeeded.
