@@ -11,6 +11,7 @@ pub mod catalogue;
 pub mod checkpoint;
 pub mod clock;
 pub mod compactor;
+pub mod customers;
 pub mod dead_letters;
 pub mod ends;
 pub mod fatal;

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::customers::Customers;
 use crate::core::catalog::apply::{Applied, RowChange};
 use crate::core::catalog::book::Book;
 use crate::core::catalog::directory::Directory;
@@ -39,13 +40,14 @@ const PRESENT: &[u8] = b"1";
 /// answer compares [`Rows::failures`] before and after, and does not trust an absence in between.
 pub struct Rows {
     store: Arc<Store>,
+    customers: Customers,
     failures: AtomicU64,
 }
 
 impl Rows {
     /// The rows of this store.
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, failures: AtomicU64::new(0) }
+        Self { store, customers: Customers::default(), failures: AtomicU64::new(0) }
     }
 
     /// How many reads have failed so far.
@@ -111,7 +113,11 @@ impl Rows {
                 value,
             })
             .collect();
-        self.store.commit_catalog(&list, progress)
+        self.store.commit_catalog(&list, progress)?;
+        if list.iter().any(|entry| entry.kind == kind::CUSTOMER) {
+            self.customers.forget();
+        }
+        Ok(())
     }
 
     fn read<T>(&self, result: Result<T, impl std::fmt::Display>) -> Option<T> {
@@ -133,11 +139,17 @@ impl Rows {
 
 impl Directory for Rows {
     fn customer(&self, organization: &str, external_id: &str) -> Option<CustomerRow> {
+        let moment = match self.customers.get(organization, external_id) {
+            Ok(row) => return Some(row),
+            Err(moment) => moment,
+        };
         let value = self.get(kind::CUSTOMER, organization, external_id)?;
         let stored = self.read(decode_stored(&value))?;
         match stored.entity.body {
             Body::Customer(customer) => {
-                Some(Versioned::new(customer, stored.version, stored.log_time))
+                let row = Versioned::new(customer, stored.version, stored.log_time);
+                self.customers.keep(moment, organization, &row);
+                Some(row)
             }
             _ => None,
         }

@@ -3,13 +3,13 @@
 
 use std::ops::ControlFlow;
 
-use rocksdb::WriteBatch;
+use rocksdb::{DBRawIterator, ReadOptions, WriteBatch};
 
 use crate::core::instant::Instant;
 
 use super::codec::{Damage, Input, put_bytes, put_varint, put_zigzag};
 use super::error::StoreError;
-use super::keys::{Family, Key, MetaKey, catalog_prefix};
+use super::keys::{Family, Key, MetaKey, after_prefix, catalog_prefix};
 use super::rocks::Store;
 
 const FORMAT: u8 = 1;
@@ -88,12 +88,13 @@ impl Store {
         organization: &str,
         id: &str,
     ) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
-        let mut newest = None;
-        self.catalog_walk(&catalog_prefix(kind, organization, id), |entry| {
-            newest = Some((entry.version, entry.value.to_vec()));
-            ControlFlow::Break(())
-        })?;
-        Ok(newest)
+        let walk = self.catalog_versions_walk(kind, organization, id)?;
+        let Some((key, value)) = walk.item() else {
+            walk.status().map_err(self.engine(READING))?;
+            return Ok(None);
+        };
+        let entry = read_entry(key, value).map_err(self.damaged(READING))?;
+        Ok(Some((entry.version, entry.value.to_vec())))
     }
 
     /// Visits the versions of an entity, newest first, until told to stop.
@@ -130,6 +131,26 @@ impl Store {
             last = Some((entry.organization.to_owned(), entry.id.to_owned()));
             visit(entry)
         })
+    }
+
+    /// A walk over the versions of one entity, placed at the newest. Files that do not hold the
+    /// entity are passed over by their filters.
+    fn catalog_versions_walk(
+        &self,
+        kind: u8,
+        organization: &str,
+        id: &str,
+    ) -> Result<DBRawIterator<'_>, StoreError> {
+        let prefix = catalog_prefix(kind, organization, id);
+        let mut options = ReadOptions::default();
+        if let Some(end) = after_prefix(&prefix) {
+            options.set_iterate_upper_bound(end);
+        }
+        options.set_prefix_same_as_start(true);
+        let mut walk = self.db.raw_iterator_cf_opt(self.family(Family::Catalog)?, options);
+        let newest = Key::Catalog { kind, organization, id, version: u64::MAX };
+        walk.seek(newest.to_bytes());
+        Ok(walk)
     }
 
     fn catalog_walk(

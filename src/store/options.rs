@@ -1,7 +1,7 @@
 //! Settings of a store, and how each family is tuned by them.
 
 use rocksdb::{
-    BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, Options,
+    BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, Options, SliceTransform,
     UniversalCompactOptions,
 };
 
@@ -59,6 +59,8 @@ const BLOB_FILE_BYTES: u64 = 64 << 20;
 const ID_FILTER_BITS: f64 = 16.0;
 /// Bits of filter for other keys that are asked for and may be missing.
 const FILTER_BITS: f64 = 10.0;
+/// Part of a memtable's memory that its filter may take.
+const MEMTABLE_FILTER_PART: f64 = 0.02;
 /// Sorted runs of ids that may stand side by side before they are merged. Each costs a negative
 /// look-up one filter probe, each merge costs writing every id of the runs once more.
 const ID_RUNS_MAX: i32 = 8;
@@ -141,7 +143,14 @@ impl StoreOptions {
                 table.set_bloom_filter(FILTER_BITS, false);
                 never_stall(&mut options);
             }
-            Family::Catalog | Family::Meta => {
+            Family::Catalog => {
+                table.set_block_size(POINT_BLOCK_BYTES);
+                table.set_bloom_filter(FILTER_BITS, false);
+                let entity = SliceTransform::create("odometer.entity", entity_of, None);
+                options.set_prefix_extractor(entity);
+                options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_PART);
+            }
+            Family::Meta => {
                 table.set_block_size(POINT_BLOCK_BYTES);
                 table.set_bloom_filter(FILTER_BITS, false);
             }
@@ -150,6 +159,11 @@ impl StoreOptions {
         options.set_block_based_table_factory(&table);
         options
     }
+}
+
+/// The part of a catalogue key that all versions of an entity share: all but the version.
+fn entity_of(key: &[u8]) -> &[u8] {
+    &key[..key.len().saturating_sub(size_of::<u64>())]
 }
 
 /// Ids: hashes that do not compress, asked for in sorted batches, nearly always absent.

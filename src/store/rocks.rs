@@ -196,6 +196,8 @@ impl Store {
         prefix: &[u8],
     ) -> Result<DBRawIterator<'_>, StoreError> {
         let mut options = ReadOptions::default();
+        // The walk may begin with less than what the family's filters know.
+        options.set_total_order_seek(true);
         options.set_iterate_lower_bound(prefix);
         if let Some(end) = after_prefix(prefix) {
             options.set_iterate_upper_bound(end);
