@@ -140,15 +140,22 @@ impl Backend for Live {
         let caught_up =
             recovered == slots.len() && slots.iter().all(|s| shared.ends.caught_up(&s.progress));
         let stopping = shared.is_stopping();
+        let stopped =
+            shared.ends.stopped().into_iter().map(|(source, reason)| {
+                (format!("stopped {}", shared.sources.name(source)), reason)
+            });
         Readiness {
             ready: caught_up && !stopping,
-            detail: vec![
+            detail: [
                 ("slots_recovered".to_owned(), format!("{recovered}/{}", slots.len())),
                 ("caught_up".to_owned(), caught_up.to_string()),
                 ("stopping".to_owned(), stopping.to_string()),
                 ("accounts".to_owned(), shared.board.len().to_string()),
                 ("catalog_version".to_owned(), shared.catalogue.version().to_string()),
-            ],
+            ]
+            .into_iter()
+            .chain(stopped)
+            .collect(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 
 use super::ends::End;
 use super::fatal::Fatal;
@@ -16,6 +16,7 @@ use crate::engine::batch::{Batch, Refused};
 use crate::engine::progress::Reached;
 use crate::engine::slot::Tenants;
 use crate::log::decode::{Decoder, Limits};
+use crate::log::kafka::Trouble;
 use crate::telemetry::events::{Emit, PartitionStopped};
 use crate::telemetry::metrics::PartitionGauges;
 
@@ -50,10 +51,28 @@ pub struct Assigned {
     pub end_at_start: i64,
 }
 
+impl Assigned {
+    /// Topic and partition as the source names them.
+    fn place(&self) -> (usize, i32) {
+        (self.topic, i32::from(self.source.partition()))
+    }
+}
+
 struct Cursor {
     reached: Reached,
     end: End,
     gauges: PartitionGauges,
+}
+
+impl Cursor {
+    fn new(shared: &Shared, assigned: &Assigned) -> Self {
+        let partition = u32::from(assigned.source.partition());
+        Self {
+            reached: assigned.reached,
+            end: shared.ends.follow(assigned.source, assigned.end_at_start),
+            gauges: shared.metrics.partition(&assigned.name, partition),
+        }
+    }
 }
 
 /// One reader.
@@ -65,6 +84,7 @@ pub struct Reader {
     decode_limits: Limits,
     limits: BatchLimits,
     batches: Vec<Sender<Arc<Batch>>>,
+    assigned_later: Receiver<Assigned>,
 }
 
 impl Reader {
@@ -76,22 +96,20 @@ impl Reader {
         decode_limits: Limits,
         limits: BatchLimits,
         batches: Vec<Sender<Arc<Batch>>>,
+        assigned_later: Receiver<Assigned>,
     ) -> Self {
-        let cursors = assigned.iter().map(|partition| {
-            let number = partition.source.partition();
-            let gauges = shared.metrics.partition(&partition.name, u32::from(number));
-            let end = shared.ends.follow(partition.source, partition.end_at_start);
-            let cursor = Cursor { reached: partition.reached, end, gauges };
-            ((partition.topic, i32::from(number)), cursor)
-        });
-        let cursors = cursors.collect();
+        let cursors = assigned
+            .iter()
+            .map(|partition| (partition.place(), Cursor::new(&shared, partition)))
+            .collect();
         let decoder = Decoder::new();
-        Self { shared, source, cursors, decoder, decode_limits, limits, batches }
+        Self { shared, source, cursors, decoder, decode_limits, limits, batches, assigned_later }
     }
 
     /// Reads until the service stops.
     pub fn run(mut self) -> Result<(), Fatal> {
         while !self.shared.is_stopping() {
+            self.take_assignments()?;
             let mut batch = Batch::default();
             let drained = self.fill(&mut batch);
             self.note(&drained)?;
@@ -101,6 +119,20 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Reads added partitions, too: the source begins anew where each partition stands.
+    fn take_assignments(&mut self) -> Result<(), Fatal> {
+        if self.assigned_later.is_empty() {
+            return Ok(());
+        }
+        while let Ok(partition) = self.assigned_later.try_recv() {
+            self.cursors.insert(partition.place(), Cursor::new(&self.shared, &partition));
+        }
+        let cursors = self.cursors.iter();
+        let places =
+            cursors.map(|((topic, partition), cursor)| (*topic, *partition, cursor.reached.next));
+        self.source.assign(&places.collect::<Vec<_>>()).map_err(|t| Fatal::Log(t.to_string()))
     }
 
     fn fill(&mut self, batch: &mut Batch) -> Drained {
@@ -163,19 +195,26 @@ impl Reader {
                 continue;
             }
             match &trouble.place {
-                Some((topic, partition)) => PartitionStopped {
-                    topic,
-                    partition: u32::try_from(*partition).unwrap_or(0),
-                    offset: self.next_of(topic, *partition),
-                    reason: trouble.kind.name(),
-                    detail: &trouble.detail,
-                    hint: STOPPED_HINT,
-                }
-                .emit(&self.shared.metrics),
+                Some((topic, partition)) => self.stop(topic, *partition, trouble),
                 None => return Err(Fatal::Log(trouble.to_string())),
             }
         }
         Ok(())
+    }
+
+    fn stop(&self, topic: &str, partition: i32, trouble: &Trouble) {
+        PartitionStopped {
+            topic,
+            partition: u32::try_from(partition).unwrap_or(0),
+            offset: self.next_of(topic, partition),
+            reason: trouble.kind.name(),
+            detail: &trouble.detail,
+            hint: STOPPED_HINT,
+        }
+        .emit(&self.shared.metrics);
+        if let Some(source) = self.shared.sources.find(topic, partition) {
+            self.shared.ends.stop(source, trouble.to_string());
+        }
     }
 
     fn next_of(&self, topic: &str, partition: i32) -> i64 {

@@ -72,6 +72,15 @@ pub enum EventSource {
 }
 
 impl EventSource {
+    /// Reads these partitions from now on: topic, partition, offset of the first record wanted.
+    pub fn assign(&mut self, partitions: &[(usize, i32, i64)]) -> Result<(), Trouble> {
+        match self {
+            Self::Kafka(source) => source.assign(partitions),
+            // One partition, whose place the source keeps itself.
+            Self::Embedded { .. } => Ok(()),
+        }
+    }
+
     /// Hands over what is there, within bounds; the first record always. Waits up to `timeout` if
     /// there is nothing.
     pub fn drain(

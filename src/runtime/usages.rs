@@ -34,8 +34,8 @@ use crate::engine::totals::{Cells, Content};
 
 /// Reads of the ledger that run at once; each may hold a whole account in memory.
 const SCANS_MAX: usize = 4;
-/// Longest wait for a rebuild before the reader is told to come back.
-const REBUILD_WAIT: Duration = Duration::from_secs(30);
+/// Longest wait for a slot or a rebuild before the reader is told to come back.
+const READY_WAIT: Duration = Duration::from_secs(30);
 /// A rebuild that nobody has reported for so long is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -145,15 +145,25 @@ impl Usages {
         let watch = Stopwatch::start();
         self.await_offsets(question, &watch).await?;
         loop {
-            let target = self.target(question)?;
             let moved = self.shared.moved.notified();
+            let target = self.target(question)?;
+            if !self.shared.board.slot(target.slot).ready {
+                self.shared.ask_for(target.slot);
+                self.wait_for(moved, &watch).await?;
+                continue;
+            }
             let digest = target.resolved.frame.digest;
             let look = self.shared.board.look(target.slot, target.key, |account| {
                 let state = account.map_or(0, |account| account.state.0);
-                let copied = match account.map(|account| account.known(digest, target.window)) {
-                    None | Some(Known::Nothing) => Copied::Nothing,
-                    Some(Known::Totals(cells)) => Copied::Cells(cells.clone()),
-                    Some(Known::Unknown) => Copied::Unknown,
+                let copied = match account {
+                    None => Copied::Nothing,
+                    // Totals are kept for the windows of periods only.
+                    Some(_) if !target.is_period() => Copied::Unknown,
+                    Some(account) => match account.known(digest, target.window) {
+                        Known::Nothing => Copied::Nothing,
+                        Known::Totals(cells) => Copied::Cells(cells.clone()),
+                        Known::Unknown => Copied::Unknown,
+                    },
                 };
                 (state, copied)
             });
@@ -167,10 +177,7 @@ impl Usages {
                 Copied::Cells(cells) => cells,
                 Copied::Unknown if target.is_period() => {
                     self.ask_for_rebuild(&target)?;
-                    let _ = tokio::time::timeout(ASK_AGAIN, moved).await;
-                    if watch.elapsed() > REBUILD_WAIT {
-                        return Err(Refusal::NotReady);
-                    }
+                    self.wait_for(moved, &watch).await?;
                     continue;
                 }
                 Copied::Unknown => return self.scan(question, &target, print).await,
@@ -235,10 +242,20 @@ impl Usages {
             window.from = row.started_at.unwrap_or(window.from);
         }
         let (slot, key) = self.shared.account(organization, Some(&row.external_id));
-        if !self.shared.board.slot(slot).ready {
+        Ok(Target { resolved, slot, key, period, window, catalog_version: book.version() })
+    }
+
+    /// Waits until something has moved, but not for ever.
+    async fn wait_for(
+        &self,
+        moved: impl Future<Output = ()>,
+        watch: &Stopwatch,
+    ) -> Result<(), Refusal> {
+        let _ = tokio::time::timeout(ASK_AGAIN, moved).await;
+        if watch.elapsed() > READY_WAIT || self.shared.is_stopping() {
             return Err(Refusal::NotReady);
         }
-        Ok(Target { resolved, slot, key, period, window, catalog_version: book.version() })
+        Ok(())
     }
 
     fn ask_for_rebuild(&self, target: &Target) -> Result<(), Refusal> {

@@ -38,6 +38,9 @@ pub const COMMANDS_WAITING_MAX: usize = 1024;
 pub const UNSAVED_BYTES_MAX: usize = 256 << 20;
 /// Accounts rebuilt by one scan of a slot.
 const REBUILDS_PER_SCAN_MAX: usize = 4096;
+/// Accounts whose rules are looked up for one scan: each costs a read of the store, on the owner's
+/// thread.
+const REFRAMES_PER_SCAN_MAX: usize = 1024;
 /// Pause before the store is asked again after an error.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -158,7 +161,8 @@ impl Worker {
     }
 
     fn unsaved_bytes(&self) -> usize {
-        self.slots.iter().map(Owned::unsaved_bytes).sum()
+        let rejected: usize = self.rejected.iter().map(|rejected| rejected.bytes.len()).sum();
+        rejected + self.slots.iter().map(Owned::unsaved_bytes).sum::<usize>()
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<(), Fatal> {
@@ -378,10 +382,14 @@ impl Worker {
             // Under way already, or no longer needed: whoever asked is told to look again.
             return self.shared.wake();
         }
+        let epoch = self.shared.catalogue.epoch();
+        let mut reframes = 0;
         for key in &self.slots[at].accounts {
-            if wanted.len() >= REBUILDS_PER_SCAN_MAX {
+            if wanted.len() >= REBUILDS_PER_SCAN_MAX || reframes >= REFRAMES_PER_SCAN_MAX {
                 break;
             }
+            let stale = self.shared.board.peek(*key, |account| account.epoch != epoch);
+            reframes += usize::from(stale == Some(true));
             wanted.extend(self.open_for_scan(*key, None, now));
         }
         let job = (self.cut(at), wanted);
