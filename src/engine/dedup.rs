@@ -261,7 +261,7 @@ mod tests {
     fn an_id_that_left_memory_is_asked_of_the_store() {
         let mut ids = Ids::new(8 * BYTES_PER_ID, false);
         let mut index = empty();
-        for n in 0..4 {
+        for n in 0..7 {
             assert_eq!(ids.judge(key(n), at(n as i64, 0, n as i64), &index), Verdict::New);
             assert_eq!(ids.judge(key(n + 100), at(n as i64, 0, 50), &index), Verdict::New);
             for id in ids.start_merge() {
