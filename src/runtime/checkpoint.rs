@@ -12,6 +12,7 @@ use super::fatal::Fatal;
 use super::shared::{Shared, worker_of};
 use super::worker::{Command, Handed};
 use crate::core::position::Source;
+use crate::engine::dedup::BYTES_PER_ID;
 use crate::store::{Commit, LogName, SealedBlock};
 use crate::telemetry::events::{CheckpointFailed, CheckpointWritten, Emit, RejectedDropped};
 
@@ -93,6 +94,7 @@ impl Checkpointer {
     fn checkpoint(&mut self) -> Result<(), Fatal> {
         let watch = Stopwatch::start();
         let handed = self.collect()?;
+        self.show_gauges(&handed);
         if handed.iter().all(|handed| handed.slots.is_empty() && handed.rejected.is_empty()) {
             return Ok(());
         }
@@ -121,6 +123,20 @@ impl Checkpointer {
         self.tell_workers(&handed);
         self.hand_on(handed);
         Ok(())
+    }
+
+    /// What only somebody who sees all slots can tell, once per checkpoint.
+    fn show_gauges(&self, handed: &[Handed]) {
+        let Shared { metrics, board, ends, clock, store, .. } = &*self.shared;
+        metrics.accounts.set(board.len() as u64);
+        let ids: usize = handed.iter().map(|handed| handed.ids).sum();
+        metrics.ids_memory_bytes.set((ids * BYTES_PER_ID) as u64);
+        metrics.tail_blocks.set(handed.iter().map(|handed| handed.tail_blocks).sum());
+        metrics.rejected_bytes.set(store.rejected_state().bytes);
+        let now = clock.now();
+        let lags =
+            (0..self.shared.slots).map(|slot| ends.lag_ms(&board.slot(slot as u8).progress, now));
+        metrics.lag_ms.set(lags.max().and_then(|lag| u64::try_from(lag).ok()).unwrap_or(0));
     }
 
     fn collect(&mut self) -> Result<Vec<Handed>, Fatal> {

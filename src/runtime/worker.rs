@@ -97,6 +97,10 @@ pub struct Handed {
     pub totals: Option<(u8, u64, Vec<(AccountKey, Vec<u8>)>)>,
     /// Rows that the blocks hold.
     pub rows: u64,
+    /// Transaction ids held in memory.
+    pub ids: usize,
+    /// Sealed blocks of the worker's slots, in the store or on their way there.
+    pub tail_blocks: u64,
 }
 
 /// Answers of the store's id index for one batch.
@@ -224,6 +228,9 @@ impl Worker {
     fn look_up(&self, at: usize, batch: &Batch) -> Found {
         let slot = &self.slots[at].slot;
         let doubtful = slot.doubtful(batch);
+        let lookups = &self.shared.metrics.ids_lookups;
+        lookups.store.inc_by(doubtful.len() as u64);
+        lookups.memory.inc_by((batch.events_len(slot.number) - doubtful.len()) as u64);
         if doubtful.is_empty() {
             return Found::default();
         }
@@ -300,6 +307,8 @@ impl Worker {
         let blocks = slots.iter().flat_map(|taken| &taken.blocks);
         Handed {
             rows: blocks.map(|block| block.rows).sum(),
+            ids: self.slots.iter().map(|owned| owned.slot.ids.len()).sum(),
+            tail_blocks: self.slots.iter().map(|owned| owned.sequence).sum(),
             rejected: std::mem::take(&mut self.rejected),
             totals: totals_of.and_then(|slot| self.totals(slot)),
             slots,
