@@ -1,6 +1,8 @@
-//! Order-independent digest of the events that count.
+//! Digests that are the same on every store and in every run.
 
-use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+use std::hash::Hasher;
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed, xxh3_128_with_seed};
 
 use super::ledger::AccountName;
 use crate::core::position::Position;
@@ -37,5 +39,19 @@ impl Digest {
     /// Events count no longer.
     pub fn remove(&mut self, share: Self) {
         self.0 = self.0.wrapping_sub(share.0);
+    }
+}
+
+/// An unkeyed hasher for digests of rules: they enter entity tags, and totals are saved under them.
+#[derive(Clone, Default)]
+pub struct StableHasher(Xxh3);
+
+impl Hasher for StableHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.digest()
     }
 }

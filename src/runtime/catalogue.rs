@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use uuid::Uuid;
-use xxhash_rust::xxh3::Xxh3;
 
 use super::rows::Rows;
 use crate::core::catalog::book::{Book, Tenant};
@@ -17,6 +16,7 @@ use crate::core::catalog::{Customer, Plan, Status, Subscription};
 use crate::core::instant::Instant;
 use crate::core::period::{Terms, Zone};
 use crate::engine::account::Account;
+use crate::engine::digest::StableHasher;
 use crate::engine::frame::Frame;
 use crate::engine::shape::Shape;
 use crate::engine::slot::Tenants;
@@ -197,16 +197,7 @@ fn zone(tenant: &Tenant, customer: Option<&Customer>) -> Zone {
 
 /// Unkeyed, so that entity tags are the same on every store.
 fn digest(subscription: Uuid, terms: &Terms, shape: &Shape) -> u64 {
-    struct Digest(Xxh3);
-    impl Hasher for Digest {
-        fn write(&mut self, bytes: &[u8]) {
-            self.0.update(bytes);
-        }
-        fn finish(&self) -> u64 {
-            self.0.digest()
-        }
-    }
-    let mut digest = Digest(Xxh3::new());
+    let mut digest = StableHasher::default();
     (subscription, shape.digest).hash(&mut digest);
     (terms.interval, terms.bill_charges_monthly, terms.billing_time).hash(&mut digest);
     (terms.subscription_at, terms.started_at).hash(&mut digest);

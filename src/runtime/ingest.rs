@@ -9,14 +9,14 @@ use crossbeam_channel::{Receiver, Sender};
 use super::ends::End;
 use super::fatal::Fatal;
 use super::shared::Shared;
-use super::source::{Drained, EventSource, Message};
+use super::source::{Drained, EventSource};
 use crate::core::instant::Instant;
 use crate::core::position::{Position, Source};
 use crate::engine::batch::{Batch, Refused};
 use crate::engine::progress::Reached;
 use crate::engine::slot::Tenants;
 use crate::log::decode::{Decoder, Limits};
-use crate::log::kafka::Trouble;
+use crate::log::kafka::{Message, Trouble};
 use crate::telemetry::events::{Emit, PartitionStopped};
 use crate::telemetry::metrics::PartitionGauges;
 

@@ -25,5 +25,6 @@ pub mod scanner;
 pub mod shared;
 pub mod source;
 pub mod supervisor;
+pub mod target;
 pub mod usages;
 pub mod worker;
