@@ -236,8 +236,8 @@ mod tests {
         }
     }
 
-    fn key(n: u128) -> IdKey {
-        IdKey { transaction: n as u64, identity: n << 64 | n }
+    fn key(n: u64) -> IdKey {
+        IdKey { transaction: n, identity: u128::from(n) << 64 | u128::from(n) }
     }
 
     fn empty() -> Index {
@@ -261,9 +261,9 @@ mod tests {
     fn an_id_that_left_memory_is_asked_of_the_store() {
         let mut ids = Ids::new(8 * BYTES_PER_ID, false);
         let mut index = empty();
-        for n in 0..4 {
-            assert_eq!(ids.judge(key(n), at(n as i64, 0, n as i64), &index), Verdict::New);
-            assert_eq!(ids.judge(key(n + 100), at(n as i64, 0, 50), &index), Verdict::New);
+        for (n, time) in (0..4).zip(0..) {
+            assert_eq!(ids.judge(key(n), at(time, 0, time), &index), Verdict::New);
+            assert_eq!(ids.judge(key(n + 100), at(time, 0, 50), &index), Verdict::New);
             for id in ids.start_merge() {
                 index.0.insert(id.key.identity, id.position);
             }

@@ -14,6 +14,7 @@ pub struct Digest(pub u128);
 
 impl Digest {
     /// The share of one event.
+    #[allow(clippy::cast_possible_truncation)] // the lower half of a hash is a hash
     pub fn of(name: AccountName<'_>, transaction: &str, position: &Position) -> Self {
         let mut bytes = [0_u8; 22];
         bytes[..8].copy_from_slice(&position.log_time.micros().to_le_bytes());

@@ -12,6 +12,7 @@ use super::fatal::Fatal;
 use super::shared::{Shared, worker_of};
 use super::worker::{Command, Handed};
 use crate::core::position::Source;
+use crate::engine::keys::{numbers, remainder};
 use crate::store::{Commit, LogName, SealedBlock};
 use crate::telemetry::events::{CheckpointFailed, CheckpointWritten, Emit, RejectedDropped};
 
@@ -146,8 +147,8 @@ impl Checkpointer {
         if self.shared.compacting.ids() {
             return false;
         }
-        let accepted = (0..self.shared.slots).map(|slot| {
-            let counters = self.shared.board.slot(slot as u8).counters;
+        let accepted = numbers(self.shared.slots).map(|slot| {
+            let counters = self.shared.board.slot(slot).counters;
             counters.accepted + counters.replaced
         });
         let accepted: u64 = accepted.sum();
@@ -166,7 +167,7 @@ impl Checkpointer {
         }
         self.since_totals = Stopwatch::start();
         let slot = self.next_totals;
-        self.next_totals = ((u16::from(slot) + 1) % self.shared.slots.max(1)) as u8;
+        self.next_totals = remainder(u64::from(slot) + 1, self.shared.slots);
         Some(slot)
     }
 

@@ -228,7 +228,7 @@ fn encode_subscriptions(organization: &str, rows: &SubscriptionRows) -> Vec<u8> 
             version: row.version,
             log_time: row.log_time,
         });
-        out.extend((bytes.len() as u32).to_le_bytes());
+        out.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
         out.extend(bytes);
     }
     out

@@ -209,17 +209,16 @@ impl Usages {
             let rows = catalogue.rows.subscriptions(organization, external_id);
             rows.iter().find(|row| is_active(row, &customer.external_id, now)).cloned()
         };
-        let row = match question.subscription.as_deref() {
-            Some(external_id) => active(external_id),
-            None => {
-                let ids = catalogue.rows.subscriptions_of(organization, &customer.external_id);
-                let mut rows = ids.iter().filter_map(|id| active(id));
-                let first = rows.next();
-                if rows.next().is_some() {
-                    return Err(Refusal::SubscriptionMandatory);
-                }
-                first
+        let row = if let Some(external_id) = question.subscription.as_deref() {
+            active(external_id)
+        } else {
+            let ids = catalogue.rows.subscriptions_of(organization, &customer.external_id);
+            let mut rows = ids.iter().filter_map(|id| active(id));
+            let first = rows.next();
+            if rows.next().is_some() {
+                return Err(Refusal::SubscriptionMandatory);
             }
+            first
         };
         let row = row.ok_or(Refusal::NoActiveSubscription)?;
         let resolved = catalogue.resolve_row(tenant, &row).ok_or(Refusal::NoActiveSubscription)?;

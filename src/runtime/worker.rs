@@ -82,6 +82,9 @@ pub struct CutAccount {
     pub state: u128,
 }
 
+/// A slot, the sequence before which its totals include all blocks, and its encoded accounts.
+pub type SlotTotals = (u8, u64, Vec<(AccountKey, Vec<u8>)>);
+
 /// What a checkpoint gets from one worker.
 #[derive(Default)]
 pub struct Handed {
@@ -89,9 +92,8 @@ pub struct Handed {
     pub slots: Vec<Taken>,
     /// Refused records.
     pub rejected: Vec<Rejected>,
-    /// Encoded accounts of one slot that changed since its totals were saved last, and the sequence
-    /// that they include everything before.
-    pub totals: Option<(u8, u64, Vec<(AccountKey, Vec<u8>)>)>,
+    /// Accounts of one slot that changed since its totals were saved last.
+    pub totals: Option<SlotTotals>,
     /// Rows that the blocks hold.
     pub rows: u64,
 }
@@ -304,7 +306,7 @@ impl Worker {
 
     /// Accounts that changed since the totals of the slot were saved last. Called right after the slot
     /// was sealed, so that accounts and blocks agree.
-    fn totals(&self, slot: u8) -> Option<(u8, u64, Vec<(AccountKey, Vec<u8>)>)> {
+    fn totals(&self, slot: u8) -> Option<SlotTotals> {
         let owned = &self.slots[self.at(slot)?];
         let mut changed = Vec::new();
         for key in &owned.accounts {
@@ -433,14 +435,12 @@ impl Worker {
                 || None,
                 |account, _| {
                     let limits = &self.folding.limits;
-                    match cells {
-                        Some(cells) => {
-                            if account.install(rebuild.generation, rebuild.window, cells, limits) {
-                                account.changed_at = sequence;
-                            }
+                    if let Some(cells) = cells {
+                        if account.install(rebuild.generation, rebuild.window, cells, limits) {
+                            account.changed_at = sequence;
                         }
-                        None if account.generation == rebuild.generation => account.forget(),
-                        None => {}
+                    } else if account.generation == rebuild.generation {
+                        account.forget();
                     }
                 },
             );
