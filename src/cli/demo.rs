@@ -108,7 +108,10 @@ fn event(number: usize, now: Instant) -> String {
     let seconds = now.micros() / 1_000_000;
     let micros = now.micros() % 1_000_000;
     let transaction = uuid::Uuid::new_v4();
-    format!(
-        r#"{{"organization_id":"{ORGANIZATION}","external_subscription_id":"{subscription}","transaction_id":"{transaction}","code":"{code}","timestamp":"{seconds}.{micros:06}","properties":{properties}}}"#
-    )
+    let names = format!(
+        r#""organization_id":"{ORGANIZATION}","external_subscription_id":"{subscription}""#
+    );
+    let usage =
+        format!(r#""code":"{code}","timestamp":"{seconds}.{micros:06}","properties":{properties}"#);
+    format!(r#"{{{names},"transaction_id":"{transaction}",{usage}}}"#)
 }

@@ -87,8 +87,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Adds a decoded event. `record` is the record as it came, for an event of an unknown tenant: it
-    /// may have to be refused yet.
+    /// Adds a decoded event. `record` is the record as it came, for an event of an unknown tenant:
+    /// it may have to be refused yet.
     pub fn push(
         &mut self,
         event: &Event<'_>,

@@ -5,8 +5,9 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 use super::ledger::AccountName;
 use crate::core::position::Position;
 
-/// Sum, modulo 2^128, of an unkeyed hash of (organisation, subscription, transaction, position) over
-/// all events that count. Equal on every store that applied the same records, in whatever order.
+/// Sum, modulo 2^128, of an unkeyed hash of (organisation, subscription, transaction, position)
+/// over all events that count. Equal on every store that applied the same records, in whatever
+/// order.
 ///
 /// Labels of topics are local to a store and take no part; partition numbers do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

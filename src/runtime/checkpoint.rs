@@ -89,8 +89,8 @@ impl Checkpointer {
         }
     }
 
-    /// Takes from all workers what the store lacks and writes it. It is tried until it succeeds: the
-    /// workers hold on to everything meanwhile, and stop reading when they hold too much.
+    /// Takes from all workers what the store lacks and writes it. It is tried until it succeeds:
+    /// the workers hold on to everything meanwhile, and stop reading when they hold too much.
     fn checkpoint(&mut self) -> Result<(), Fatal> {
         let watch = Stopwatch::start();
         let handed = self.collect()?;
@@ -212,8 +212,8 @@ impl Checkpointer {
         }
     }
 
-    /// Gives the compactor what follows from committed blocks. It has room: one of each is under way
-    /// at most.
+    /// Gives the compactor what follows from committed blocks. It has room: one of each is under
+    /// way at most.
     fn hand_on(&self, handed: Vec<Handed>) {
         let mut ids = Vec::new();
         let mut upto = Vec::new();

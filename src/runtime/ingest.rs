@@ -1,4 +1,5 @@
-//! Readers: each drains its partitions of a log, decodes the records and hands batches to the workers.
+//! Readers: each drains its partitions of a log, decodes the records and hands batches to the
+//! workers.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -134,8 +134,8 @@ impl Usages {
         Self { shared, scans: Semaphore::new(SCANS_MAX) }
     }
 
-    /// Answers a question. `known` says whether the caller has the answer with this tag already; if so
-    /// nothing is priced and there is no body. `print` makes the body.
+    /// Answers a question. `known` says whether the caller has the answer with this tag already; if
+    /// so nothing is priced and there is no body. `print` makes the body.
     pub async fn answer<R>(
         &self,
         question: &Question,
@@ -409,8 +409,8 @@ impl Target {
         stints
     }
 
-    /// Everything that determines the figures, the same on every store: the subscription's rules and
-    /// window, the versions of what is priced with, the account's events, and the question.
+    /// Everything that determines the figures, the same on every store: the subscription's rules
+    /// and window, the versions of what is priced with, the account's events, and the question.
     fn tag(&self, request: &Request, state: u128) -> u128 {
         use std::fmt::Write;
         let Resolved { tenant, customer, plan, frame, .. } = &self.resolved;
@@ -438,8 +438,8 @@ impl Target {
     }
 }
 
-/// Quantities of the kept totals. `lacks` is set if a bucket needs the events; what was returned for
-/// it is then of no use.
+/// Quantities of the kept totals. `lacks` is set if a bucket needs the events; what was returned
+/// for it is then of no use.
 struct Kept<'a> {
     cells: &'a Cells,
     frame: &'a Frame,

@@ -29,7 +29,8 @@ use crate::store::{IdKey as StoreIdKey, Rejected};
 use crate::telemetry::events::{Emit, LimitHit};
 use crate::telemetry::metrics::Metrics;
 
-/// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues too.
+/// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues
+/// too.
 pub const BATCHES_WAITING_MAX: usize = 4;
 /// Commands a worker may have waiting.
 pub const COMMANDS_WAITING_MAX: usize = 1024;
@@ -64,7 +65,8 @@ pub enum Command {
     TenantAppeared(String),
     /// Cut the ledger of a slot, for a read of an account's events.
     Cut(u8, AccountKey, oneshot::Sender<CutAccount>),
-    /// Rebuild the totals of an account for a window, together with others of its slot that need it.
+    /// Rebuild the totals of an account for a window, together with others of its slot that need
+    /// it.
     Rebuild(u8, AccountKey, Window),
     /// A rebuild is through.
     Install(u8, Vec<(Rebuild, Option<Cells>)>),
@@ -128,8 +130,8 @@ impl Worker {
         Self { shared, slots, folding, rejected: Vec::new(), rebuilds }
     }
 
-    /// Works until the command channel is closed. Batches that are waiting then are not applied: they
-    /// will be read again.
+    /// Works until the command channel is closed. Batches that are waiting then are not applied:
+    /// they will be read again.
     pub fn run(
         mut self,
         commands: &Receiver<Command>,
@@ -217,8 +219,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Asks the store's index about the ids that memory cannot decide. It is asked until it answers: a
-    /// guess would count an event twice or not at all.
+    /// Asks the store's index about the ids that memory cannot decide. It is asked until it
+    /// answers: a guess would count an event twice or not at all.
     fn look_up(&self, at: usize, batch: &Batch) -> Found {
         let slot = &self.slots[at].slot;
         let doubtful = slot.doubtful(batch);
@@ -304,8 +306,8 @@ impl Worker {
         }
     }
 
-    /// Accounts that changed since the totals of the slot were saved last. Called right after the slot
-    /// was sealed, so that accounts and blocks agree.
+    /// Accounts that changed since the totals of the slot were saved last. Called right after the
+    /// slot was sealed, so that accounts and blocks agree.
     fn totals(&self, slot: u8) -> Option<SlotTotals> {
         let owned = &self.slots[self.at(slot)?];
         let mut changed = Vec::new();
@@ -370,8 +372,8 @@ impl Worker {
         }
     }
 
-    /// Opens the asked window for a scan and with it the windows that other accounts of the slot lack
-    /// at this moment: one reading of the slot serves them all.
+    /// Opens the asked window for a scan and with it the windows that other accounts of the slot
+    /// lack at this moment: one reading of the slot serves them all.
     fn rebuild(&mut self, slot: u8, asked: AccountKey, window: Window) {
         let Some(at) = self.at(slot) else { return };
         let now = self.shared.clock.now();
