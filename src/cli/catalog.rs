@@ -95,8 +95,8 @@ fn change(settings: &Settings, args: &FileArgs, append: bool) -> Result<(), Fail
         }
         return Ok(());
     }
-    // The embedded log lives in the store, which one process holds at a time. A service that runs on
-    // it takes a file at its start, by `catalog.file`.
+    // The embedded log lives in the store, which one process holds at a time. A service that runs
+    // on it takes a file at its start, by `catalog.file`.
     let service = Service::start(settings, Clock::System, Arc::new(Metrics::new()))?;
     let catalogue = Arc::clone(&service.shared.catalogue);
     let plan = plan(&text, base, &catalogue.book(), &catalogue.rows, options)?;

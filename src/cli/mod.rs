@@ -32,7 +32,8 @@ struct SettingsArgs {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One setting, such as `fold.worker_threads=4`; may be repeated
-    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE", value_parser = parse_assignment)]
+    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
+    #[arg(value_parser = parse_assignment)]
     set: Vec<(String, String)>,
     /// Address to answer on (http.listen)
     #[arg(long, global = true, value_name = "ADDRESS")]
@@ -87,7 +88,8 @@ impl<E: Display> From<E> for Failure {
     }
 }
 
-/// Runs the program. The environment and the arguments come from `main`, the only one who reads them.
+/// Runs the program. The environment and the arguments come from `main`, the only one who reads
+/// them.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,

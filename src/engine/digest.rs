@@ -7,8 +7,9 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed, xxh3_128_with_seed};
 use super::ledger::AccountName;
 use crate::core::position::Position;
 
-/// Sum, modulo 2^128, of an unkeyed hash of (organisation, subscription, transaction, position) over
-/// all events that count. Equal on every store that applied the same records, in whatever order.
+/// Sum, modulo 2^128, of an unkeyed hash of (organisation, subscription, transaction, position)
+/// over all events that count. Equal on every store that applied the same records, in whatever
+/// order.
 ///
 /// Labels of topics are local to a store and take no part; partition numbers do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +17,7 @@ pub struct Digest(pub u128);
 
 impl Digest {
     /// The share of one event.
+    #[allow(clippy::cast_possible_truncation)] // the lower half of a hash is a hash
     pub fn of(name: AccountName<'_>, transaction: &str, position: &Position) -> Self {
         let mut bytes = [0_u8; 22];
         bytes[..8].copy_from_slice(&position.log_time.micros().to_le_bytes());

@@ -1,4 +1,5 @@
-//! Shapes: what decides, event by event, which buckets of a plan an event feeds and with what value.
+//! Shapes: what decides, event by event, which buckets of a plan an event feeds and with what
+//! value.
 //!
 //! Prices, names and taxes are no part of it, so a price change costs nothing per event.
 
@@ -65,7 +66,8 @@ impl Shape {
         self.lines.values().flatten().find(|line| line.charge == charge)?.kept(bucket)
     }
 
-    /// Calls `visit` with (charge, bucket, its keys, fold) for every kept bucket that an event feeds.
+    /// Calls `visit` with (charge, bucket, its keys, fold) for every kept bucket that an event
+    /// feeds.
     /// `buckets` is scratch memory.
     pub fn each(
         &self,

@@ -12,6 +12,7 @@ use super::backend::{
 use crate::core::catalog::Flag;
 use crate::core::position::Source;
 use crate::core::usage;
+use crate::engine::keys::numbers;
 use crate::runtime::shared::Shared;
 use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
 
@@ -135,7 +136,7 @@ impl Backend for Live {
 
     fn readiness(&self) -> Readiness {
         let shared = &self.shared;
-        let slots: Vec<_> = (0..shared.slots).map(|slot| shared.board.slot(slot as u8)).collect();
+        let slots: Vec<_> = numbers(shared.slots).map(|slot| shared.board.slot(slot)).collect();
         let recovered = slots.iter().filter(|slot| slot.ready).count();
         let caught_up =
             recovered == slots.len() && slots.iter().all(|s| shared.ends.caught_up(&s.progress));

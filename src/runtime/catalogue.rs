@@ -1,4 +1,5 @@
-//! The catalogue as the service holds it: the book in memory, customers and subscriptions in the store.
+//! The catalogue as the service holds it: the book in memory, customers and subscriptions in the
+//! store.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -76,8 +77,8 @@ impl Catalogue {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Shows a new book. `widely` tells whether it may change the rules of accounts beyond those that
-    /// are told one by one.
+    /// Shows a new book. `widely` tells whether it may change the rules of accounts beyond those
+    /// that are told one by one.
     pub fn show(&self, book: Book, widely: bool) {
         self.book.store(Arc::new(book));
         if widely {
@@ -91,7 +92,8 @@ impl Catalogue {
         let _ = self.aside_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
     }
 
-    /// Takes room for set-aside events, whether or not there is any: on start they are there already.
+    /// Takes room for set-aside events, whether or not there is any: on start they are there
+    /// already.
     pub fn take_aside(&self, bytes: u64) {
         self.aside_bytes.fetch_add(bytes, Ordering::AcqRel);
     }

@@ -13,6 +13,7 @@ use super::shared::{Shared, worker_of};
 use super::worker::{Command, Handed};
 use crate::core::position::Source;
 use crate::engine::dedup::BYTES_PER_ID;
+use crate::engine::keys::{numbers, remainder};
 use crate::store::{Commit, LogName, SealedBlock};
 use crate::telemetry::events::{CheckpointFailed, CheckpointWritten, Emit, RejectedDropped};
 
@@ -89,8 +90,8 @@ impl Checkpointer {
         }
     }
 
-    /// Takes from all workers what the store lacks and writes it. It is tried until it succeeds: the
-    /// workers hold on to everything meanwhile, and stop reading when they hold too much.
+    /// Takes from all workers what the store lacks and writes it. It is tried until it succeeds:
+    /// the workers hold on to everything meanwhile, and stop reading when they hold too much.
     fn checkpoint(&mut self) -> Result<(), Fatal> {
         let watch = Stopwatch::start();
         let handed = self.collect()?;
@@ -162,8 +163,8 @@ impl Checkpointer {
         if self.shared.compacting.ids() {
             return false;
         }
-        let accepted = (0..self.shared.slots).map(|slot| {
-            let counters = self.shared.board.slot(slot as u8).counters;
+        let accepted = numbers(self.shared.slots).map(|slot| {
+            let counters = self.shared.board.slot(slot).counters;
             counters.accepted + counters.replaced
         });
         let accepted: u64 = accepted.sum();
@@ -182,7 +183,7 @@ impl Checkpointer {
         }
         self.since_totals = Stopwatch::start();
         let slot = self.next_totals;
-        self.next_totals = ((u16::from(slot) + 1) % self.shared.slots.max(1)) as u8;
+        self.next_totals = remainder(u64::from(slot) + 1, self.shared.slots);
         Some(slot)
     }
 
@@ -227,8 +228,8 @@ impl Checkpointer {
         }
     }
 
-    /// Gives the compactor what follows from committed blocks. It has room: one of each is under way
-    /// at most.
+    /// Gives the compactor what follows from committed blocks. It has room: one of each is under
+    /// way at most.
     fn hand_on(&self, handed: Vec<Handed>) {
         let mut ids = Vec::new();
         let mut upto = Vec::new();

@@ -1,4 +1,5 @@
-//! Readers: each drains its partitions of a log, decodes the records and hands batches to the workers.
+//! Readers: each drains its partitions of a log, decodes the records and hands batches to the
+//! workers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::source::{Drained, EventSource};
 use crate::core::instant::Instant;
 use crate::core::position::{Position, Source};
 use crate::engine::batch::{Batch, Refused};
+use crate::engine::keys::remainder;
 use crate::engine::progress::Reached;
 use crate::engine::slot::Tenants;
 use crate::log::decode::{Decoder, Limits};
@@ -138,39 +140,37 @@ impl Reader {
     fn fill(&mut self, batch: &mut Batch) -> Drained {
         let Self { shared, source, cursors, decoder, decode_limits, limits, .. } = self;
         let slots = shared.slots;
-        let drained =
-            source.drain(limits.events_max, limits.bytes_max, DRAIN_WAIT, &mut |message| {
-                let Some(cursor) = cursors.get_mut(&(message.topic, message.partition)) else {
-                    return;
-                };
-                let reached = &mut cursor.reached;
-                advance(reached, &message);
-                cursor.end.passed();
-                let position = |index| Position {
-                    log_time: reached.log_time,
-                    source: reached.source,
-                    offset: message.offset,
-                    index,
-                };
-                decoder.decode(message.payload, decode_limits, &mut |index, outcome| {
-                    match outcome {
-                        Ok(event) => {
-                            let known = shared.catalogue.knows(event.organization);
-                            let record = message.payload.filter(|_| !known);
-                            batch.push(&event, position(index), record, &shared.hasher, slots);
-                        }
-                        Err(rejection) => batch.refuse(Refused {
-                            // A fixed slot per partition accounts for what belongs to no account.
-                            slot: (reached.source.partition() % slots) as u8,
-                            position: position(index),
-                            rejection,
-                            bytes: message.payload.unwrap_or_default().to_vec(),
-                        }),
+        source.drain(limits.events_max, limits.bytes_max, DRAIN_WAIT, &mut |message| {
+            let Some(cursor) = cursors.get_mut(&(message.topic, message.partition)) else {
+                return;
+            };
+            let reached = &mut cursor.reached;
+            advance(reached, &message);
+            cursor.end.passed();
+            let position = |index| Position {
+                log_time: reached.log_time,
+                source: reached.source,
+                offset: message.offset,
+                index,
+            };
+            decoder.decode(message.payload, decode_limits, &mut |index, outcome| {
+                match outcome {
+                    Ok(event) => {
+                        let known = shared.catalogue.knows(event.organization);
+                        let record = message.payload.filter(|_| !known);
+                        batch.push(&event, position(index), record, &shared.hasher, slots);
                     }
-                });
-                batch.reach(*reached);
+                    Err(rejection) => batch.refuse(Refused {
+                        // A fixed slot per partition accounts for what belongs to no account.
+                        slot: remainder(u64::from(reached.source.partition()), slots),
+                        position: position(index),
+                        rejection,
+                        bytes: message.payload.unwrap_or_default().to_vec(),
+                    }),
+                }
             });
-        drained
+            batch.reach(*reached);
+        })
     }
 
     /// Moves past transaction markers and aborted records at the end of a partition.
@@ -223,6 +223,7 @@ impl Reader {
         cursor.map_or(0, |cursor| cursor.reached.next)
     }
 
+    #[allow(clippy::cast_precision_loss)] // a histogram's sample
     fn hand_out(&mut self, mut batch: Batch) {
         batch.seal(self.shared.slots);
         self.shared.metrics.batches.inc();

@@ -25,8 +25,8 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// Longest wait for an answer of the brokers.
 pub const BROKER_WAIT: Duration = Duration::from_secs(30);
 
-const GAP_HINT: &str = "restore the missing records, or restore a backup of the store that goes back \
-                        to them; nothing is skipped on its own";
+const GAP_HINT: &str = "restore the missing records, or restore a backup of the store that goes \
+                        back to them; nothing is skipped on its own";
 
 /// Where the slots stand, partition by partition.
 pub struct Positions {

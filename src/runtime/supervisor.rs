@@ -30,7 +30,7 @@ use crate::core::matching::Buckets;
 use crate::core::usage::ScanLimits;
 use crate::engine::account::{Folding, Limits};
 use crate::engine::batch::Batch;
-use crate::engine::keys::KeyHasher;
+use crate::engine::keys::{KeyHasher, numbers};
 use crate::log::decode;
 use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::admin::{create_eternal_topic, create_topic};
@@ -177,6 +177,9 @@ impl Service {
     }
 }
 
+/// The queues of the workers, and their threads.
+type Workers = (Vec<Sender<Arc<Batch>>>, Vec<JoinHandle<()>>);
+
 /// The steps of a start.
 struct Starting<'a> {
     settings: &'a Settings,
@@ -233,7 +236,7 @@ impl Starting<'_> {
         &self,
         commands: Vec<Receiver<Command>>,
         rebuilds: &Sender<(scan::Cut, Vec<scan::Rebuild>)>,
-    ) -> Result<(Vec<Sender<Arc<Batch>>>, Vec<JoinHandle<()>>), Fatal> {
+    ) -> Result<Workers, Fatal> {
         let mut queues = Vec::new();
         let mut threads = Vec::new();
         let slots = self.crew.shared.slots;
@@ -243,7 +246,7 @@ impl Starting<'_> {
             let shared = Arc::clone(&self.crew.shared);
             let rebuilds = rebuilds.clone();
             let mine = move |slot: &u8| worker_of(*slot, shared.commands.len()) == number;
-            let mut mine: Vec<u8> = (0..slots as u8).filter(mine).collect();
+            let mut mine: Vec<u8> = numbers(slots).filter(mine).collect();
             let shared = Arc::clone(&self.crew.shared);
             threads.push(self.crew.start(format!("worker-{number}"), move || {
                 let mut folding = Folding { limits: shared.limits, buckets: Buckets::default() };

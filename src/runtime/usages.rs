@@ -114,8 +114,8 @@ impl Usages {
         Self { shared, scans: Semaphore::new(SCANS_MAX) }
     }
 
-    /// Answers a question. `known` says whether the caller has the answer with this tag already; if so
-    /// nothing is priced and there is no body. `print` makes the body.
+    /// Answers a question. `known` says whether the caller has the answer with this tag already; if
+    /// so nothing is priced and there is no body. `print` makes the body.
     pub async fn answer<R>(
         &self,
         question: &Question,
@@ -196,17 +196,16 @@ impl Usages {
             let rows = catalogue.rows.subscriptions(organization, external_id);
             rows.iter().find(|row| is_active(row, &customer.external_id, now)).cloned()
         };
-        let row = match question.subscription.as_deref() {
-            Some(external_id) => active(external_id),
-            None => {
-                let ids = catalogue.rows.subscriptions_of(organization, &customer.external_id);
-                let mut rows = ids.iter().filter_map(|id| active(id));
-                let first = rows.next();
-                if rows.next().is_some() {
-                    return Err(Refusal::SubscriptionMandatory);
-                }
-                first
+        let row = if let Some(external_id) = question.subscription.as_deref() {
+            active(external_id)
+        } else {
+            let ids = catalogue.rows.subscriptions_of(organization, &customer.external_id);
+            let mut rows = ids.iter().filter_map(|id| active(id));
+            let first = rows.next();
+            if rows.next().is_some() {
+                return Err(Refusal::SubscriptionMandatory);
             }
+            first
         };
         let row = row.ok_or(Refusal::NoActiveSubscription)?;
         let resolved = catalogue.resolve_row(tenant, &row).ok_or(Refusal::NoActiveSubscription)?;

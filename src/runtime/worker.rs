@@ -29,7 +29,8 @@ use crate::store::{IdKey as StoreIdKey, Rejected};
 use crate::telemetry::events::{Emit, LimitHit};
 use crate::telemetry::metrics::Metrics;
 
-/// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues too.
+/// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues
+/// too.
 pub const BATCHES_WAITING_MAX: usize = 4;
 /// Commands a worker may have waiting.
 pub const COMMANDS_WAITING_MAX: usize = 1024;
@@ -67,7 +68,8 @@ pub enum Command {
     TenantAppeared(String),
     /// Cut the ledger of a slot, for a read of an account's events.
     Cut(u8, AccountKey, oneshot::Sender<CutAccount>),
-    /// Rebuild the totals of an account for a window, together with others of its slot that need it.
+    /// Rebuild the totals of an account for a window, together with others of its slot that need
+    /// it.
     Rebuild(u8, AccountKey, Window),
     /// A rebuild is through.
     Install(u8, Vec<(Rebuild, Option<Cells>)>),
@@ -85,6 +87,9 @@ pub struct CutAccount {
     pub state: u128,
 }
 
+/// A slot, the sequence before which its totals include all blocks, and its encoded accounts.
+pub type SlotTotals = (u8, u64, Vec<(AccountKey, Vec<u8>)>);
+
 /// What a checkpoint gets from one worker.
 #[derive(Default)]
 pub struct Handed {
@@ -92,9 +97,8 @@ pub struct Handed {
     pub slots: Vec<Taken>,
     /// Refused records.
     pub rejected: Vec<Rejected>,
-    /// Encoded accounts of one slot that changed since its totals were saved last, and the sequence
-    /// that they include everything before.
-    pub totals: Option<(u8, u64, Vec<(AccountKey, Vec<u8>)>)>,
+    /// Accounts of one slot that changed since its totals were saved last.
+    pub totals: Option<SlotTotals>,
     /// Rows that the blocks hold.
     pub rows: u64,
     /// Transaction ids held in memory.
@@ -133,8 +137,8 @@ impl Worker {
         Self { shared, slots, folding, rejected: Vec::new(), rebuilds }
     }
 
-    /// Works until the command channel is closed. Batches that are waiting then are not applied: they
-    /// will be read again.
+    /// Works until the command channel is closed. Batches that are waiting then are not applied:
+    /// they will be read again.
     pub fn run(
         mut self,
         commands: &Receiver<Command>,
@@ -223,8 +227,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Asks the store's index about the ids that memory cannot decide. It is asked until it answers: a
-    /// guess would count an event twice or not at all.
+    /// Asks the store's index about the ids that memory cannot decide. It is asked until it
+    /// answers: a guess would count an event twice or not at all.
     fn look_up(&self, at: usize, batch: &Batch) -> Found {
         let slot = &self.slots[at].slot;
         let doubtful = slot.doubtful(batch);
@@ -315,9 +319,9 @@ impl Worker {
         }
     }
 
-    /// Accounts that changed since the totals of the slot were saved last. Called right after the slot
-    /// was sealed, so that accounts and blocks agree.
-    fn totals(&self, slot: u8) -> Option<(u8, u64, Vec<(AccountKey, Vec<u8>)>)> {
+    /// Accounts that changed since the totals of the slot were saved last. Called right after the
+    /// slot was sealed, so that accounts and blocks agree.
+    fn totals(&self, slot: u8) -> Option<SlotTotals> {
         let owned = &self.slots[self.at(slot)?];
         let mut changed = Vec::new();
         for key in &owned.accounts {
@@ -381,8 +385,8 @@ impl Worker {
         }
     }
 
-    /// Opens the asked window for a scan and with it the windows that other accounts of the slot lack
-    /// at this moment: one reading of the slot serves them all.
+    /// Opens the asked window for a scan and with it the windows that other accounts of the slot
+    /// lack at this moment: one reading of the slot serves them all.
     fn rebuild(&mut self, slot: u8, asked: AccountKey, window: Window) {
         let Some(at) = self.at(slot) else { return };
         let now = self.shared.clock.now();
@@ -450,14 +454,12 @@ impl Worker {
                 || None,
                 |account, _| {
                     let limits = &self.folding.limits;
-                    match cells {
-                        Some(cells) => {
-                            if account.install(rebuild.generation, rebuild.window, cells, limits) {
-                                account.changed_at = sequence;
-                            }
+                    if let Some(cells) = cells {
+                        if account.install(rebuild.generation, rebuild.window, cells, limits) {
+                            account.changed_at = sequence;
                         }
-                        None if account.generation == rebuild.generation => account.forget(),
-                        None => {}
+                    } else if account.generation == rebuild.generation {
+                        account.forget();
                     }
                 },
             );

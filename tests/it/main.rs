@@ -5,6 +5,7 @@
 mod aggregation_store;
 mod charge_check;
 mod kafka_log;
+mod tidy;
 mod usage_inputs;
 mod vectors;
 mod vectors_aggregation;
