@@ -5,6 +5,9 @@
 mod aggregation_store;
 mod charge_check;
 mod kafka_log;
+mod scenario;
+mod scenario_seeds;
+mod service;
 mod usage_inputs;
 mod vectors;
 mod vectors_aggregation;
