@@ -5,6 +5,9 @@
 mod aggregation_store;
 mod charge_check;
 mod kafka_log;
+mod scenario;
+mod scenario_seeds;
+mod service;
 mod tidy;
 mod usage_inputs;
 mod vectors;
