@@ -1,5 +1,6 @@
 //! The commands of the program.
 
+pub mod bench;
 pub mod catalog;
 pub mod check;
 pub mod demo;
@@ -64,6 +65,8 @@ enum Command {
         #[command(subcommand)]
         command: catalog::CatalogCommand,
     },
+    /// Measure fold rate, latencies and memory on Kafka topics of its own
+    Bench(bench::BenchArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,7 +97,8 @@ pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors; printing them can only fail if nobody listens.
@@ -102,7 +106,7 @@ pub fn run(
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    match dispatch(cli, environment) {
+    match dispatch(cli, &arguments, environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(reason)) => {
             eprintln!("error: {reason}");
@@ -113,6 +117,7 @@ pub fn run(
 
 fn dispatch(
     cli: Cli,
+    arguments: &[OsString],
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(), Failure> {
     if let Command::Config { command: ConfigCommand::Defaults } = &cli.command {
@@ -134,6 +139,7 @@ fn dispatch(
             Ok(())
         }
         Command::Config { command: ConfigCommand::Defaults } => Ok(()),
+        Command::Bench(args) => bench::run(&args, arguments, load(&[])?.0),
         Command::Catalog { command } => catalog::run(&command, || Ok(load(&[])?.0)),
     }
 }

@@ -366,7 +366,7 @@ impl Starting<'_> {
             return Ok(None);
         };
         let properties = self.settings.kafka_properties();
-        create_topic(&properties, topic).map_err(|error| Fatal::Log(error.to_string()))?;
+        create_topic(&properties, topic, 1).map_err(|error| Fatal::Log(error.to_string()))?;
         let producer =
             KafkaProducer::connect(&properties).map_err(|error| Fatal::Log(error.to_string()))?;
         let shared = Arc::clone(&self.crew.shared);
