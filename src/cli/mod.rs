@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, DEFAULTS, Origins, Settings, Sources, parse_assignment};
+use crate::runtime::fault::Fault;
 
 /// Live usage totals per subscription, folded from Kafka, answered in Lago's own form.
 #[derive(Debug, Parser)]
@@ -127,7 +128,10 @@ fn dispatch(
     let sources = cli.settings.sources(environment)?;
     let load = |overrides: &[(&str, &str)]| load(&sources, overrides);
     match cli.command {
-        Command::Serve => serve::serve(&load(&[])?.0),
+        Command::Serve => {
+            let fault = Fault::from_environment(&sources.env)?;
+            serve::serve(&load(&[])?.0, fault)
+        }
         Command::Demo(args) => {
             let data = args.data();
             demo::demo(&load(&[("store.path", &data), ("kafka.brokers", "")])?.0)

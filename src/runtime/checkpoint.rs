@@ -94,14 +94,15 @@ impl Checkpointer {
     /// the workers hold on to everything meanwhile, and stop reading when they hold too much.
     fn checkpoint(&mut self) -> Result<(), Fatal> {
         let watch = Stopwatch::start();
-        let handed = self.collect()?;
+        let mut handed = self.collect()?;
         self.show_gauges(&handed);
+        self.shared.fault.tamper(&mut handed);
         if handed.iter().all(|handed| handed.slots.is_empty() && handed.rejected.is_empty()) {
             return Ok(());
         }
         let commit = self.commit_of(&handed);
         let stats = loop {
-            match self.shared.store.commit(&commit) {
+            match self.shared.fault.around(|| self.shared.store.commit(&commit)) {
                 Ok(stats) => break stats,
                 Err(error) => {
                     CheckpointFailed { error: &error }.emit(&self.shared.metrics);

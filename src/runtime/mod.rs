@@ -15,6 +15,7 @@ pub mod compactor;
 pub mod dead_letters;
 pub mod ends;
 pub mod fatal;
+pub mod fault;
 pub mod ingest;
 pub mod outbox;
 pub mod owner;

@@ -11,6 +11,7 @@ use super::checkpoint::Request;
 use super::clock::Clock;
 use super::compactor::Compacting;
 use super::ends::Ends;
+use super::fault::Fault;
 use super::worker::Command;
 use crate::core::usage::ScanLimits;
 use crate::engine::account::Limits;
@@ -58,6 +59,8 @@ pub struct Shared {
     pub asked: Vec<AtomicBool>,
     /// Told whenever a rebuild is through, and whenever the offsets have moved.
     pub moved: Notify,
+    /// What a test wants to go wrong.
+    pub fault: Fault,
     /// Set once the service has to stop.
     pub stopping: AtomicBool,
 }

@@ -16,6 +16,7 @@ use super::clock::Clock;
 use super::compactor::{self, Compacting};
 use super::ends::Ends;
 use super::fatal::Fatal;
+use super::fault::Fault;
 use super::ingest::{Assigned, BatchLimits, Reader};
 use super::positions::{self, BROKER_WAIT, Partitions};
 use super::recovery::recover;
@@ -97,6 +98,16 @@ impl Service {
     /// Opens the store, recovers the slots in the background, reads the catalogue to its end and
     /// begins to read events. Returns as soon as requests can be answered or wait.
     pub fn start(settings: &Settings, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, Fatal> {
+        Self::start_with(settings, clock, metrics, Fault::None)
+    }
+
+    /// [`Service::start`] with something that goes wrong on purpose.
+    pub fn start_with(
+        settings: &Settings,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        fault: Fault,
+    ) -> Result<Self, Fatal> {
         let store = Arc::new(open_store(settings, &metrics)?);
         let rows = Rows::new(Arc::clone(&store));
         let (book, catalog_progress) = rows.load_book().map_err(Fatal::Catalogue)?;
@@ -128,6 +139,7 @@ impl Service {
             compacting: Compacting::default(),
             asked: (0..slots).map(|_| AtomicBool::new(false)).collect(),
             moved: Notify::new(),
+            fault,
             stopping: AtomicBool::new(false),
         });
         let (fatal, fatal_seen) = watch::channel(None);
