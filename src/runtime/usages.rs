@@ -165,7 +165,7 @@ impl Usages {
             let cells = match copied {
                 Copied::Nothing => Cells::default(),
                 Copied::Cells(cells) => cells,
-                Copied::Unknown if target.is_period() => {
+                Copied::Unknown if target.is_kept() => {
                     self.ask_for_rebuild(&target)?;
                     let _ = tokio::time::timeout(ASK_AGAIN, moved).await;
                     if watch.elapsed() > REBUILD_WAIT {
@@ -310,9 +310,9 @@ impl Usages {
 }
 
 impl Target {
-    /// Whether the window is the period's own, for which totals are kept.
-    fn is_period(&self) -> bool {
-        self.window == self.period.charges
+    /// Whether the window is one for which totals are kept.
+    fn is_kept(&self) -> bool {
+        self.resolved.frame.folds_into(self.window)
     }
 
     fn metric(&self, id: uuid::Uuid) -> Option<&BillableMetric> {
