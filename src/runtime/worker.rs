@@ -344,6 +344,7 @@ impl Worker {
                 );
             }
             owned.changed = true;
+            owned.announce(&shared.board);
         }
     }
 
