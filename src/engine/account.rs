@@ -1,9 +1,9 @@
 //! Accounts: the running totals of one external subscription id.
 //!
 //! A total is a cached scan. Totals are kept per charges window and bucket; a window that is kept
-//! is complete. A window that is not kept is zero unless it meets [`Account::uncached`], the
-//! stretch of time in which events lie that no kept window holds; then it has to be scanned from
-//! the ledger.
+//! is complete, and kept windows share no instant, so that every event has one place. A window
+//! that is not kept is zero unless it meets a kept one, or [`Account::uncached`], the stretch of
+//! time in which events lie that no kept window holds; then it has to be scanned from the ledger.
 
 use std::sync::Arc;
 
@@ -172,7 +172,7 @@ impl Account {
         match self.windows.iter().find(|kept| kept.window == window) {
             Some(kept) if kept.building => Known::Unknown,
             Some(kept) => Known::Totals(&kept.cells),
-            None if self.meets_uncached(window) => Known::Unknown,
+            None if self.meets_uncached(window) || self.meets_kept(window) => Known::Unknown,
             None => Known::Nothing,
         }
     }
@@ -215,6 +215,12 @@ impl Account {
 
     fn meets_uncached(&self, window: Window) -> bool {
         self.uncached.is_some_and(|stretch| stretch.meets(floor(window), window.to))
+    }
+
+    /// Whether a window shares an instant with one that is kept: then its events may be in there.
+    fn meets_kept(&self, window: Window) -> bool {
+        let asked = Stretch { from: floor(window), to: window.to };
+        self.windows.iter().any(|kept| asked.meets(floor(kept.window), kept.window.to))
     }
 
     fn leave_out(&mut self, timestamp: Instant) {

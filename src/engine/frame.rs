@@ -37,4 +37,9 @@ impl Frame {
     pub fn window_holding(&self, at: Instant) -> Option<Window> {
         period::containing(&self.terms, at)
     }
+
+    /// Whether events are folded into this window. Windows of which this holds share no instant.
+    pub fn folds_into(&self, window: Window) -> bool {
+        self.window_holding(window.to) == Some(window)
+    }
 }

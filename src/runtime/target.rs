@@ -40,9 +40,9 @@ pub struct Target {
 }
 
 impl Target {
-    /// Whether the window is the period's own, for which totals are kept.
-    pub fn is_period(&self) -> bool {
-        self.window == self.period.charges
+    /// Whether the window is one for which totals are kept.
+    pub fn is_kept(&self) -> bool {
+        self.resolved.frame.folds_into(self.window)
     }
 
     fn metric(&self, id: uuid::Uuid) -> Option<&BillableMetric> {

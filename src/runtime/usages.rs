@@ -137,8 +137,8 @@ impl Usages {
                 let state = account.map_or(0, |account| account.state.0);
                 let copied = match account {
                     None => Copied::Nothing,
-                    // Totals are kept for the windows of periods only.
-                    Some(_) if !target.is_period() => Copied::Unknown,
+                    // Totals are kept only for windows that events are folded into.
+                    Some(_) if !target.is_kept() => Copied::Unknown,
                     Some(account) => match account.known(digest, target.window) {
                         Known::Nothing => Copied::Nothing,
                         Known::Totals(cells) => Copied::Cells(cells.clone()),
@@ -155,7 +155,7 @@ impl Usages {
             let cells = match copied {
                 Copied::Nothing => Cells::default(),
                 Copied::Cells(cells) => cells,
-                Copied::Unknown if target.is_period() => {
+                Copied::Unknown if target.is_kept() => {
                     self.ask_for_rebuild(&target)?;
                     self.wait_for(moved, &watch).await?;
                     continue;

@@ -361,6 +361,7 @@ impl Worker {
                 );
             }
             owned.changed = true;
+            owned.announce(&shared.board);
         }
     }
 
@@ -430,7 +431,11 @@ impl Worker {
                     catalogue.reframe(account, now);
                 }
                 let frame = account.frame.clone()?;
+                // The asked window may be of rules that no longer hold; the reader looks again then.
                 let window = window.or_else(|| frame.window_holding(now))?;
+                if !frame.folds_into(window) {
+                    return None;
+                }
                 let generation = account.generation;
                 account.open_for_scan(window).then_some(Rebuild {
                     account: key,

@@ -5,6 +5,9 @@
 mod aggregation_store;
 mod charge_check;
 mod kafka_log;
+mod oracle;
+mod restart;
+mod restart_steps;
 mod scenario;
 mod scenario_seeds;
 mod service;

@@ -18,7 +18,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 /// Longest that a test waits for the service. Reached only by one that hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause between two looks at a condition.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// Log lines of the service in tests: what goes wrong on purpose is not of interest.
