@@ -12,6 +12,7 @@ use super::backend::{
 use crate::core::catalog::Flag;
 use crate::core::position::Source;
 use crate::core::usage;
+use crate::engine::counters::Counters;
 use crate::runtime::shared::Shared;
 use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
 
@@ -153,6 +154,11 @@ impl Backend for Live {
     }
 
     fn metrics_text(&self) -> String {
+        let mut all = Counters::default();
+        for slot in 0..self.shared.slots {
+            all += self.shared.board.slot(slot as u8).counters;
+        }
+        self.shared.metrics.show_ledger(&all);
         self.shared.metrics.encode()
     }
 }

@@ -106,12 +106,14 @@ impl Reader {
     fn fill(&mut self, batch: &mut Batch) -> Drained {
         let Self { shared, source, cursors, decoder, decode_limits, limits, .. } = self;
         let slots = shared.slots;
+        let mut records = 0;
         let drained =
             source.drain(limits.events_max, limits.bytes_max, DRAIN_WAIT, &mut |message| {
                 let Some(cursor) = cursors.get_mut(&(message.topic, message.partition)) else {
                     return;
                 };
                 let reached = &mut cursor.reached;
+                records += 1;
                 advance(reached, &message);
                 cursor.end.passed();
                 let position = |index| Position {
@@ -138,6 +140,7 @@ impl Reader {
                 });
                 batch.reach(*reached);
             });
+        shared.metrics.records_consumed.inc_by(records);
         drained
     }
 

@@ -211,7 +211,10 @@ impl Worker {
         count(&shared.metrics, before, owned.slot.counters);
         let unknown = turned.unknown.iter().map(Refused::unknown_tenant);
         let refused = turned.refused.into_iter().cloned().chain(unknown);
-        self.rejected.extend(refused.map(|refused| shared.rejected_row(&refused)));
+        for refused in refused {
+            shared.metrics.count_rejected(refused.rejection.reason(), 1);
+            self.rejected.push(shared.rejected_row(&refused));
+        }
         Ok(())
     }
 
@@ -486,7 +489,6 @@ impl Accounts for OnBoard<'_> {
 /// Moves the metrics by what a batch changed: once per batch, never per event.
 fn count(metrics: &Metrics, before: Counters, after: Counters) {
     let events = &metrics.events;
-    metrics.records_consumed.inc_by(after.consumed() - before.consumed());
     events.accepted.inc_by(after.accepted - before.accepted);
     events.duplicate.inc_by(after.duplicate - before.duplicate);
     events.replaced.inc_by(after.replaced - before.replaced);

@@ -19,6 +19,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::names::{self, Definition};
 use super::process;
+use crate::engine::counters::Counters;
 
 /// Media type of [`Metrics::encode`]: OpenMetrics, which Prometheus reads since its version 2.5.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -95,6 +96,16 @@ pub struct EventCounters {
     pub set_aside: Counter,
 }
 
+/// Gauges of all events since the store was created, one for each thing that can become of an event.
+#[derive(Clone, Debug)]
+struct LedgerGauges {
+    accepted: Gauge,
+    duplicate: Gauge,
+    replaced: Gauge,
+    rejected: Gauge,
+    set_aside: Gauge,
+}
+
 /// Counters of id look-ups, by where the answer was found.
 #[derive(Clone, Debug)]
 pub struct LookupCounters {
@@ -119,6 +130,7 @@ pub struct Metrics {
     registry: Registry,
     /// [`names::EVENTS`].
     pub events: EventCounters,
+    ledger: LedgerGauges,
     /// [`names::RECORDS_CONSUMED`].
     pub records_consumed: Counter,
     records_rejected: Family<Reason, Counter>,
@@ -177,6 +189,8 @@ impl Metrics {
         let r = &mut registry;
         let events = register(r, &names::EVENTS, Family::<Outcome, Counter>::default());
         let event = |outcome| events.get_or_create_owned(&Outcome { outcome });
+        let ledger = register(r, &names::LEDGER_EVENTS, Family::<Outcome, Gauge>::default());
+        let kept = |outcome| ledger.get_or_create_owned(&Outcome { outcome });
         let lookups = register(r, &names::IDS_LOOKUPS, Family::<Place, Counter>::default());
         let lookup = |place| lookups.get_or_create_owned(&Place { r#where: place });
         let http_seconds: fn() -> Histogram = || histogram(HTTP_BOUNDS);
@@ -190,6 +204,13 @@ impl Metrics {
                 replaced: event("replaced"),
                 rejected: event("rejected"),
                 set_aside: event("set_aside"),
+            },
+            ledger: LedgerGauges {
+                accepted: kept("accepted"),
+                duplicate: kept("duplicate"),
+                replaced: kept("replaced"),
+                rejected: kept("rejected"),
+                set_aside: kept("set_aside"),
             },
             records_consumed: register(r, &names::RECORDS_CONSUMED, Counter::default()),
             records_rejected: register(r, &names::RECORDS_REJECTED, Family::default()),
@@ -223,6 +244,15 @@ impl Metrics {
             resident_bytes: register(r, &names::RESIDENT_BYTES, Gauge::default()),
             registry,
         }
+    }
+
+    /// Shows what became of all events since the store was created.
+    pub fn show_ledger(&self, counters: &Counters) {
+        self.ledger.accepted.set(counters.accepted);
+        self.ledger.duplicate.set(counters.duplicate);
+        self.ledger.replaced.set(counters.replaced);
+        self.ledger.rejected.set(counters.rejected);
+        self.ledger.set_aside.set(counters.set_aside);
     }
 
     /// Counts `records` that were rejected for `reason`.
@@ -329,11 +359,13 @@ mod tests {
     fn samples_have_the_names_labels_and_values_that_are_documented() {
         let metrics = touched();
         metrics.events.set_aside.inc_by(7);
+        metrics.show_ledger(&Counters { replaced: 9, ..Counters::default() });
         metrics.batch_events.observe(5.0);
         let text = metrics.encode();
         for line in [
             "odometer_events_total{outcome=\"set_aside\"} 7",
             "odometer_events_total{outcome=\"accepted\"} 0",
+            "odometer_ledger_events{outcome=\"replaced\"} 9",
             "odometer_records_rejected_total{reason=\"not_json\"} 3",
             "odometer_partition_next_offset{topic=\"events_raw\",partition=\"2\"} 41",
             "odometer_http_requests_total{route=\"/livez\",status=\"200\"} 1",
