@@ -5,6 +5,8 @@
 mod aggregation_store;
 mod charge_check;
 mod kafka_log;
+mod kill;
+mod rig;
 mod usage_inputs;
 mod vectors;
 mod vectors_aggregation;
