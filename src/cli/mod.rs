@@ -1,5 +1,6 @@
 //! The commands of the program.
 
+pub mod bench;
 pub mod catalog;
 pub mod check;
 pub mod demo;
@@ -33,7 +34,8 @@ struct SettingsArgs {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One setting, such as `fold.worker_threads=4`; may be repeated
-    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE", value_parser = parse_assignment)]
+    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
+    #[arg(value_parser = parse_assignment)]
     set: Vec<(String, String)>,
     /// Address to answer on (http.listen)
     #[arg(long, global = true, value_name = "ADDRESS")]
@@ -64,6 +66,8 @@ enum Command {
         #[command(subcommand)]
         command: catalog::CatalogCommand,
     },
+    /// Measure fold rate, latencies and memory on Kafka topics of its own
+    Bench(bench::BenchArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,12 +92,14 @@ impl<E: Display> From<E> for Failure {
     }
 }
 
-/// Runs the program. The environment and the arguments come from `main`, the only one who reads them.
+/// Runs the program. The environment and the arguments come from `main`, the only one who reads
+/// them.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors; printing them can only fail if nobody listens.
@@ -101,7 +107,7 @@ pub fn run(
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    match dispatch(cli, environment) {
+    match dispatch(cli, &arguments, environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(reason)) => {
             eprintln!("error: {reason}");
@@ -112,6 +118,7 @@ pub fn run(
 
 fn dispatch(
     cli: Cli,
+    arguments: &[OsString],
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(), Failure> {
     if let Command::Config { command: ConfigCommand::Defaults } = &cli.command {
@@ -136,6 +143,7 @@ fn dispatch(
             Ok(())
         }
         Command::Config { command: ConfigCommand::Defaults } => Ok(()),
+        Command::Bench(args) => bench::run(&args, arguments, load(&[])?.0),
         Command::Catalog { command } => catalog::run(&command, || Ok(load(&[])?.0)),
     }
 }

@@ -1,8 +1,9 @@
 //! Accounts: the running totals of one external subscription id.
 //!
-//! A total is a cached scan. Totals are kept per charges window and bucket; a window that is kept is
-//! complete. A window that is not kept is zero unless it meets [`Account::uncached`], the stretch of
-//! time in which events lie that no kept window holds; then it has to be scanned from the ledger.
+//! A total is a cached scan. Totals are kept per charges window and bucket; a window that is kept
+//! is complete. A window that is not kept is zero unless it meets [`Account::uncached`], the
+//! stretch of time in which events lie that no kept window holds; then it has to be scanned from
+//! the ledger.
 
 use std::sync::Arc;
 
@@ -176,8 +177,8 @@ impl Account {
         }
     }
 
-    /// Opens a window for a scan of all rows there are now; later events are folded into it meanwhile.
-    /// Returns false if the window needs no scan, or one is under way.
+    /// Opens a window for a scan of all rows there are now; later events are folded into it
+    /// meanwhile. Returns false if the window needs no scan, or one is under way.
     pub fn open_for_scan(&mut self, window: Window) -> bool {
         if !self.meets_uncached(window) || self.windows.iter().any(|kept| kept.window == window) {
             return false;
@@ -187,8 +188,8 @@ impl Account {
         true
     }
 
-    /// Adds the result of a scan to the window it was opened for, unless the totals were thrown away
-    /// since. Returns whether it was added.
+    /// Adds the result of a scan to the window it was opened for, unless the totals were thrown
+    /// away since. Returns whether it was added.
     pub fn install(
         &mut self,
         generation: u64,

@@ -20,7 +20,8 @@ pub fn distance(window: Window, at: Instant) -> i64 {
     }
 }
 
-/// The rules that an account is folded under: the active subscription's windows and its plan's shape.
+/// The rules that an account is folded under: the active subscription's windows and its plan's
+/// shape.
 #[derive(Debug)]
 pub struct Frame {
     /// Identity of all that decides the totals: equal digests, equal totals.

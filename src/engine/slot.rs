@@ -1,7 +1,8 @@
 //! A slot: the unit of ownership, deduplication, checkpoint and recovery.
 //!
-//! One thread owns a slot and calls [`Slot::apply`] with one batch after the other. Accounts, the open
-//! block and the tenants are passed in: the slot itself holds what decides, not what is decided on.
+//! One thread owns a slot and calls [`Slot::apply`] with one batch after the other. Accounts, the
+//! open block and the tenants are passed in: the slot itself holds what decides, not what is
+//! decided on.
 
 use super::account::{Account, Folding};
 use super::batch::{Batch, Incoming, Refused};
@@ -15,7 +16,8 @@ use crate::core::event::Usage;
 
 /// The accounts of the slots of one owner.
 pub trait Accounts {
-    /// Changes an account in one critical section. It is made first if it is new; `change` is told so.
+    /// Changes an account in one critical section. It is made first if it is new; `change` is told
+    /// so.
     fn change(
         &mut self,
         key: AccountKey,

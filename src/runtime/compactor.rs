@@ -67,21 +67,21 @@ impl Compacting {
     }
 }
 
-/// Does jobs until there are no more to come. A job that was not done is repeated from the blocks at
-/// the next start, so a stop may come at any moment.
+/// Does jobs until there are no more to come. A job that was not done is repeated from the blocks
+/// at the next start, so a stop may come at any moment.
 pub fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
     for job in jobs {
         if shared.is_stopping() {
             return;
         }
         match job {
-            Job::Ids { ids, upto } => bring_in_ids(shared, ids, &upto),
+            Job::Ids { ids, upto } => bring_in_ids(shared, &ids, &upto),
             Job::Totals { slot, upto, accounts } => save_totals(shared, slot, upto, accounts),
         }
     }
 }
 
-fn bring_in_ids(shared: &Shared, ids: Vec<(u8, NewId)>, upto: &[(u8, u64)]) {
+fn bring_in_ids(shared: &Shared, ids: &[(u8, NewId)], upto: &[(u8, u64)]) {
     let entries = sorted(ids);
     let done = persist(shared, "bringing in ids", || {
         shared.store.ingest_ids(entries.iter().copied(), upto)
@@ -109,7 +109,7 @@ fn save_totals(shared: &Shared, slot: u8, upto: u64, mut accounts: Vec<(AccountK
 }
 
 /// Ids in the order of the store's keys; of several positions of one id the smallest counts.
-fn sorted(ids: Vec<(u8, NewId)>) -> Vec<(IdKey, Position)> {
+fn sorted(ids: &[(u8, NewId)]) -> Vec<(IdKey, Position)> {
     let key =
         |slot, id: &NewId| IdKey { slot, transaction: id.key.transaction, id: id.key.identity };
     let mut entries: Vec<(IdKey, Position)> =

@@ -32,6 +32,7 @@ impl End {
 pub struct Ends {
     known: RwLock<BTreeMap<Source, Arc<AtomicI64>>>,
     at_start: RwLock<BTreeMap<Source, i64>>,
+    stopped: RwLock<BTreeMap<Source, String>>,
 }
 
 impl Ends {
@@ -43,6 +44,19 @@ impl Ends {
         let mut at_start = self.at_start.write().unwrap_or_else(PoisonError::into_inner);
         at_start.entry(source).or_insert(end_at_start);
         End(end)
+    }
+
+    /// A partition is not read any more, for this reason.
+    pub fn stop(&self, source: Source, reason: String) {
+        self.follow(source, OPEN);
+        let mut stopped = self.stopped.write().unwrap_or_else(PoisonError::into_inner);
+        stopped.insert(source, reason);
+    }
+
+    /// Partitions that are not read, and why.
+    pub fn stopped(&self) -> Vec<(Source, String)> {
+        let stopped = self.stopped.read().unwrap_or_else(PoisonError::into_inner);
+        stopped.iter().map(|(source, reason)| (*source, reason.clone())).collect()
     }
 
     /// How far behind: 0 when every partition is applied up to its known end, else the greatest
@@ -60,8 +74,11 @@ impl Ends {
         behind.max().unwrap_or(0)
     }
 
-    /// Whether everything that was there at start is applied.
+    /// Whether everything that was there at start is applied. Never while a partition is stopped.
     pub fn caught_up(&self, progress: &Progress) -> bool {
+        if !self.stopped().is_empty() {
+            return false;
+        }
         let at_start = self.at_start.read().unwrap_or_else(PoisonError::into_inner);
         at_start.iter().all(|(source, end)| progress.next(*source) >= *end)
     }

@@ -1,8 +1,9 @@
 //! Threads and what runs on them: the shell around the engine.
 //!
-//! One reader per log ([`ingest`]) decodes records and hands batches to the [`worker`]s, which own the
-//! slots. The [`checkpoint`] takes what the store lacks from them and commits it; the [`compactor`]
-//! brings ids and totals into the store; the [`scanner`] reads the ledger for rebuilds. The
+//! One reader per log ([`ingest`]) decodes records and hands batches to the [`worker`]s, which own
+//! the slots. The [`checkpoint`] takes what the store lacks from them and commits it; the
+//! [`compactor`] brings ids and totals into the store; the [`scanner`] reads the ledger for
+//! rebuilds. The
 //! [`supervisor`] starts and stops them in order.
 
 pub mod catalog_apply;
@@ -26,5 +27,6 @@ pub mod scanner;
 pub mod shared;
 pub mod source;
 pub mod supervisor;
+pub mod target;
 pub mod usages;
 pub mod worker;

@@ -1,8 +1,8 @@
 //! Scans of the ledger: rebuilding totals, and reading the events of an account.
 //!
-//! The owner of the slot cuts the ledger at one moment: blocks of the store before a sequence, sealed
-//! blocks that are not in the store yet, and a copy of the open one. A scan reads just these, on a
-//! thread of its own, so the fold goes on meanwhile.
+//! The owner of the slot cuts the ledger at one moment: blocks of the store before a sequence,
+//! sealed blocks that are not in the store yet, and a copy of the open one. A scan reads just
+//! these, on a thread of its own, so the fold goes on meanwhile.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -55,6 +55,8 @@ pub struct Shared {
     pub commands: Vec<Sender<Command>>,
     /// What the compactor has under way.
     pub compacting: Compacting,
+    /// Slots that somebody waits for while they are being recovered.
+    pub asked: Vec<AtomicBool>,
     /// Told whenever a rebuild is through, and whenever the offsets have moved.
     pub moved: Notify,
     /// What a test wants to go wrong.
@@ -77,6 +79,18 @@ impl Shared {
     /// The commands of the worker that owns a slot.
     pub fn owner(&self, slot: SlotNumber) -> &Sender<Command> {
         &self.commands[worker_of(slot, self.commands.len())]
+    }
+
+    /// Has a slot recovered before others.
+    pub fn ask_for(&self, slot: SlotNumber) {
+        if let Some(asked) = self.asked.get(usize::from(slot)) {
+            asked.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether somebody waits for a slot.
+    pub fn is_asked(&self, slot: SlotNumber) -> bool {
+        self.asked.get(usize::from(slot)).is_some_and(|asked| asked.load(Ordering::Acquire))
     }
 
     /// Whether the service has to stop.

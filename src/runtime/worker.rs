@@ -29,7 +29,8 @@ use crate::store::{IdKey as StoreIdKey, Rejected};
 use crate::telemetry::events::{Emit, LimitHit};
 use crate::telemetry::metrics::Metrics;
 
-/// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues too.
+/// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues
+/// too.
 pub const BATCHES_WAITING_MAX: usize = 4;
 /// Commands a worker may have waiting.
 pub const COMMANDS_WAITING_MAX: usize = 1024;
@@ -38,6 +39,9 @@ pub const COMMANDS_WAITING_MAX: usize = 1024;
 pub const UNSAVED_BYTES_MAX: usize = 256 << 20;
 /// Accounts rebuilt by one scan of a slot.
 const REBUILDS_PER_SCAN_MAX: usize = 4096;
+/// Accounts whose rules are looked up for one scan: each costs a read of the store, on the owner's
+/// thread.
+const REFRAMES_PER_SCAN_MAX: usize = 1024;
 /// Pause before the store is asked again after an error.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -64,7 +68,8 @@ pub enum Command {
     TenantAppeared(String),
     /// Cut the ledger of a slot, for a read of an account's events.
     Cut(u8, AccountKey, oneshot::Sender<CutAccount>),
-    /// Rebuild the totals of an account for a window, together with others of its slot that need it.
+    /// Rebuild the totals of an account for a window, together with others of its slot that need
+    /// it.
     Rebuild(u8, AccountKey, Window),
     /// A rebuild is through.
     Install(u8, Vec<(Rebuild, Option<Cells>)>),
@@ -82,6 +87,9 @@ pub struct CutAccount {
     pub state: u128,
 }
 
+/// A slot, the sequence before which its totals include all blocks, and its encoded accounts.
+pub type SlotTotals = (u8, u64, Vec<(AccountKey, Vec<u8>)>);
+
 /// What a checkpoint gets from one worker.
 #[derive(Default)]
 pub struct Handed {
@@ -89,11 +97,14 @@ pub struct Handed {
     pub slots: Vec<Taken>,
     /// Refused records.
     pub rejected: Vec<Rejected>,
-    /// Encoded accounts of one slot that changed since its totals were saved last, and the sequence
-    /// that they include everything before.
-    pub totals: Option<(u8, u64, Vec<(AccountKey, Vec<u8>)>)>,
+    /// Accounts of one slot that changed since its totals were saved last.
+    pub totals: Option<SlotTotals>,
     /// Rows that the blocks hold.
     pub rows: u64,
+    /// Transaction ids held in memory.
+    pub ids: usize,
+    /// Sealed blocks of the worker's slots, in the store or on their way there.
+    pub tail_blocks: u64,
 }
 
 /// Answers of the store's id index for one batch.
@@ -126,8 +137,8 @@ impl Worker {
         Self { shared, slots, folding, rejected: Vec::new(), rebuilds }
     }
 
-    /// Works until the command channel is closed. Batches that are waiting then are not applied: they
-    /// will be read again.
+    /// Works until the command channel is closed. Batches that are waiting then are not applied:
+    /// they will be read again.
     pub fn run(
         mut self,
         commands: &Receiver<Command>,
@@ -158,7 +169,8 @@ impl Worker {
     }
 
     fn unsaved_bytes(&self) -> usize {
-        self.slots.iter().map(Owned::unsaved_bytes).sum()
+        let rejected: usize = self.rejected.iter().map(|rejected| rejected.bytes.len()).sum();
+        rejected + self.slots.iter().map(Owned::unsaved_bytes).sum::<usize>()
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<(), Fatal> {
@@ -218,11 +230,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Asks the store's index about the ids that memory cannot decide. It is asked until it answers: a
-    /// guess would count an event twice or not at all.
+    /// Asks the store's index about the ids that memory cannot decide. It is asked until it
+    /// answers: a guess would count an event twice or not at all.
     fn look_up(&self, at: usize, batch: &Batch) -> Found {
         let slot = &self.slots[at].slot;
         let doubtful = slot.doubtful(batch);
+        let lookups = &self.shared.metrics.ids_lookups;
+        lookups.store.inc_by(doubtful.len() as u64);
+        lookups.memory.inc_by((batch.events_len(slot.number) - doubtful.len()) as u64);
         if doubtful.is_empty() {
             return Found::default();
         }
@@ -299,15 +314,17 @@ impl Worker {
         let blocks = slots.iter().flat_map(|taken| &taken.blocks);
         Handed {
             rows: blocks.map(|block| block.rows).sum(),
+            ids: self.slots.iter().map(|owned| owned.slot.ids.len()).sum(),
+            tail_blocks: self.slots.iter().map(|owned| owned.sequence).sum(),
             rejected: std::mem::take(&mut self.rejected),
             totals: totals_of.and_then(|slot| self.totals(slot)),
             slots,
         }
     }
 
-    /// Accounts that changed since the totals of the slot were saved last. Called right after the slot
-    /// was sealed, so that accounts and blocks agree.
-    fn totals(&self, slot: u8) -> Option<(u8, u64, Vec<(AccountKey, Vec<u8>)>)> {
+    /// Accounts that changed since the totals of the slot were saved last. Called right after the
+    /// slot was sealed, so that accounts and blocks agree.
+    fn totals(&self, slot: u8) -> Option<SlotTotals> {
         let owned = &self.slots[self.at(slot)?];
         let mut changed = Vec::new();
         for key in &owned.accounts {
@@ -371,8 +388,8 @@ impl Worker {
         }
     }
 
-    /// Opens the asked window for a scan and with it the windows that other accounts of the slot lack
-    /// at this moment: one reading of the slot serves them all.
+    /// Opens the asked window for a scan and with it the windows that other accounts of the slot
+    /// lack at this moment: one reading of the slot serves them all.
     fn rebuild(&mut self, slot: u8, asked: AccountKey, window: Window) {
         let Some(at) = self.at(slot) else { return };
         let now = self.shared.clock.now();
@@ -381,10 +398,14 @@ impl Worker {
             // Under way already, or no longer needed: whoever asked is told to look again.
             return self.shared.wake();
         }
+        let epoch = self.shared.catalogue.epoch();
+        let mut reframes = 0;
         for key in &self.slots[at].accounts {
-            if wanted.len() >= REBUILDS_PER_SCAN_MAX {
+            if wanted.len() >= REBUILDS_PER_SCAN_MAX || reframes >= REFRAMES_PER_SCAN_MAX {
                 break;
             }
+            let stale = self.shared.board.peek(*key, |account| account.epoch != epoch);
+            reframes += usize::from(stale == Some(true));
             wanted.extend(self.open_for_scan(*key, None, now));
         }
         let job = (self.cut(at), wanted);
@@ -436,14 +457,12 @@ impl Worker {
                 || None,
                 |account, _| {
                     let limits = &self.folding.limits;
-                    match cells {
-                        Some(cells) => {
-                            if account.install(rebuild.generation, rebuild.window, cells, limits) {
-                                account.changed_at = sequence;
-                            }
+                    if let Some(cells) = cells {
+                        if account.install(rebuild.generation, rebuild.window, cells, limits) {
+                            account.changed_at = sequence;
                         }
-                        None if account.generation == rebuild.generation => account.forget(),
-                        None => {}
+                    } else if account.generation == rebuild.generation {
+                        account.forget();
                     }
                 },
             );
@@ -489,6 +508,7 @@ impl Accounts for OnBoard<'_> {
 /// Moves the metrics by what a batch changed: once per batch, never per event.
 fn count(metrics: &Metrics, before: Counters, after: Counters) {
     let events = &metrics.events;
+    metrics.records_consumed.inc_by(after.consumed() - before.consumed());
     events.accepted.inc_by(after.accepted - before.accepted);
     events.duplicate.inc_by(after.duplicate - before.duplicate);
     events.replaced.inc_by(after.replaced - before.replaced);

@@ -19,7 +19,6 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::names::{self, Definition};
 use super::process;
-use crate::engine::counters::Counters;
 
 /// Media type of [`Metrics::encode`]: OpenMetrics, which Prometheus reads since its version 2.5.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -98,12 +97,17 @@ pub struct EventCounters {
 
 /// Gauges of all events since the store was created, one for each thing that can become of an event.
 #[derive(Clone, Debug)]
-struct LedgerGauges {
-    accepted: Gauge,
-    duplicate: Gauge,
-    replaced: Gauge,
-    rejected: Gauge,
-    set_aside: Gauge,
+pub struct LedgerGauges {
+    /// They count.
+    pub accepted: Gauge,
+    /// A copy with a smaller position counts.
+    pub duplicate: Gauge,
+    /// They took the place of a copy with a greater position.
+    pub replaced: Gauge,
+    /// They cannot count.
+    pub rejected: Gauge,
+    /// Their organization is not known yet.
+    pub set_aside: Gauge,
 }
 
 /// Counters of id look-ups, by where the answer was found.
@@ -130,7 +134,8 @@ pub struct Metrics {
     registry: Registry,
     /// [`names::EVENTS`].
     pub events: EventCounters,
-    ledger: LedgerGauges,
+    /// [`names::LEDGER_EVENTS`].
+    pub ledger: LedgerGauges,
     /// [`names::RECORDS_CONSUMED`].
     pub records_consumed: Counter,
     records_rejected: Family<Reason, Counter>,
@@ -246,15 +251,6 @@ impl Metrics {
         }
     }
 
-    /// Shows what became of all events since the store was created.
-    pub fn show_ledger(&self, counters: &Counters) {
-        self.ledger.accepted.set(counters.accepted);
-        self.ledger.duplicate.set(counters.duplicate);
-        self.ledger.replaced.set(counters.replaced);
-        self.ledger.rejected.set(counters.rejected);
-        self.ledger.set_aside.set(counters.set_aside);
-    }
-
     /// Counts `records` that were rejected for `reason`.
     pub fn count_rejected(&self, reason: &'static str, records: u64) {
         self.records_rejected.get_or_create(&Reason { reason }).inc_by(records);
@@ -359,7 +355,7 @@ mod tests {
     fn samples_have_the_names_labels_and_values_that_are_documented() {
         let metrics = touched();
         metrics.events.set_aside.inc_by(7);
-        metrics.show_ledger(&Counters { replaced: 9, ..Counters::default() });
+        metrics.ledger.replaced.set(9);
         metrics.batch_events.observe(5.0);
         let text = metrics.encode();
         for line in [

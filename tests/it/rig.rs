@@ -211,7 +211,10 @@ impl Service {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         // The pipe ends with the process; until then lines may be on their way.
-        self.lines.iter().map(|line| parse(&line)["message"].as_str().unwrap_or("").into()).collect()
+        self.lines
+            .iter()
+            .map(|line| parse(&line)["message"].as_str().unwrap_or("").into())
+            .collect()
     }
 
     /// SIGTERM. Returns how it ended and all that it logged.

@@ -1,13 +1,14 @@
-//! Creates the topics that are ours.
+//! Creates the topics that are ours, and deletes those that were for a while.
 
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::client::{self, Properties};
 use super::error::ConnectError;
+use super::logging::Logging;
 
 /// Longest wait for the controller.
 const CREATE_WAIT: Duration = Duration::from_secs(30);
@@ -16,26 +17,65 @@ const CREATE_WAIT: Duration = Duration::from_secs(30);
 ///
 /// The catalogue log must never be compacted or expire: every version of an entity is a fact.
 pub fn create_eternal_topic(properties: &Properties, name: &str) -> Result<(), ConnectError> {
-    let client = |error: rdkafka::error::KafkaError| ConnectError::Client(error.to_string());
-    let config = client::writer(properties);
-    let admin: AdminClient<DefaultClientContext> = config.create().map_err(client)?;
     let topic = NewTopic::new(name, 1, TopicReplication::Fixed(-1))
         .set("cleanup.policy", "delete")
         .set("retention.ms", "-1")
         .set("retention.bytes", "-1")
         .set("max.message.bytes", "16777216");
+    create(properties, &topic)
+}
+
+/// Creates a topic with the brokers' own settings, unless it is there already.
+pub fn create_topic(
+    properties: &Properties,
+    name: &str,
+    partitions: u32,
+) -> Result<(), ConnectError> {
+    let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
+    create(properties, &NewTopic::new(name, partitions, TopicReplication::Fixed(-1)))
+}
+
+/// Deletes topics with all that they hold; one that is not there is no error.
+pub fn delete_topics(properties: &Properties, names: &[String]) -> Result<(), ConnectError> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let results =
+        run(properties, async |admin, options| admin.delete_topics(&names, options).await)?;
+    for result in results {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+            Err((topic, code)) => return Err(refused(&topic, "deleted", code)),
+        }
+    }
+    Ok(())
+}
+
+fn create(properties: &Properties, topic: &NewTopic<'_>) -> Result<(), ConnectError> {
+    let results =
+        run(properties, async |admin, options| admin.create_topics([topic], options).await)?;
+    for result in results {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(refused(&topic, "created", code)),
+        }
+    }
+    Ok(())
+}
+
+fn refused(topic: &str, what: &str, code: RDKafkaErrorCode) -> ConnectError {
+    ConnectError::Client(format!("topic {topic} not {what}: {code}"))
+}
+
+/// Asks the controller for something and waits for its answer.
+fn run<R>(
+    properties: &Properties,
+    ask: impl AsyncFnOnce(&AdminClient<Logging>, &AdminOptions) -> KafkaResult<R>,
+) -> Result<R, ConnectError> {
+    let client = |error: KafkaError| ConnectError::Client(error.to_string());
+    let config = client::writer(properties);
+    let admin: AdminClient<Logging> = config.create_with_context(Logging).map_err(client)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(|error| ConnectError::Client(error.to_string()))?;
     let options = AdminOptions::new().operation_timeout(Some(CREATE_WAIT));
-    let results = runtime.block_on(admin.create_topics([&topic], &options)).map_err(client)?;
-    for result in results {
-        match result {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((topic, code)) => {
-                return Err(ConnectError::Client(format!("topic {topic} not created: {code}")));
-            }
-        }
-    }
-    Ok(())
+    runtime.block_on(ask(&admin, &options)).map_err(client)
 }
