@@ -197,9 +197,10 @@ impl Ids {
     fn remember(&mut self, identity: u128, source: Source) {
         let known = Known { identity: identity.to_le_bytes(), source: source.0.to_le_bytes() };
         let hash = table_hash(identity);
-        if let Some(old) = self.previous.find_mut(hash, |old| old.identity == known.identity) {
-            *old = known;
-            return;
+        // What changes moves to the younger generation: the older one may be dropped before the
+        // change has reached the store's index.
+        if let Ok(old) = self.previous.find_entry(hash, |old| old.identity == known.identity) {
+            old.remove();
         }
         let entry = self.recent.entry(
             hash,
@@ -276,6 +277,32 @@ mod tests {
         assert_eq!(ids.judge(key(0), at(9, 0, 90), &index), Verdict::Duplicate);
         assert!(!ids.doubtful(key(0), Source::new(0, 0)), "an answer is remembered");
         assert_eq!(ids.judge(key(1), at(0, 1, 0), &index), Verdict::Replaces(at(1, 0, 1)));
+    }
+
+    #[test]
+    fn a_copy_that_wins_during_a_merge_outlives_the_older_generation() {
+        let mut ids = Ids::new(0, false);
+        let mut index = empty();
+        let mut merge = |ids: &mut Ids, meanwhile: &mut dyn FnMut(&mut Ids, &Index)| {
+            for id in ids.start_merge() {
+                index.0.insert(id.key.identity, id.position);
+            }
+            meanwhile(ids, &index);
+            ids.merged();
+        };
+        for n in [1, 2] {
+            assert_eq!(ids.judge(key(n), at(100, 0, 7), &empty()), Verdict::New);
+        }
+        merge(&mut ids, &mut |_, _| ());
+        for n in [3, 4] {
+            assert_eq!(ids.judge(key(n), at(100, 0, 9), &empty()), Verdict::New);
+        }
+        merge(&mut ids, &mut |ids, index| {
+            let verdict = ids.judge(key(1), at(95, 1, 0), index);
+            assert_eq!(verdict, Verdict::Replaces(at(100, 0, 7)));
+        });
+        // The index still has the copy that lost; the one that won is not in it yet.
+        assert_eq!(ids.judge(key(1), at(97, 2, 0), &index), Verdict::Duplicate);
     }
 
     #[test]

@@ -86,12 +86,6 @@ impl Catalogue {
         }
     }
 
-    /// Gives back room that set-aside events took.
-    pub fn release_aside(&self, bytes: u64) {
-        let less = |held: u64| Some(held.saturating_sub(bytes));
-        let _ = self.aside_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
-    }
-
     /// Takes room for set-aside events, whether or not there is any: on start they are there
     /// already.
     pub fn take_aside(&self, bytes: u64) {
@@ -184,6 +178,11 @@ impl Tenants for Catalogue {
             (held <= self.aside_bytes_max).then_some(held)
         };
         self.aside_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+
+    fn give_back(&self, bytes: u64) {
+        let less = |held: u64| Some(held.saturating_sub(bytes));
+        let _ = self.aside_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
     }
 }
 

@@ -158,16 +158,20 @@ impl Cut {
         let mut accounts: Vec<AccountKey> = wanted.iter().map(|rebuild| rebuild.account).collect();
         accounts.sort_unstable();
         accounts.dedup();
-        let places: HashMap<AccountKey, usize> =
-            wanted.iter().enumerate().map(|(at, rebuild)| (rebuild.account, at)).collect();
+        // At the turn of a period an account may be wanted for two windows.
+        let mut places: HashMap<AccountKey, Vec<usize>> = HashMap::new();
+        for (at, rebuild) in wanted.iter().enumerate() {
+            places.entry(rebuild.account).or_default().push(at);
+        }
         let retracted = self.retracted(store, &accounts)?;
         let mut cells = vec![Cells::default(); wanted.len()];
         let mut buckets = Buckets::default();
         self.rows(store, &accounts, &mut |row| {
-            let Some(&at) = places.get(&row.account) else { return Ok(()) };
-            let Rebuild { frame, window, .. } = &wanted[at];
-            if window.holds(row.timestamp) && !retracted.contains(&row.position) {
-                cells[at].fold(&frame.shape, row.code, &usage(row), limits, &mut buckets);
+            for &at in places.get(&row.account).into_iter().flatten() {
+                let Rebuild { frame, window, .. } = &wanted[at];
+                if window.holds(row.timestamp) && !retracted.contains(&row.position) {
+                    cells[at].fold(&frame.shape, row.code, &usage(row), limits, &mut buckets);
+                }
             }
             Ok(())
         })?;

@@ -22,7 +22,7 @@ use crate::engine::counters::Counters;
 use crate::engine::dedup::Lookup;
 use crate::engine::ledger::{AccountKey, AccountName};
 use crate::engine::progress::Progress;
-use crate::engine::slot::{Accounts, Context};
+use crate::engine::slot::{Accounts, Context, Tenants};
 use crate::engine::totals::Cells;
 use crate::store::account::encode_account;
 use crate::store::{IdKey as StoreIdKey, Rejected};
@@ -356,7 +356,7 @@ impl Worker {
                         if *account.organization == *tenant && account.aside.0 > 0 {
                             let (events, bytes) = std::mem::take(&mut account.aside);
                             owned.slot.counters.take_in(events);
-                            shared.catalogue.release_aside(bytes);
+                            shared.catalogue.give_back(bytes);
                             account.changed_at = owned.sequence;
                             shared.catalogue.reframe(account, now);
                         }
