@@ -147,7 +147,7 @@ pub struct Service {
     child: Child,
     lines: Receiver<String>,
     seen: Vec<String>,
-    /// Where it answers, as `http://host:port`.
+    /// Where it answers: scheme, address and port.
     pub url: String,
 }
 
