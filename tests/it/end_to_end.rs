@@ -1,8 +1,9 @@
-//! The main job through the program itself, on real Kafka, with producers written with other clients.
+//! The main job through the program itself, on real Kafka, with producers written with other
+//! clients.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use odometer::log::kafka::{KafkaProducer, KafkaTopics, Record};
+use odometer::log::kafka::{KafkaProducer, Record};
 use rdkafka::ClientConfig;
 use rdkafka::admin::AdminOptions;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -46,7 +47,9 @@ fn calls(service: &Service, subscription: &str, offsets: &str) -> String {
 fn publish(runner: &str, script: &str, place: &Place, prefix: &str, events: &[&str]) -> String {
     let mut arguments = vec!["--brokers", brokers(), "--topic", &place.events];
     arguments.extend(["--organization", "demo", "--prefix", prefix]);
-    events.iter().for_each(|event| arguments.extend(["--event", event]));
+    for event in events {
+        arguments.extend(["--event", event]);
+    }
     let told = Script::start(runner, script, &arguments).finish();
     told["offsets"].as_str().unwrap().to_owned()
 }
@@ -251,16 +254,14 @@ fn aborted_transactions_count_nothing_and_hold_nothing_up() {
     producer.commit_transaction(PATIENCE).unwrap();
     send(&["d"]);
     producer.abort_transaction(PATIENCE).unwrap();
-    let properties = vec![("bootstrap.servers".to_owned(), brokers().to_owned())];
-    let topics = KafkaTopics::connect(&properties).unwrap();
-    let end = topics.watermarks(&place.events, 0, PATIENCE).unwrap().high;
-    let all = format!("{}-0:{end}", place.events);
+    // Five records and four markers. The last marker may still be on its way: the service waits.
+    let all = format!("{}-0:9", place.events);
     assert_eq!(calls(&service, "subscription_tokyo", &all), "2.0");
     assert!(service.terminate().0.success());
     // The holes are no gap after a restart either.
     let service = Service::start(place.program(&["serve"]));
     send(&["e"]);
     producer.commit_transaction(PATIENCE).unwrap();
-    let all = format!("{}-0:{}", place.events, end + 1);
+    let all = format!("{}-0:11", place.events);
     assert_eq!(calls(&service, "subscription_tokyo", &all), "3.0");
 }

@@ -1,7 +1,7 @@
 //! What tests of the whole service start: a Kafka broker, the program itself, the scripts of
 //! `tests/rig`. Each ends with the value that stands for it, also when a test panics.
 //!
-//! Brokers come from `ODOMETER_TEST_BROKERS`, or one is started with `dev/kafka` for the test process.
+//! Brokers come from `ODOMETER_TEST_BROKERS`, or one is started with `dev/kafka` for the process.
 
 #![allow(clippy::disallowed_methods)] // tests look at the clock, and are told which broker to use
 
@@ -20,7 +20,7 @@ use serde_json::Value;
 
 /// Longest wait for something that must happen.
 pub const PATIENCE: Duration = Duration::from_mins(2);
-/// Log lines that may wait to be looked at; a service that logs more than this waits for its reader.
+/// Log lines that may wait to be looked at; a service that logs more waits for its reader.
 const LINES_MAX: usize = 1 << 20;
 /// Log lines shown when a test fails.
 const LINES_SHOWN: usize = 20;
@@ -119,7 +119,7 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// The program with the settings of this place, and nothing of the settings of its surroundings.
+    /// The program with the settings of this place, and none of its surroundings.
     pub fn program(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_odometer"));
         let set = |name: &str, value: &str| ["--set".to_owned(), format!("{name}={value}")];
