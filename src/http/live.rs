@@ -12,6 +12,7 @@ use super::backend::{
 use crate::core::catalog::Flag;
 use crate::core::position::Source;
 use crate::core::usage;
+use crate::engine::counters::Counters;
 use crate::engine::keys::numbers;
 use crate::runtime::shared::Shared;
 use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
@@ -161,6 +162,14 @@ impl Backend for Live {
     }
 
     fn metrics_text(&self) -> String {
+        let mut all = Counters::default();
+        numbers(self.shared.slots).for_each(|slot| all += self.shared.board.slot(slot).counters);
+        let ledger = &self.shared.metrics.ledger;
+        ledger.accepted.set(all.accepted);
+        ledger.duplicate.set(all.duplicate);
+        ledger.replaced.set(all.replaced);
+        ledger.rejected.set(all.rejected);
+        ledger.set_aside.set(all.set_aside);
         self.shared.metrics.encode()
     }
 }

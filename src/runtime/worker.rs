@@ -223,7 +223,10 @@ impl Worker {
         count(&shared.metrics, before, owned.slot.counters);
         let unknown = turned.unknown.iter().map(Refused::unknown_tenant);
         let refused = turned.refused.into_iter().cloned().chain(unknown);
-        self.rejected.extend(refused.map(|refused| shared.rejected_row(&refused)));
+        for refused in refused {
+            shared.metrics.count_rejected(refused.rejection.reason(), 1);
+            self.rejected.push(shared.rejected_row(&refused));
+        }
         Ok(())
     }
 

@@ -4,10 +4,13 @@
 
 mod aggregation_store;
 mod charge_check;
+mod end_to_end;
 mod kafka_log;
+mod kill;
 mod oracle;
 mod restart;
 mod restart_steps;
+mod rig;
 mod scenario;
 mod scenario_seeds;
 mod service;
