@@ -110,6 +110,7 @@ impl Reader {
 
     /// Reads until the service stops.
     pub fn run(mut self) -> Result<(), Fatal> {
+        self.begin();
         while !self.shared.is_stopping() {
             self.take_assignments()?;
             let mut batch = Batch::default();
@@ -123,6 +124,14 @@ impl Reader {
         Ok(())
     }
 
+    /// Tells the slots where reading begins, so that a partition from which nothing can be read,
+    /// because it is empty or was emptied, counts as applied up to there.
+    fn begin(&mut self) {
+        let mut batch = Batch::default();
+        self.cursors.values().for_each(|cursor| batch.reach(cursor.reached));
+        self.hand_out(batch);
+    }
+
     /// Reads added partitions, too: the source begins anew where each partition stands.
     fn take_assignments(&mut self) -> Result<(), Fatal> {
         if self.assigned_later.is_empty() {
@@ -134,7 +143,10 @@ impl Reader {
         let cursors = self.cursors.iter();
         let places =
             cursors.map(|((topic, partition), cursor)| (*topic, *partition, cursor.reached.next));
-        self.source.assign(&places.collect::<Vec<_>>()).map_err(|t| Fatal::Log(t.to_string()))
+        let places: Vec<_> = places.collect();
+        self.source.assign(&places).map_err(|trouble| Fatal::Log(trouble.to_string()))?;
+        self.begin();
+        Ok(())
     }
 
     fn fill(&mut self, batch: &mut Batch) -> Drained {

@@ -217,3 +217,40 @@ pub fn assign_embedded(shared: &Shared, log: &EmbeddedLog) -> Result<Assigned, F
         end_at_start: i64::try_from(log.end()).unwrap_or(i64::MAX),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: Source = Source::new(0, 3);
+
+    /// Slots that stand at these offsets; none has never read the partition.
+    fn positions(next: &[Option<i64>]) -> Positions {
+        let reached = |next| Reached { source: SOURCE, next, log_time: Instant(next) };
+        let slot = |next: &Option<i64>| Progress::new(next.iter().map(|n| reached(*n)).collect());
+        Positions { slots: next.iter().map(slot).collect() }
+    }
+
+    fn start(next: &[Option<i64>], low: i64, high: i64) -> Result<i64, String> {
+        let marks = Watermarks { low, high };
+        positions(next).start(SOURCE, marks).map(|reached| reached.next)
+    }
+
+    #[test]
+    fn reading_begins_where_the_slot_furthest_behind_stands() {
+        assert_eq!(start(&[Some(7), Some(4), Some(9)], 0, 10), Ok(4));
+        assert_eq!(start(&[Some(10)], 0, 10), Ok(10), "at the end");
+        assert_eq!(start(&[Some(4)], 4, 10), Ok(4), "at the beginning");
+    }
+
+    #[test]
+    fn a_partition_that_some_slot_never_read_is_read_from_its_beginning() {
+        assert_eq!(start(&[Some(7), None], 2, 10), Ok(2));
+    }
+
+    #[test]
+    fn a_gap_is_told_and_nothing_is_skipped() {
+        assert!(start(&[Some(4)], 5, 10).unwrap_err().contains("begins at 5"));
+        assert!(start(&[Some(11)], 5, 10).unwrap_err().contains("ends at 10"));
+    }
+}
