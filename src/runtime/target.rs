@@ -142,8 +142,8 @@ impl Target {
         stints
     }
 
-    /// Everything that determines the figures, the same on every store: the subscription's rules and
-    /// window, the versions of what is priced with, the account's events, and the question.
+    /// Everything that determines the figures, the same on every store: the subscription's rules
+    /// and window, the versions of what is priced with, the account's events, and the question.
     pub fn tag(&self, request: &Request, state: u128) -> u128 {
         use std::fmt::Write;
         let Resolved { tenant, customer, plan, frame, .. } = &self.resolved;
@@ -171,8 +171,8 @@ impl Target {
     }
 }
 
-/// Quantities of the kept totals. `lacks` is set if a bucket needs the events; what was returned for
-/// it is then of no use.
+/// Quantities of the kept totals. `lacks` is set if a bucket needs the events; what was returned
+/// for it is then of no use.
 pub struct Kept<'a> {
     /// The totals.
     pub cells: &'a Cells,

@@ -55,7 +55,7 @@ const NAMES: [(&str, &[&str], &[&str]); 23] = [
     ("RwLock", &["src/core", "src/engine"], &[]),
     ("std::time", &["src/core", "src/engine"], &[]),
     ("std::fs", &["src/core", "src/engine"], &[]),
-    ("std::env", &["src"], &["src/main.rs"]),
+    ("std::env", &["src/core", "src/engine", "src/store", "src/log", "src/runtime"], &[]),
     ("std::thread", &["src/core", "src/engine"], &[]),
     // One owner for each foreign library.
     ("SystemTime", &["src"], &["src/runtime/clock.rs"]),
@@ -378,7 +378,9 @@ fn tree() -> Vec<File> {
             let entry = entry.expect("an entry of a folder");
             let name = entry.file_name().to_string_lossy().into_owned();
             let skipped = ["target", ".git", "node_modules", "__pycache__", "odometer-data"];
-            if skipped.contains(&name.as_str()) || name.ends_with(".lock") {
+            if skipped.contains(&name.as_str())
+                || entry.path().extension().is_some_and(|e| e == "lock")
+            {
                 continue;
             }
             let path = entry.path();
