@@ -137,7 +137,7 @@ impl Checkpointer {
         metrics.rejected_bytes.set(store.rejected_state().bytes);
         let now = clock.now();
         let lags =
-            (0..self.shared.slots).map(|slot| ends.lag_ms(&board.slot(slot as u8).progress, now));
+            numbers(self.shared.slots).map(|slot| ends.lag_ms(&board.slot(slot).progress, now));
         metrics.lag_ms.set(lags.max().and_then(|lag| u64::try_from(lag).ok()).unwrap_or(0));
     }
 

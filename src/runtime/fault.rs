@@ -21,7 +21,8 @@ pub enum Fault {
     None,
     /// The write of a checkpoint is marked, and this much longer before and after it.
     PauseInCommit(Duration),
-    /// The newest block of every slot is held back until the next checkpoint, its positions are not.
+    /// The newest block of every slot is held back until the next checkpoint, its positions are
+    /// not.
     PositionsEarly,
 }
 

@@ -17,6 +17,7 @@ pub mod ends;
 pub mod fatal;
 pub mod fault;
 pub mod ingest;
+pub mod on_board;
 pub mod outbox;
 pub mod owner;
 pub mod positions;

@@ -189,6 +189,9 @@ impl Service {
     }
 }
 
+/// The threads of the readers, and where they are told of partitions that were added.
+type Readers = (Vec<JoinHandle<()>>, Vec<Sender<Assigned>>);
+
 /// The queues of the workers, and their threads.
 type Workers = (Vec<Sender<Arc<Batch>>>, Vec<JoinHandle<()>>);
 
@@ -394,7 +397,7 @@ impl Starting<'_> {
         embedded: Option<&EmbeddedLog>,
         assigned: &[Assigned],
         batches: &[Sender<Arc<Batch>>],
-    ) -> Result<(Vec<JoinHandle<()>>, Vec<Sender<Assigned>>), Fatal> {
+    ) -> Result<Readers, Fatal> {
         let readers = if embedded.is_some() {
             1
         } else {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::checkpoint::Request;
 use super::fatal::Fatal;
+use super::on_board::OnBoard;
 use super::owner::{Owned, Taken};
 use super::scan::{Cut, Rebuild};
 use super::shared::Shared;
@@ -16,13 +17,13 @@ use crate::core::instant::Instant;
 use crate::core::matching::Buckets;
 use crate::core::period::Window;
 use crate::core::position::Position;
-use crate::engine::account::{Account, Folding};
+use crate::engine::account::Folding;
 use crate::engine::batch::{Batch, Refused};
 use crate::engine::counters::Counters;
 use crate::engine::dedup::Lookup;
-use crate::engine::ledger::{AccountKey, AccountName};
+use crate::engine::ledger::AccountKey;
 use crate::engine::progress::Progress;
-use crate::engine::slot::{Accounts, Context, Tenants};
+use crate::engine::slot::{Context, Tenants};
 use crate::engine::totals::Cells;
 use crate::store::account::encode_account;
 use crate::store::{IdKey as StoreIdKey, Rejected};
@@ -473,40 +474,6 @@ impl Worker {
             );
         }
         self.shared.wake();
-    }
-}
-
-/// The accounts of one slot on the board, as its owner changes them.
-struct OnBoard<'a> {
-    shared: &'a Shared,
-    now: Instant,
-    seen: &'a mut Vec<AccountKey>,
-}
-
-impl Accounts for OnBoard<'_> {
-    fn change(
-        &mut self,
-        key: AccountKey,
-        name: AccountName<'_>,
-        change: &mut dyn FnMut(&mut Account, bool),
-    ) {
-        let catalogue = &self.shared.catalogue;
-        let epoch = catalogue.epoch();
-        let make = || {
-            let mut account = Account::new(name);
-            catalogue.reframe(&mut account, self.now);
-            Some(account)
-        };
-        let made = self.shared.board.change(key, make, |account, new| {
-            if account.epoch != epoch {
-                catalogue.reframe(account, self.now);
-            }
-            change(account, new);
-            new
-        });
-        if made == Some(true) {
-            self.seen.push(key);
-        }
     }
 }
 

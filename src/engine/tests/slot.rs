@@ -44,6 +44,7 @@ struct World {
     index: HashMap<u128, Position>,
 }
 
+#[allow(clippy::implicit_hasher)] // nobody else's business
 impl Accounts for HashMap<AccountKey, Account> {
     fn change(
         &mut self,
@@ -103,6 +104,7 @@ impl Tenants for Book {
     }
 }
 
+#[allow(clippy::implicit_hasher)] // as above
 impl Lookup for HashMap<u128, Position> {
     fn position(&self, identity: u128) -> Option<Position> {
         self.get(&identity).copied()
@@ -341,7 +343,8 @@ proptest! {
         let before = (slot.digest, slot.counters, slot.progress.clone(), world.rows.len());
         let states = |world: &World| -> HashMap<AccountKey, _> {
             let states = world.accounts.iter();
-            states.map(|(key, a)| (*key, (a.rows, a.state, a.generation, a.windows.clone()))).collect()
+            let state = |a: &Account| (a.rows, a.state, a.generation, a.windows.clone());
+            states.map(|(key, account)| (*key, state(account))).collect()
         };
         let accounts = states(&world);
         for partition in &records {
