@@ -66,20 +66,19 @@ pub fn run(
     }
 }
 
-/// Checks a file by itself and prints what is wrong with it.
+/// Checks a file by itself. What can be applied but is hardly meant is printed as a warning.
 pub fn lint(file: &Path) -> Result<(), Failure> {
     let text = read(file)?;
     let base = file.parent().unwrap_or(Path::new(""));
-    let problems = match catalog_file::parse(&text, base) {
-        Ok(desired) => catalog_file::lint(&desired),
-        Err(problems) => problems,
-    };
-    if problems.is_empty() {
-        println!("{}: ok", file.display());
-        return Ok(());
+    let desired = catalog_file::parse(&text, base).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+        format!("{} cannot be applied\n{}", file.display(), lines.join("\n"))
+    })?;
+    for warning in catalog_file::lint(&desired) {
+        println!("warning: {warning}");
     }
-    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    Err(format!("{} has {} problems\n{}", file.display(), lines.len(), lines.join("\n")).into())
+    println!("{}: ok", file.display());
+    Ok(())
 }
 
 fn change(settings: &Settings, args: &FileArgs, append: bool) -> Result<(), Failure> {
@@ -96,8 +95,8 @@ fn change(settings: &Settings, args: &FileArgs, append: bool) -> Result<(), Fail
         }
         return Ok(());
     }
-    // The embedded log lives in the store, which one process holds at a time. A service that runs on
-    // it takes a file at its start, by `catalog.file`.
+    // The embedded log lives in the store, which one process holds at a time. A service that runs
+    // on it takes a file at its start, by `catalog.file`.
     let service = Service::start(settings, Clock::System, Arc::new(Metrics::new()))?;
     let catalogue = Arc::clone(&service.shared.catalogue);
     let plan = plan(&text, base, &catalogue.book(), &catalogue.rows, options)?;

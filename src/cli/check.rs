@@ -15,8 +15,8 @@ pub struct CheckArgs {
     connect: bool,
 }
 
-/// Validates everything that can be validated without starting. The settings have been loaded by now,
-/// so they are sound by themselves.
+/// Validates everything that can be validated without starting. The settings have been loaded by
+/// now, so they are sound by themselves.
 pub fn check(settings: &Settings, args: &CheckArgs) -> Result<(), Failure> {
     println!("settings: ok");
     if let Some(file) = &settings.catalog.file {

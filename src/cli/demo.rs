@@ -19,7 +19,7 @@ use crate::telemetry::logging;
 /// Pause between two appends of sample events.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Events of one append.
-const EVENTS: u64 = 5;
+const EVENTS: usize = 5;
 /// The key of the example catalogue, for trying only.
 const KEY: &str = "odometer-demo-key";
 /// Organisation, subscriptions with their customers, and models of the example catalogue.
@@ -93,13 +93,13 @@ fn produce(log: &EmbeddedLog, clock: &Clock, stopping: &AtomicBool) {
 }
 
 /// A sample event in the form in which producers write it to Kafka.
-fn event(number: u64, now: Instant) -> String {
-    let subscription = SUBSCRIPTIONS[number as usize % SUBSCRIPTIONS.len()];
+fn event(number: usize, now: Instant) -> String {
+    let subscription = SUBSCRIPTIONS[number % SUBSCRIPTIONS.len()];
     let (code, properties) = match number % 4 {
         0 => (
             "tokens",
             format!(r#"{{"tokens":"{}","model":"{}"}}"#, 10 + number % 90, {
-                MODELS[(number / 4) as usize % MODELS.len()]
+                MODELS[number / 4 % MODELS.len()]
             }),
         ),
         1 => ("storage_gb", r#"{"gb":"0.25"}"#.to_owned()),
@@ -108,7 +108,10 @@ fn event(number: u64, now: Instant) -> String {
     let seconds = now.micros() / 1_000_000;
     let micros = now.micros() % 1_000_000;
     let transaction = uuid::Uuid::new_v4();
-    format!(
-        r#"{{"organization_id":"{ORGANIZATION}","external_subscription_id":"{subscription}","transaction_id":"{transaction}","code":"{code}","timestamp":"{seconds}.{micros:06}","properties":{properties}}}"#
-    )
+    let names = format!(
+        r#""organization_id":"{ORGANIZATION}","external_subscription_id":"{subscription}""#
+    );
+    let usage =
+        format!(r#""code":"{code}","timestamp":"{seconds}.{micros:06}","properties":{properties}"#);
+    format!(r#"{{{names},"transaction_id":"{transaction}",{usage}}}"#)
 }

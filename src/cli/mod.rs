@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, DEFAULTS, Origins, Settings, Sources, parse_assignment};
+use crate::runtime::fault::Fault;
 
 /// Live usage totals per subscription, folded from Kafka, answered in Lago's own form.
 #[derive(Debug, Parser)]
@@ -33,7 +34,8 @@ struct SettingsArgs {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One setting, such as `fold.worker_threads=4`; may be repeated
-    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE", value_parser = parse_assignment)]
+    #[arg(long = "set", global = true, value_name = "SECTION.KEY=VALUE")]
+    #[arg(value_parser = parse_assignment)]
     set: Vec<(String, String)>,
     /// Address to answer on (http.listen)
     #[arg(long, global = true, value_name = "ADDRESS")]
@@ -90,7 +92,8 @@ impl<E: Display> From<E> for Failure {
     }
 }
 
-/// Runs the program. The environment and the arguments come from `main`, the only one who reads them.
+/// Runs the program. The environment and the arguments come from `main`, the only one who reads
+/// them.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -125,7 +128,10 @@ fn dispatch(
     let sources = cli.settings.sources(environment)?;
     let load = |overrides: &[(&str, &str)]| load(&sources, overrides);
     match cli.command {
-        Command::Serve => serve::serve(&load(&[])?.0),
+        Command::Serve => {
+            let fault = Fault::from_environment(&sources.env)?;
+            serve::serve(&load(&[])?.0, fault)
+        }
         Command::Demo(args) => {
             let data = args.data();
             demo::demo(&load(&[("store.path", &data), ("kafka.brokers", "")])?.0)

@@ -15,6 +15,7 @@ use crate::http::live::Live;
 use crate::runtime::catalog_apply;
 use crate::runtime::clock::{Clock, Stopwatch};
 use crate::runtime::fatal::Fatal;
+use crate::runtime::fault::Fault;
 use crate::runtime::supervisor::Service;
 use crate::telemetry::events::{Emit, Listening, ShutdownDone, ShutdownStarted, Starting};
 use crate::telemetry::logging;
@@ -36,6 +37,10 @@ pub struct Running {
 impl Running {
     /// Starts the service and listens.
     pub fn start(settings: &Settings, clock: Clock) -> Result<Self, Fatal> {
+        Self::start_with(settings, clock, Fault::None)
+    }
+
+    fn start_with(settings: &Settings, clock: Clock, fault: Fault) -> Result<Self, Fatal> {
         let metrics = Arc::new(Metrics::new());
         let brokers = settings.kafka.brokers.as_deref();
         Starting { file: None, brokers }.emit(&metrics);
@@ -49,7 +54,7 @@ impl Running {
         // The address is taken first: a second instance on it ends before it touches the store.
         let listener = runtime.block_on(TcpListener::bind(asked)).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let service = Service::start(settings, clock, Arc::clone(&metrics))?;
+        let service = Service::start_with(settings, clock, Arc::clone(&metrics), fault)?;
         if let Some(file) = &settings.catalog.file {
             catalog_apply::apply_to_running(&service, settings, file)?;
         }
@@ -98,9 +103,9 @@ impl Running {
 }
 
 /// Runs the service until it is told to stop.
-pub fn serve(settings: &Settings) -> Result<(), Failure> {
+pub fn serve(settings: &Settings, fault: Fault) -> Result<(), Failure> {
     logging::init(&settings.log)?;
-    let running = Running::start(settings, Clock::System)?;
+    let running = Running::start_with(settings, Clock::System, fault)?;
     let cause = running.wait();
     Ok(running.stop(cause)?)
 }

@@ -2,8 +2,8 @@
 
 /// A moment in microseconds since 1970-01-01T00:00:00Z.
 ///
-/// Not a calendar type: a millisecond epoch sent as seconds (year 50000 and later) is kept as it is and
-/// simply lies outside every window (specification 4.1).
+/// Not a calendar type: a millisecond epoch sent as seconds (year 50000 and later) is kept as it is
+/// and simply lies outside every window (specification 4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(pub i64);
 

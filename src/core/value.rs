@@ -1,5 +1,5 @@
-//! A plain tree of values, as charge properties and expression inputs arrive: exact, and free of any
-//! wire format.
+//! A plain tree of values, as charge properties and expression inputs arrive: exact, and free of
+//! any wire format.
 
 /// One value. Numbers keep the text they were written with, so nothing is lost to a double.
 #[derive(Clone, Debug, PartialEq, Eq)]

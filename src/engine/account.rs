@@ -1,7 +1,8 @@
 //! Accounts: the running totals of one external subscription id.
 //!
-//! A total is a cached scan. Totals are kept per charges window and bucket; a window that is kept is
-//! complete. A window that is not kept is zero unless it meets [`Account::uncached`], the stretch of
+//! A total is a cached scan. Totals are kept per charges window and bucket; a window that is kept
+//! is complete, and kept windows share no instant, so that every event has one place. A window
+//! that is not kept is zero unless it meets a kept one, or [`Account::uncached`], the stretch of
 //! time in which events lie that no kept window holds; then it has to be scanned from the ledger.
 
 use std::sync::Arc;
@@ -171,24 +172,27 @@ impl Account {
         match self.windows.iter().find(|kept| kept.window == window) {
             Some(kept) if kept.building => Known::Unknown,
             Some(kept) => Known::Totals(&kept.cells),
-            None if self.meets_uncached(window) => Known::Unknown,
+            None if self.meets_uncached(window) || self.meets_kept(window) => Known::Unknown,
             None => Known::Nothing,
         }
     }
 
-    /// Opens a window for a scan of all rows there are now; later events are folded into it meanwhile.
-    /// Returns false if the window needs no scan, or one is under way.
+    /// Opens a window for a scan of all rows there are now; later events are folded into it
+    /// meanwhile. Returns false if the window needs no scan, one is under way, or there is no room
+    /// until other scans have ended.
     pub fn open_for_scan(&mut self, window: Window) -> bool {
         if !self.meets_uncached(window) || self.windows.iter().any(|kept| kept.window == window) {
             return false;
         }
-        let totals = WindowTotals { window, building: true, cells: Cells::default() };
-        self.insert(totals, window.from);
+        if !self.make_room(window, window.from) {
+            return false;
+        }
+        self.insert(WindowTotals { window, building: true, cells: Cells::default() });
         true
     }
 
-    /// Adds the result of a scan to the window it was opened for, unless the totals were thrown away
-    /// since. Returns whether it was added.
+    /// Adds the result of a scan to the window it was opened for, unless the totals were thrown
+    /// away since. Returns whether it was added.
     pub fn install(
         &mut self,
         generation: u64,
@@ -213,6 +217,12 @@ impl Account {
         self.uncached.is_some_and(|stretch| stretch.meets(floor(window), window.to))
     }
 
+    /// Whether a window shares an instant with one that is kept: then its events may be in there.
+    fn meets_kept(&self, window: Window) -> bool {
+        let asked = Stretch { from: floor(window), to: window.to };
+        self.windows.iter().any(|kept| asked.meets(floor(kept.window), kept.window.to))
+    }
+
     fn leave_out(&mut self, timestamp: Instant) {
         self.uncached = Stretch::extended(self.uncached, timestamp, timestamp);
     }
@@ -228,36 +238,41 @@ impl Account {
         }
         let window = frame.window_holding(at)?;
         // Part of what happened in this window may lie outside the kept ones: only a scan tells.
-        if self.meets_uncached(window) || self.is_furthest(window, log_time) {
+        if self.meets_uncached(window) || !self.make_room(window, log_time) {
             return None;
         }
         let totals = WindowTotals { window, building: false, cells: Cells::default() };
-        Some(self.insert(totals, log_time))
+        Some(self.insert(totals))
     }
 
-    /// Whether a window would only push out ones that are nearer to where the log stands.
-    fn is_furthest(&self, window: Window, near: Instant) -> bool {
-        self.windows.len() >= WINDOWS_MAX
-            && self.windows.iter().all(|kept| distance(kept.window, near) < distance(window, near))
-    }
-
-    /// Keeps a window. When there is no room the kept one furthest from `near` makes way.
-    fn insert(&mut self, totals: WindowTotals, near: Instant) -> usize {
-        if self.windows.len() >= WINDOWS_MAX
-            && let Some(furthest) = self.furthest_from(near)
-        {
-            let gone = self.windows.remove(furthest).window;
-            self.uncached = Stretch::extended(self.uncached, floor(gone), gone.to);
+    /// Makes room for one more window, if there is one to make way: of those that are not nearer to
+    /// `near` than the new one, the furthest. Returns whether there is room.
+    ///
+    /// A window that is being scanned stays. Were it opened a second time, the result of the first
+    /// scan would be taken for that of the second.
+    fn make_room(&mut self, window: Window, near: Instant) -> bool {
+        if self.windows.len() < WINDOWS_MAX {
+            return true;
         }
+        let complete = (0..self.windows.len()).filter(|&at| !self.windows[at].building);
+        let furthest = complete.max_by_key(|&at| distance(self.windows[at].window, near));
+        let Some(furthest) = furthest
+            .filter(|&at| distance(self.windows[at].window, near) >= distance(window, near))
+        else {
+            return false;
+        };
+        let gone = self.windows.remove(furthest).window;
+        self.uncached = Stretch::extended(self.uncached, floor(gone), gone.to);
+        true
+    }
+
+    /// Keeps a window, for which there is room.
+    fn insert(&mut self, totals: WindowTotals) -> usize {
         let at = self.windows.partition_point(|kept| kept.window.from < totals.window.from);
         // Most accounts have one window for long, and there are millions of them.
         self.windows.reserve_exact(1);
         self.windows.insert(at, totals);
         at
-    }
-
-    fn furthest_from(&self, near: Instant) -> Option<usize> {
-        (0..self.windows.len()).max_by_key(|&at| distance(self.windows[at].window, near))
     }
 }
 

@@ -93,8 +93,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Adds a decoded event. `record` is the record as it came, for an event of an unknown tenant: it
-    /// may have to be refused yet.
+    /// Adds a decoded event. `record` is the record as it came, for an event of an unknown tenant:
+    /// it may have to be refused yet.
     pub fn push(
         &mut self,
         event: &Event<'_>,
@@ -167,6 +167,7 @@ impl Batch {
     }
 
     /// Orders the events by slot and account; within an account they stay in the order they came.
+    #[allow(clippy::cast_possible_truncation)] // as in `keep`
     pub fn seal(&mut self, slots: u16) {
         self.events.sort_by_key(|event| (event.slot, event.account));
         self.starts = (0..=slots)
@@ -228,6 +229,7 @@ impl Batch {
     }
 
     /// Callers bound a batch far below 4 GiB, so that offsets fit.
+    #[allow(clippy::cast_possible_truncation)]
     fn keep(&mut self, bytes: &[u8]) -> Span {
         let start = self.arena.len() as u32;
         self.arena.extend_from_slice(bytes);

@@ -1,10 +1,10 @@
 //! Which transaction ids have been seen, and which copy of each counts.
 //!
 //! The copy with the smallest position wins, whatever the order in which partitions are read
-//! (specification 4.6, 10.4). Recent ids are held in memory as 128-bit keyed hashes together with the
-//! partition of the copy that counts: a further copy from that partition lies behind it and needs no
-//! look-up. Older ids are in the store; the caller looks up what [`Ids::doubtful`] asks for and
-//! passes the answer in, so that nothing here does IO.
+//! (specification 4.6, 10.4). Recent ids are held in memory as 128-bit keyed hashes together with
+//! the partition of the copy that counts: a further copy from that partition lies behind it and
+//! needs no look-up. Older ids are in the store; the caller looks up what [`Ids::doubtful`] asks
+//! for and passes the answer in, so that nothing here does IO.
 
 use hashbrown::HashTable;
 
@@ -42,7 +42,8 @@ pub enum Verdict {
 /// Bytes that one id takes in memory, table overhead included: the unit of the memory setting.
 pub const BYTES_PER_ID: usize = 34;
 
-/// 128 bits of identity and the partition of the copy that counts. Bytes, so that nothing is padded.
+/// 128 bits of identity and the partition of the copy that counts. Bytes, so that nothing is
+/// padded.
 #[derive(Clone, Copy)]
 struct Known {
     identity: [u8; 16],
@@ -153,10 +154,12 @@ impl Ids {
         Vec::new()
     }
 
-    /// The store's index now has what [`Ids::start_merge`] handed out: the oldest generation may go.
+    /// The store's index now has what [`Ids::start_merge`] handed out: the oldest generation may
+    /// go.
     pub fn merged(&mut self) {
         self.merging = Vec::new();
-        // What was accepted since the merge began is in `recent` and waits in `pending`. It moves to
+        // What was accepted since the merge began is in `recent` and waits in `pending`. It moves
+        // to
         // `previous` at most and is dropped only by a later merge, which covers it.
         if self.recent.len() > self.recent_max {
             if !self.previous.is_empty() {
@@ -194,9 +197,10 @@ impl Ids {
     fn remember(&mut self, identity: u128, source: Source) {
         let known = Known { identity: identity.to_le_bytes(), source: source.0.to_le_bytes() };
         let hash = table_hash(identity);
-        if let Some(old) = self.previous.find_mut(hash, |old| old.identity == known.identity) {
-            *old = known;
-            return;
+        // What changes moves to the younger generation: the older one may be dropped before the
+        // change has reached the store's index.
+        if let Ok(old) = self.previous.find_entry(hash, |old| old.identity == known.identity) {
+            old.remove();
         }
         let entry = self.recent.entry(
             hash,
@@ -236,8 +240,8 @@ mod tests {
         }
     }
 
-    fn key(n: u128) -> IdKey {
-        IdKey { transaction: n as u64, identity: n << 64 | n }
+    fn key(n: u64) -> IdKey {
+        IdKey { transaction: n, identity: u128::from(n) << 64 | u128::from(n) }
     }
 
     fn empty() -> Index {
@@ -261,9 +265,9 @@ mod tests {
     fn an_id_that_left_memory_is_asked_of_the_store() {
         let mut ids = Ids::new(8 * BYTES_PER_ID, false);
         let mut index = empty();
-        for n in 0..4 {
-            assert_eq!(ids.judge(key(n), at(n as i64, 0, n as i64), &index), Verdict::New);
-            assert_eq!(ids.judge(key(n + 100), at(n as i64, 0, 50), &index), Verdict::New);
+        for (n, time) in (0..7).zip(0..) {
+            assert_eq!(ids.judge(key(n), at(time, 0, time), &index), Verdict::New);
+            assert_eq!(ids.judge(key(n + 100), at(time, 0, 50), &index), Verdict::New);
             for id in ids.start_merge() {
                 index.0.insert(id.key.identity, id.position);
             }
@@ -273,6 +277,32 @@ mod tests {
         assert_eq!(ids.judge(key(0), at(9, 0, 90), &index), Verdict::Duplicate);
         assert!(!ids.doubtful(key(0), Source::new(0, 0)), "an answer is remembered");
         assert_eq!(ids.judge(key(1), at(0, 1, 0), &index), Verdict::Replaces(at(1, 0, 1)));
+    }
+
+    #[test]
+    fn a_copy_that_wins_during_a_merge_outlives_the_older_generation() {
+        let mut ids = Ids::new(0, false);
+        let mut index = empty();
+        let mut merge = |ids: &mut Ids, meanwhile: &mut dyn FnMut(&mut Ids, &Index)| {
+            for id in ids.start_merge() {
+                index.0.insert(id.key.identity, id.position);
+            }
+            meanwhile(ids, &index);
+            ids.merged();
+        };
+        for n in [1, 2] {
+            assert_eq!(ids.judge(key(n), at(100, 0, 7), &empty()), Verdict::New);
+        }
+        merge(&mut ids, &mut |_, _| ());
+        for n in [3, 4] {
+            assert_eq!(ids.judge(key(n), at(100, 0, 9), &empty()), Verdict::New);
+        }
+        merge(&mut ids, &mut |ids, index| {
+            let verdict = ids.judge(key(1), at(95, 1, 0), index);
+            assert_eq!(verdict, Verdict::Replaces(at(100, 0, 7)));
+        });
+        // The index still has the copy that lost; the one that won is not in it yet.
+        assert_eq!(ids.judge(key(1), at(97, 2, 0), &index), Verdict::Duplicate);
     }
 
     #[test]

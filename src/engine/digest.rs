@@ -1,18 +1,23 @@
-//! Order-independent digest of the events that count.
+//! Digests that are the same on every store and in every run.
 
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use std::hash::Hasher;
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_seed};
 
 use crate::core::position::Position;
 
-/// Sum, modulo 2^128, of an unkeyed hash of (organisation, subscription, transaction, position) over
-/// all events that count. Equal on every store that applied the same records, in whatever order.
+/// Sum, modulo 2^128, of an unkeyed hash of (organisation, subscription, transaction, position)
+/// over all events that count. Equal on every store that applied the same records, in whatever
+/// order.
 ///
 /// Labels of topics are local to a store and take no part; partition numbers do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Digest(pub u128);
 
 impl Digest {
-    /// The share of one event; `names` is the [hash](super::keys::names_hash) of its account's names.
+    /// The share of one event; `names` is the [hash](super::keys::names_hash) of its account's
+    /// names.
+    #[allow(clippy::cast_possible_truncation)] // the lower half of a hash is a hash
     pub fn of(names: u64, transaction: &str, position: &Position) -> Self {
         let mut bytes = [0_u8; 22];
         bytes[..8].copy_from_slice(&position.log_time.micros().to_le_bytes());
@@ -32,5 +37,19 @@ impl Digest {
     /// Events count no longer.
     pub fn remove(&mut self, share: Self) {
         self.0 = self.0.wrapping_sub(share.0);
+    }
+}
+
+/// An unkeyed hasher for digests of rules: they enter entity tags, and totals are saved under them.
+#[derive(Clone, Default)]
+pub struct StableHasher(Xxh3);
+
+impl Hasher for StableHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.digest()
     }
 }

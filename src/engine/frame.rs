@@ -20,7 +20,8 @@ pub fn distance(window: Window, at: Instant) -> i64 {
     }
 }
 
-/// The rules that an account is folded under: the active subscription's windows and its plan's shape.
+/// The rules that an account is folded under: the active subscription's windows and its plan's
+/// shape.
 #[derive(Debug)]
 pub struct Frame {
     /// Identity of all that decides the totals: equal digests, equal totals.
@@ -35,5 +36,10 @@ impl Frame {
     /// The charges window that holds an instant; none outside the calendar or in a skipped hour.
     pub fn window_holding(&self, at: Instant) -> Option<Window> {
         period::containing(&self.terms, at)
+    }
+
+    /// Whether events are folded into this window. Windows of which this holds share no instant.
+    pub fn folds_into(&self, window: Window) -> bool {
+        self.window_holding(window.to) == Some(window)
     }
 }

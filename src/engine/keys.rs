@@ -21,8 +21,18 @@ pub fn names_hash(organization: &str, subscription: Option<&str>) -> u64 {
 
 /// The slot of an account, by the hash of its names.
 pub fn slot_of(names: u64, slots: u16) -> SlotNumber {
-    // The slot count is at most 256, so the remainder fits.
-    (names % u64::from(slots.clamp(1, 256))) as SlotNumber
+    remainder(names, slots)
+}
+
+/// A number modulo the slot count.
+#[allow(clippy::cast_possible_truncation)] // the slot count is at most 256, so the remainder fits
+pub fn remainder(number: u64, slots: u16) -> SlotNumber {
+    (number % u64::from(slots.clamp(1, 256))) as SlotNumber
+}
+
+/// The numbers of all slots of a store.
+pub fn numbers(slots: u16) -> impl Iterator<Item = SlotNumber> {
+    (0..=SlotNumber::MAX).take(usize::from(slots))
 }
 
 /// Keyed 128-bit hashes under the secret of one store, so that nobody can make two names collide.

@@ -14,3 +14,6 @@ pub mod progress;
 pub mod shape;
 pub mod slot;
 pub mod totals;
+
+#[cfg(test)]
+mod tests;

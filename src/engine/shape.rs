@@ -1,4 +1,5 @@
-//! Shapes: what decides, event by event, which buckets of a plan an event feeds and with what value.
+//! Shapes: what decides, event by event, which buckets of a plan an event feeds and with what
+//! value.
 //!
 //! Prices, names and taxes are no part of it, so a price change costs nothing per event.
 
@@ -6,8 +7,8 @@ use std::hash::{Hash, Hasher};
 
 use hashbrown::HashMap;
 use uuid::Uuid;
-use xxhash_rust::xxh3::Xxh3;
 
+use super::digest::StableHasher;
 use crate::core::aggregate::{Fold, numeric};
 use crate::core::catalog::{BillableMetric, Charge, ChargeFilter, Plan};
 use crate::core::event::Usage;
@@ -43,7 +44,7 @@ pub struct Shape {
 impl Shape {
     /// Compiles a plan. Charges whose metric is not known (any more) receive nothing.
     pub fn compile<'a>(plan: &Plan, metric: impl Fn(Uuid) -> Option<&'a BillableMetric>) -> Self {
-        let mut digest = Digest(Xxh3::new());
+        let mut digest = StableHasher::default();
         let mut lines: HashMap<Box<str>, Vec<Line>> = HashMap::new();
         for (index, charge) in (0_u16..).zip(&plan.charges) {
             let Some(metric) = metric(charge.metric) else { continue };
@@ -51,7 +52,7 @@ impl Shape {
             line.describe(charge, metric, &mut digest);
             lines.entry(metric.code.as_str().into()).or_default().push(line);
         }
-        Self { digest: digest.0.digest(), lines }
+        Self { digest: digest.finish(), lines }
     }
 
     /// Whether an event with this code feeds a kept total.
@@ -65,7 +66,8 @@ impl Shape {
         self.lines.values().flatten().find(|line| line.charge == charge)?.kept(bucket)
     }
 
-    /// Calls `visit` with (charge, bucket, its keys, fold) for every kept bucket that an event feeds.
+    /// Calls `visit` with (charge, bucket, its keys, fold) for every kept bucket that an event
+    /// feeds.
     /// `buckets` is scratch memory.
     pub fn each(
         &self,
@@ -106,7 +108,7 @@ impl Line {
         }
     }
 
-    fn describe(&self, charge: &Charge, metric: &BillableMetric, digest: &mut Digest) {
+    fn describe(&self, charge: &Charge, metric: &BillableMetric, digest: &mut StableHasher) {
         (charge.id, metric.id, &metric.code, metric.aggregation, &metric.field_name).hash(digest);
         (metric.recurring, charge.prorated, charge.pay_in_advance, self.charge).hash(digest);
         metric.filters.hash(digest);
@@ -124,18 +126,5 @@ fn counts(fold: &Fold, usage: &Usage<'_>) -> bool {
     match fold {
         Fold::Count => true,
         Fold::Sum(field) => numeric(usage, field).is_some(),
-    }
-}
-
-/// An unkeyed hash, the same on every store and in every run: digests enter entity tags.
-struct Digest(Xxh3);
-
-impl Hasher for Digest {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0.digest()
     }
 }

@@ -1,7 +1,8 @@
 //! A slot: the unit of ownership, deduplication, checkpoint and recovery.
 //!
-//! One thread owns a slot and calls [`Slot::apply`] with one batch after the other. Accounts, the open
-//! block and the tenants are passed in: the slot itself holds what decides, not what is decided on.
+//! One thread owns a slot and calls [`Slot::apply`] with one batch after the other. Accounts, the
+//! open block and the tenants are passed in: the slot itself holds what decides, not what is
+//! decided on.
 
 use super::account::{Account, Folding};
 use super::batch::{Batch, Incoming, Refused};
@@ -15,7 +16,8 @@ use crate::core::event::Usage;
 
 /// The accounts of the slots of one owner.
 pub trait Accounts {
-    /// Changes an account in one critical section. It is made first if it is new; `change` is told so.
+    /// Changes an account in one critical section. It is made first if it is new; `change` is told
+    /// so.
     fn change(
         &mut self,
         key: AccountKey,
@@ -37,6 +39,9 @@ pub trait Tenants {
 
     /// Whether an event of an unknown tenant may be kept aside; counts its bytes if so.
     fn set_aside(&self, bytes: u64) -> bool;
+
+    /// Gives back the room of an event that turned out to need none.
+    fn give_back(&self, bytes: u64);
 }
 
 /// Everything a slot works on while it applies a batch.
@@ -109,8 +114,7 @@ impl Slot {
             };
             let known_tenant = context.tenants.knows(name.organization);
             let Context { accounts, ledger, tenants, lookup, folding, number, sequence } = context;
-            accounts.change(key, name, &mut |account, new| {
-                let mut introduce = new;
+            accounts.change(key, name, &mut |account, _| {
                 while let Some(incoming) = events.next_if(|event| event.account == key) {
                     if self.progress.covers(&incoming.position) {
                         continue;
@@ -121,9 +125,12 @@ impl Slot {
                         turned.unknown.push(incoming);
                         continue;
                     }
-                    let Some(kind) = self.judge(&incoming, account, *lookup) else {
-                        continue;
-                    };
+                    let kind = self.judge(&incoming, account, *lookup);
+                    if !known_tenant && kind != Some(RowKind::Accepted) {
+                        // Only first copies take room.
+                        tenants.give_back(bytes);
+                    }
+                    let Some(kind) = kind else { continue };
                     if kind == RowKind::Accepted {
                         if known_tenant {
                             self.counters.accepted += 1;
@@ -133,8 +140,9 @@ impl Slot {
                             account.aside.1 += bytes;
                         }
                     }
-                    ledger.append(&row(&incoming, kind), introduce.then_some(name));
-                    introduce = false;
+                    // The first row brings the name, in whatever batch it comes: an account is made
+                    // for events that are not accepted, too.
+                    ledger.append(&row(&incoming, kind), (account.rows == 0).then_some(name));
                     account.batch = *number;
                     account.changed_at = *sequence;
                     account.fold(incoming.event.code, &usage(&incoming), folding);

@@ -12,6 +12,8 @@ use super::backend::{
 use crate::core::catalog::Flag;
 use crate::core::position::Source;
 use crate::core::usage;
+use crate::engine::counters::Counters;
+use crate::engine::keys::numbers;
 use crate::runtime::shared::Shared;
 use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
 
@@ -135,24 +137,39 @@ impl Backend for Live {
 
     fn readiness(&self) -> Readiness {
         let shared = &self.shared;
-        let slots: Vec<_> = (0..shared.slots).map(|slot| shared.board.slot(slot as u8)).collect();
+        let slots: Vec<_> = numbers(shared.slots).map(|slot| shared.board.slot(slot)).collect();
         let recovered = slots.iter().filter(|slot| slot.ready).count();
         let caught_up =
             recovered == slots.len() && slots.iter().all(|s| shared.ends.caught_up(&s.progress));
         let stopping = shared.is_stopping();
+        let stopped =
+            shared.ends.stopped().into_iter().map(|(source, reason)| {
+                (format!("stopped {}", shared.sources.name(source)), reason)
+            });
         Readiness {
             ready: caught_up && !stopping,
-            detail: vec![
+            detail: [
                 ("slots_recovered".to_owned(), format!("{recovered}/{}", slots.len())),
                 ("caught_up".to_owned(), caught_up.to_string()),
                 ("stopping".to_owned(), stopping.to_string()),
                 ("accounts".to_owned(), shared.board.len().to_string()),
                 ("catalog_version".to_owned(), shared.catalogue.version().to_string()),
-            ],
+            ]
+            .into_iter()
+            .chain(stopped)
+            .collect(),
         }
     }
 
     fn metrics_text(&self) -> String {
+        let mut all = Counters::default();
+        numbers(self.shared.slots).for_each(|slot| all += self.shared.board.slot(slot).counters);
+        let ledger = &self.shared.metrics.ledger;
+        ledger.accepted.set(all.accepted);
+        ledger.duplicate.set(all.duplicate);
+        ledger.replaced.set(all.replaced);
+        ledger.rejected.set(all.rejected);
+        ledger.set_aside.set(all.set_aside);
         self.shared.metrics.encode()
     }
 }

@@ -1,7 +1,7 @@
 //! The embedded log: a durable append-only log inside the store, for running without a broker.
 //!
-//! One partition, offsets from 0, the same meaning of offsets and times as Kafka's. It makes one binary
-//! enough to try and to test; it is not a broker.
+//! One partition, offsets from 0, the same meaning of offsets and times as Kafka's. It makes one
+//! binary enough to try and to test; it is not a broker.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;

@@ -19,7 +19,7 @@ use crate::log::kafka::producer::SendError;
 use crate::log::kafka::{KafkaProducer, Record as KafkaRecord};
 
 /// Longest wait until appended records are applied.
-const APPLIED_WAIT: Duration = Duration::from_secs(600);
+const APPLIED_WAIT: Duration = Duration::from_mins(10);
 /// Pause between two looks at what is applied.
 const LOOK_PAUSE: Duration = Duration::from_millis(5);
 /// Records of the embedded log that become durable in one write.

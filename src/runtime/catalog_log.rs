@@ -110,8 +110,8 @@ impl CatalogReader {
         Ok(())
     }
 
-    /// Shows the new book and tells the owners of the accounts that it concerns. The rows are in the
-    /// store by now, so whoever looks finds them.
+    /// Shows the new book and tells the owners of the accounts that it concerns. The rows are in
+    /// the store by now, so whoever looks finds them.
     fn show(&self, before: &Book, after: Book, touched: &[Touched]) {
         let widely = touched.iter().any(|touched| match &touched.what {
             What::Organization => before.tenant(&touched.organization).is_some(),

@@ -1,4 +1,5 @@
-//! The catalogue as the service holds it: the book in memory, customers and subscriptions in the store.
+//! The catalogue as the service holds it: the book in memory, customers and subscriptions in the
+//! store.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -7,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use uuid::Uuid;
-use xxhash_rust::xxh3::Xxh3;
 
 use super::rows::Rows;
 use crate::core::catalog::book::{Book, Tenant};
@@ -17,6 +17,7 @@ use crate::core::catalog::{Customer, Plan, Status, Subscription};
 use crate::core::instant::Instant;
 use crate::core::period::{Terms, Zone};
 use crate::engine::account::Account;
+use crate::engine::digest::StableHasher;
 use crate::engine::frame::Frame;
 use crate::engine::shape::Shape;
 use crate::engine::slot::Tenants;
@@ -76,8 +77,8 @@ impl Catalogue {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Shows a new book. `widely` tells whether it may change the rules of accounts beyond those that
-    /// are told one by one.
+    /// Shows a new book. `widely` tells whether it may change the rules of accounts beyond those
+    /// that are told one by one.
     pub fn show(&self, book: Book, widely: bool) {
         self.book.store(Arc::new(book));
         if widely {
@@ -85,13 +86,8 @@ impl Catalogue {
         }
     }
 
-    /// Gives back room that set-aside events took.
-    pub fn release_aside(&self, bytes: u64) {
-        let less = |held: u64| Some(held.saturating_sub(bytes));
-        let _ = self.aside_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
-    }
-
-    /// Takes room for set-aside events, whether or not there is any: on start they are there already.
+    /// Takes room for set-aside events, whether or not there is any: on start they are there
+    /// already.
     pub fn take_aside(&self, bytes: u64) {
         self.aside_bytes.fetch_add(bytes, Ordering::AcqRel);
     }
@@ -183,6 +179,11 @@ impl Tenants for Catalogue {
         };
         self.aside_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
     }
+
+    fn give_back(&self, bytes: u64) {
+        let less = |held: u64| Some(held.saturating_sub(bytes));
+        let _ = self.aside_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, less);
+    }
 }
 
 /// The zone in which a customer's days begin (specification 3.1).
@@ -197,16 +198,7 @@ fn zone(tenant: &Tenant, customer: Option<&Customer>) -> Zone {
 
 /// Unkeyed, so that entity tags are the same on every store.
 fn digest(subscription: Uuid, terms: &Terms, shape: &Shape) -> u64 {
-    struct Digest(Xxh3);
-    impl Hasher for Digest {
-        fn write(&mut self, bytes: &[u8]) {
-            self.0.update(bytes);
-        }
-        fn finish(&self) -> u64 {
-            self.0.digest()
-        }
-    }
-    let mut digest = Digest(Xxh3::new());
+    let mut digest = StableHasher::default();
     (subscription, shape.digest).hash(&mut digest);
     (terms.interval, terms.bill_charges_monthly, terms.billing_time).hash(&mut digest);
     (terms.subscription_at, terms.started_at).hash(&mut digest);

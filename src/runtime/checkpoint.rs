@@ -12,6 +12,8 @@ use super::fatal::Fatal;
 use super::shared::{Shared, worker_of};
 use super::worker::{Command, Handed};
 use crate::core::position::Source;
+use crate::engine::dedup::BYTES_PER_ID;
+use crate::engine::keys::{numbers, remainder};
 use crate::store::{Commit, LogName, SealedBlock};
 use crate::telemetry::events::{CheckpointFailed, CheckpointWritten, Emit, RejectedDropped};
 
@@ -88,17 +90,19 @@ impl Checkpointer {
         }
     }
 
-    /// Takes from all workers what the store lacks and writes it. It is tried until it succeeds: the
-    /// workers hold on to everything meanwhile, and stop reading when they hold too much.
+    /// Takes from all workers what the store lacks and writes it. It is tried until it succeeds:
+    /// the workers hold on to everything meanwhile, and stop reading when they hold too much.
     fn checkpoint(&mut self) -> Result<(), Fatal> {
         let watch = Stopwatch::start();
-        let handed = self.collect()?;
+        let mut handed = self.collect()?;
+        self.show_gauges(&handed);
+        self.shared.fault.tamper(&mut handed);
         if handed.iter().all(|handed| handed.slots.is_empty() && handed.rejected.is_empty()) {
             return Ok(());
         }
         let commit = self.commit_of(&handed);
         let stats = loop {
-            match self.shared.store.commit(&commit) {
+            match self.shared.fault.around(|| self.shared.store.commit(&commit)) {
                 Ok(stats) => break stats,
                 Err(error) => {
                     CheckpointFailed { error: &error }.emit(&self.shared.metrics);
@@ -121,6 +125,20 @@ impl Checkpointer {
         self.tell_workers(&handed);
         self.hand_on(handed);
         Ok(())
+    }
+
+    /// What only somebody who sees all slots can tell, once per checkpoint.
+    fn show_gauges(&self, handed: &[Handed]) {
+        let Shared { metrics, board, ends, clock, store, .. } = &*self.shared;
+        metrics.accounts.set(board.len() as u64);
+        let ids: usize = handed.iter().map(|handed| handed.ids).sum();
+        metrics.ids_memory_bytes.set((ids * BYTES_PER_ID) as u64);
+        metrics.tail_blocks.set(handed.iter().map(|handed| handed.tail_blocks).sum());
+        metrics.rejected_bytes.set(store.rejected_state().bytes);
+        let now = clock.now();
+        let lags =
+            numbers(self.shared.slots).map(|slot| ends.lag_ms(&board.slot(slot).progress, now));
+        metrics.lag_ms.set(lags.max().and_then(|lag| u64::try_from(lag).ok()).unwrap_or(0));
     }
 
     fn collect(&mut self) -> Result<Vec<Handed>, Fatal> {
@@ -146,8 +164,8 @@ impl Checkpointer {
         if self.shared.compacting.ids() {
             return false;
         }
-        let accepted = (0..self.shared.slots).map(|slot| {
-            let counters = self.shared.board.slot(slot as u8).counters;
+        let accepted = numbers(self.shared.slots).map(|slot| {
+            let counters = self.shared.board.slot(slot).counters;
             counters.accepted + counters.replaced
         });
         let accepted: u64 = accepted.sum();
@@ -166,7 +184,7 @@ impl Checkpointer {
         }
         self.since_totals = Stopwatch::start();
         let slot = self.next_totals;
-        self.next_totals = ((u16::from(slot) + 1) % self.shared.slots.max(1)) as u8;
+        self.next_totals = remainder(u64::from(slot) + 1, self.shared.slots);
         Some(slot)
     }
 
@@ -211,8 +229,8 @@ impl Checkpointer {
         }
     }
 
-    /// Gives the compactor what follows from committed blocks. It has room: one of each is under way
-    /// at most.
+    /// Gives the compactor what follows from committed blocks. It has room: one of each is under
+    /// way at most.
     fn hand_on(&self, handed: Vec<Handed>) {
         let mut ids = Vec::new();
         let mut upto = Vec::new();

@@ -67,8 +67,8 @@ impl Compacting {
     }
 }
 
-/// Does jobs until there are no more to come. A job that was not done is repeated from the blocks at
-/// the next start, so a stop may come at any moment.
+/// Does jobs until there are no more to come. A job that was not done is repeated from the blocks
+/// at the next start, so a stop may come at any moment.
 pub fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
     for job in jobs {
         if shared.is_stopping() {

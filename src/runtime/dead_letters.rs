@@ -5,8 +5,8 @@ use crate::store::{OutboxEntry, Rejected};
 /// Kind of outbox entries that are dead letters.
 pub const KIND: u8 = 1;
 
-/// The outbox entry that sends a refused record to a topic: its bytes as they came, and what is known
-/// of it as headers.
+/// The outbox entry that sends a refused record to a topic: its bytes as they came, and what is
+/// known of it as headers.
 pub fn entry(topic: &str, rejected: &Rejected) -> OutboxEntry {
     let header = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
     OutboxEntry {

@@ -10,7 +10,8 @@ pub enum Fatal {
     Open(#[from] OpenError),
     /// The store failed where going on would lose or double an event.
     #[error(
-        "the store failed while {doing}\n  {error}\n  hint: check the disk; all that was acknowledged is kept"
+        "the store failed while {doing}\n  {error}\n  \
+         hint: check the disk; all that was acknowledged is kept"
     )]
     Store {
         /// What was being done.
@@ -29,7 +30,8 @@ pub enum Fatal {
     BlockFull(BlockFull),
     /// A block of the ledger cannot be read.
     #[error(
-        "the ledger of slot {slot} is damaged\n  block {sequence}: {detail}\n  hint: restore a backup"
+        "the ledger of slot {slot} is damaged\n  block {sequence}: {detail}\n  \
+         hint: restore a backup"
     )]
     Damaged {
         /// The slot.
@@ -41,7 +43,8 @@ pub enum Fatal {
     },
     /// The catalogue cannot be read.
     #[error(
-        "the catalogue cannot be read\n  {0}\n  hint: it is kept in the catalogue log and in the store"
+        "the catalogue cannot be read\n  {0}\n  \
+         hint: it is kept in the catalogue log and in the store"
     )]
     Catalogue(String),
     /// A thread cannot be started or has ended unexpectedly.

@@ -1,22 +1,25 @@
-//! Readers: each drains its partitions of a log, decodes the records and hands batches to the workers.
+//! Readers: each drains its partitions of a log, decodes the records and hands batches to the
+//! workers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 
 use super::ends::End;
 use super::fatal::Fatal;
 use super::shared::Shared;
-use super::source::{Drained, EventSource, Message};
+use super::source::{Drained, EventSource};
 use super::worker::BATCHES_WAITING_MAX;
 use crate::core::instant::Instant;
 use crate::core::position::{Position, Source};
 use crate::engine::batch::{Batch, Refused};
+use crate::engine::keys::remainder;
 use crate::engine::progress::Reached;
 use crate::engine::slot::Tenants;
 use crate::log::decode::{Decoder, Limits};
+use crate::log::kafka::{Message, Trouble};
 use crate::telemetry::events::{Emit, PartitionStopped};
 use crate::telemetry::metrics::PartitionGauges;
 
@@ -54,10 +57,28 @@ pub struct Assigned {
     pub end_at_start: i64,
 }
 
+impl Assigned {
+    /// Topic and partition as the source names them.
+    fn place(&self) -> (usize, i32) {
+        (self.topic, i32::from(self.source.partition()))
+    }
+}
+
 struct Cursor {
     reached: Reached,
     end: End,
     gauges: PartitionGauges,
+}
+
+impl Cursor {
+    fn new(shared: &Shared, assigned: &Assigned) -> Self {
+        let partition = u32::from(assigned.source.partition());
+        Self {
+            reached: assigned.reached,
+            end: shared.ends.follow(assigned.source, assigned.end_at_start),
+            gauges: shared.metrics.partition(&assigned.name, partition),
+        }
+    }
 }
 
 /// One reader.
@@ -69,6 +90,7 @@ pub struct Reader {
     decode_limits: Limits,
     limits: BatchLimits,
     batches: Vec<Sender<Arc<Batch>>>,
+    assigned_later: Receiver<Assigned>,
     /// Batches whose memory is used again once all workers are through with them.
     handed_out: Vec<Arc<Batch>>,
 }
@@ -82,15 +104,12 @@ impl Reader {
         decode_limits: Limits,
         limits: BatchLimits,
         batches: Vec<Sender<Arc<Batch>>>,
+        assigned_later: Receiver<Assigned>,
     ) -> Self {
-        let cursors = assigned.iter().map(|partition| {
-            let number = partition.source.partition();
-            let gauges = shared.metrics.partition(&partition.name, u32::from(number));
-            let end = shared.ends.follow(partition.source, partition.end_at_start);
-            let cursor = Cursor { reached: partition.reached, end, gauges };
-            ((partition.topic, i32::from(number)), cursor)
-        });
-        let cursors = cursors.collect();
+        let cursors = assigned
+            .iter()
+            .map(|partition| (partition.place(), Cursor::new(&shared, partition)))
+            .collect();
         let decoder = Decoder::new();
         Self {
             shared,
@@ -100,13 +119,16 @@ impl Reader {
             decode_limits,
             limits,
             batches,
+            assigned_later,
             handed_out: Vec::new(),
         }
     }
 
     /// Reads until the service stops.
     pub fn run(mut self) -> Result<(), Fatal> {
+        self.begin();
         while !self.shared.is_stopping() {
+            self.take_assignments()?;
             let mut batch = self.spare();
             let drained = self.fill(&mut batch);
             self.note(&drained)?;
@@ -129,42 +151,65 @@ impl Reader {
         batch
     }
 
+    /// Tells the slots where reading begins, so that a partition from which nothing can be read,
+    /// because it is empty or was emptied, counts as applied up to there.
+    fn begin(&mut self) {
+        let mut batch = Batch::default();
+        self.cursors.values().for_each(|cursor| batch.reach(cursor.reached));
+        self.hand_out(batch);
+    }
+
+    /// Reads added partitions, too: the source begins anew where each partition stands.
+    fn take_assignments(&mut self) -> Result<(), Fatal> {
+        if self.assigned_later.is_empty() {
+            return Ok(());
+        }
+        while let Ok(partition) = self.assigned_later.try_recv() {
+            self.cursors.insert(partition.place(), Cursor::new(&self.shared, &partition));
+        }
+        let cursors = self.cursors.iter();
+        let places =
+            cursors.map(|((topic, partition), cursor)| (*topic, *partition, cursor.reached.next));
+        let places: Vec<_> = places.collect();
+        self.source.assign(&places).map_err(|trouble| Fatal::Log(trouble.to_string()))?;
+        self.begin();
+        Ok(())
+    }
+
     fn fill(&mut self, batch: &mut Batch) -> Drained {
         let Self { shared, source, cursors, decoder, decode_limits, limits, .. } = self;
         let slots = shared.slots;
-        let drained =
-            source.drain(limits.events_max, limits.bytes_max, DRAIN_WAIT, &mut |message| {
-                let Some(cursor) = cursors.get_mut(&(message.topic, message.partition)) else {
-                    return;
-                };
-                let reached = &mut cursor.reached;
-                advance(reached, &message);
-                cursor.end.passed();
-                let position = |index| Position {
-                    log_time: reached.log_time,
-                    source: reached.source,
-                    offset: message.offset,
-                    index,
-                };
-                decoder.decode(message.payload, decode_limits, &mut |index, outcome| {
-                    match outcome {
-                        Ok(event) => {
-                            let known = shared.catalogue.knows(event.organization);
-                            let record = message.payload.filter(|_| !known);
-                            batch.push(&event, position(index), record, &shared.hasher, slots);
-                        }
-                        Err(rejection) => batch.refuse(Refused {
-                            // A fixed slot per partition accounts for what belongs to no account.
-                            slot: (reached.source.partition() % slots) as u8,
-                            position: position(index),
-                            rejection,
-                            bytes: message.payload.unwrap_or_default().to_vec(),
-                        }),
+        source.drain(limits.events_max, limits.bytes_max, DRAIN_WAIT, &mut |message| {
+            let Some(cursor) = cursors.get_mut(&(message.topic, message.partition)) else {
+                return;
+            };
+            let reached = &mut cursor.reached;
+            advance(reached, &message);
+            cursor.end.passed();
+            let position = |index| Position {
+                log_time: reached.log_time,
+                source: reached.source,
+                offset: message.offset,
+                index,
+            };
+            decoder.decode(message.payload, decode_limits, &mut |index, outcome| {
+                match outcome {
+                    Ok(event) => {
+                        let known = shared.catalogue.knows(event.organization);
+                        let record = message.payload.filter(|_| !known);
+                        batch.push(&event, position(index), record, &shared.hasher, slots);
                     }
-                });
-                batch.reach(*reached);
+                    Err(rejection) => batch.refuse(Refused {
+                        // A fixed slot per partition accounts for what belongs to no account.
+                        slot: remainder(u64::from(reached.source.partition()), slots),
+                        position: position(index),
+                        rejection,
+                        bytes: message.payload.unwrap_or_default().to_vec(),
+                    }),
+                }
             });
-        drained
+            batch.reach(*reached);
+        })
     }
 
     /// Moves past transaction markers and aborted records at the end of a partition.
@@ -189,19 +234,26 @@ impl Reader {
                 continue;
             }
             match &trouble.place {
-                Some((topic, partition)) => PartitionStopped {
-                    topic,
-                    partition: u32::try_from(*partition).unwrap_or(0),
-                    offset: self.next_of(topic, *partition),
-                    reason: trouble.kind.name(),
-                    detail: &trouble.detail,
-                    hint: STOPPED_HINT,
-                }
-                .emit(&self.shared.metrics),
+                Some((topic, partition)) => self.stop(topic, *partition, trouble),
                 None => return Err(Fatal::Log(trouble.to_string())),
             }
         }
         Ok(())
+    }
+
+    fn stop(&self, topic: &str, partition: i32, trouble: &Trouble) {
+        PartitionStopped {
+            topic,
+            partition: u32::try_from(partition).unwrap_or(0),
+            offset: self.next_of(topic, partition),
+            reason: trouble.kind.name(),
+            detail: &trouble.detail,
+            hint: STOPPED_HINT,
+        }
+        .emit(&self.shared.metrics);
+        if let Some(source) = self.shared.sources.find(topic, partition) {
+            self.shared.ends.stop(source, trouble.to_string());
+        }
     }
 
     fn next_of(&self, topic: &str, partition: i32) -> i64 {
@@ -210,6 +262,7 @@ impl Reader {
         cursor.map_or(0, |cursor| cursor.reached.next)
     }
 
+    #[allow(clippy::cast_precision_loss)] // a histogram's sample
     fn hand_out(&mut self, mut batch: Batch) {
         batch.seal(self.shared.slots);
         self.shared.metrics.batches.inc();

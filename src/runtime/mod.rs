@@ -1,8 +1,9 @@
 //! Threads and what runs on them: the shell around the engine.
 //!
-//! One reader per log ([`ingest`]) decodes records and hands batches to the [`worker`]s, which own the
-//! slots. The [`checkpoint`] takes what the store lacks from them and commits it; the [`compactor`]
-//! brings ids and totals into the store; the [`scanner`] reads the ledger for rebuilds. The
+//! One reader per log ([`ingest`]) decodes records and hands batches to the [`worker`]s, which own
+//! the slots. The [`checkpoint`] takes what the store lacks from them and commits it; the
+//! [`compactor`] brings ids and totals into the store; the [`scanner`] reads the ledger for
+//! rebuilds. The
 //! [`supervisor`] starts and stops them in order.
 
 pub mod catalog_apply;
@@ -15,7 +16,9 @@ pub mod customers;
 pub mod dead_letters;
 pub mod ends;
 pub mod fatal;
+pub mod fault;
 pub mod ingest;
+pub mod on_board;
 pub mod outbox;
 pub mod owner;
 pub mod positions;
@@ -26,5 +29,6 @@ pub mod scanner;
 pub mod shared;
 pub mod source;
 pub mod supervisor;
+pub mod target;
 pub mod usages;
 pub mod worker;

@@ -1,4 +1,5 @@
-//! Sends what waits in the outbox. At least once: an entry leaves the store when it is acknowledged.
+//! Sends what waits in the outbox. At least once: an entry leaves the store when it is
+//! acknowledged.
 
 use std::sync::Arc;
 use std::time::Duration;

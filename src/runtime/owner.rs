@@ -1,5 +1,5 @@
-//! What the owner of a slot holds of it beside the engine's state: the open block, the sealed blocks
-//! that are not in the store yet, and the accounts it has seen.
+//! What the owner of a slot holds of it beside the engine's state: the open block, the sealed
+//! blocks that are not in the store yet, and the accounts it has seen.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -95,8 +95,8 @@ impl OpenBlock {
         })
     }
 
-    /// A row did not fit. Owners seal long before that, so this is a defect, and nothing of the batch
-    /// may be called applied.
+    /// A row did not fit. Owners seal long before that, so this is a defect, and nothing of the
+    /// batch may be called applied.
     pub fn full(&self) -> Option<BlockFull> {
         self.full
     }
@@ -114,7 +114,8 @@ impl Owned {
         self.sequence += 1;
     }
 
-    /// Seals, and hands a checkpoint all that the store lacks of this slot. None: nothing has changed.
+    /// Seals, and hands a checkpoint all that the store lacks of this slot. None: nothing has
+    /// changed.
     pub fn take(&mut self, ids_due: bool, catalog_version: u64) -> Option<Taken> {
         self.seal();
         if !std::mem::take(&mut self.changed) {

@@ -1,7 +1,7 @@
 //! Recovery: brings slots back from the store at start.
 //!
-//! A slot's saved totals, then the blocks after them; ids that the store's index lacks are read from
-//! the same blocks. Slots that somebody asks for come first.
+//! A slot's saved totals, then the blocks after them; ids that the store's index lacks are read
+//! from the same blocks. Slots that somebody asks for come first.
 
 use std::collections::HashMap;
 

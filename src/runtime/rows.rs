@@ -36,8 +36,9 @@ const PRESENT: &[u8] = b"1";
 
 /// The catalogue's rows in the store.
 ///
-/// [`Directory`] has no way to say that a row could not be read, so failures are counted: who got an
-/// answer compares [`Rows::failures`] before and after, and does not trust an absence in between.
+/// [`Directory`] has no way to say that a row could not be read, so failures are counted: who got
+/// an answer compares [`Rows::failures`] before and after, and does not trust an absence in
+/// between.
 pub struct Rows {
     store: Arc<Store>,
     customers: Customers,
@@ -240,7 +241,7 @@ fn encode_subscriptions(organization: &str, rows: &SubscriptionRows) -> Vec<u8> 
             version: row.version,
             log_time: row.log_time,
         });
-        out.extend((bytes.len() as u32).to_le_bytes());
+        out.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
         out.extend(bytes);
     }
     out

@@ -1,8 +1,8 @@
 //! Scans of the ledger: rebuilding totals, and reading the events of an account.
 //!
-//! The owner of the slot cuts the ledger at one moment: blocks of the store before a sequence, sealed
-//! blocks that are not in the store yet, and a copy of the open one. A scan reads just these, on a
-//! thread of its own, so the fold goes on meanwhile.
+//! The owner of the slot cuts the ledger at one moment: blocks of the store before a sequence,
+//! sealed blocks that are not in the store yet, and a copy of the open one. A scan reads just
+//! these, on a thread of its own, so the fold goes on meanwhile.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -158,16 +158,20 @@ impl Cut {
         let mut accounts: Vec<AccountKey> = wanted.iter().map(|rebuild| rebuild.account).collect();
         accounts.sort_unstable();
         accounts.dedup();
-        let places: HashMap<AccountKey, usize> =
-            wanted.iter().enumerate().map(|(at, rebuild)| (rebuild.account, at)).collect();
+        // At the turn of a period an account may be wanted for two windows.
+        let mut places: HashMap<AccountKey, Vec<usize>> = HashMap::new();
+        for (at, rebuild) in wanted.iter().enumerate() {
+            places.entry(rebuild.account).or_default().push(at);
+        }
         let retracted = self.retracted(store, &accounts)?;
         let mut cells = vec![Cells::default(); wanted.len()];
         let mut buckets = Buckets::default();
         self.rows(store, &accounts, &mut |row| {
-            let Some(&at) = places.get(&row.account) else { return Ok(()) };
-            let Rebuild { frame, window, .. } = &wanted[at];
-            if window.holds(row.timestamp) && !retracted.contains(&row.position) {
-                cells[at].fold(&frame.shape, row.code, &usage(row), limits, &mut buckets);
+            for &at in places.get(&row.account).into_iter().flatten() {
+                let Rebuild { frame, window, .. } = &wanted[at];
+                if window.holds(row.timestamp) && !retracted.contains(&row.position) {
+                    cells[at].fold(&frame.shape, row.code, &usage(row), limits, &mut buckets);
+                }
             }
             Ok(())
         })?;

@@ -11,6 +11,7 @@ use super::checkpoint::Request;
 use super::clock::Clock;
 use super::compactor::Compacting;
 use super::ends::Ends;
+use super::fault::Fault;
 use super::worker::Command;
 use crate::core::usage::ScanLimits;
 use crate::engine::account::Limits;
@@ -54,8 +55,12 @@ pub struct Shared {
     pub commands: Vec<Sender<Command>>,
     /// What the compactor has under way.
     pub compacting: Compacting,
+    /// Slots that somebody waits for while they are being recovered.
+    pub asked: Vec<AtomicBool>,
     /// Told whenever a rebuild is through, and whenever the offsets have moved.
     pub moved: Notify,
+    /// What a test wants to go wrong.
+    pub fault: Fault,
     /// Set once the service has to stop.
     pub stopping: AtomicBool,
 }
@@ -74,6 +79,18 @@ impl Shared {
     /// The commands of the worker that owns a slot.
     pub fn owner(&self, slot: SlotNumber) -> &Sender<Command> {
         &self.commands[worker_of(slot, self.commands.len())]
+    }
+
+    /// Has a slot recovered before others.
+    pub fn ask_for(&self, slot: SlotNumber) {
+        if let Some(asked) = self.asked.get(usize::from(slot)) {
+            asked.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether somebody waits for a slot.
+    pub fn is_asked(&self, slot: SlotNumber) -> bool {
+        self.asked.get(usize::from(slot)).is_some_and(|asked| asked.load(Ordering::Acquire))
     }
 
     /// Whether the service has to stop.

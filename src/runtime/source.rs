@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::core::position::Source;
 use crate::log::embedded::{EVENTS_TOPIC, EmbeddedLog};
-use crate::log::kafka::{KafkaSource, Trouble};
+use crate::log::kafka::{KafkaSource, Message, Trouble};
 
 /// Names of the topics by their labels.
 #[derive(Debug, Default)]
@@ -31,20 +31,6 @@ impl SourceNames {
         let (label, _) = names.iter().find(|(_, name)| *name == topic)?;
         Some(Source::new(*label, u16::try_from(partition).ok()?))
     }
-}
-
-/// A record, borrowed until the sink returns.
-pub struct Message<'m> {
-    /// Index of the topic.
-    pub topic: usize,
-    /// Partition.
-    pub partition: i32,
-    /// Offset.
-    pub offset: i64,
-    /// Milliseconds since the epoch, if the record has a time.
-    pub timestamp_ms: Option<i64>,
-    /// The value; none is a tombstone.
-    pub payload: Option<&'m [u8]>,
 }
 
 /// What one drain gave beside the records.
@@ -72,6 +58,15 @@ pub enum EventSource {
 }
 
 impl EventSource {
+    /// Reads these partitions from now on: topic, partition, offset of the first record wanted.
+    pub fn assign(&mut self, partitions: &[(usize, i32, i64)]) -> Result<(), Trouble> {
+        match self {
+            Self::Kafka(source) => source.assign(partitions),
+            // One partition, whose place the source keeps itself.
+            Self::Embedded { .. } => Ok(()),
+        }
+    }
+
     /// Hands over what is there, within bounds; the first record always. Waits up to `timeout` if
     /// there is nothing.
     pub fn drain(
@@ -83,15 +78,7 @@ impl EventSource {
     ) -> Drained {
         match self {
             Self::Kafka(source) => {
-                let drained = source.drain(events_max, bytes_max, timeout, &mut |message| {
-                    sink(Message {
-                        topic: message.topic,
-                        partition: message.partition,
-                        offset: message.offset,
-                        timestamp_ms: message.timestamp_ms,
-                        payload: message.payload,
-                    });
-                });
+                let drained = source.drain(events_max, bytes_max, timeout, sink);
                 let ends = drained.ends.iter();
                 Drained {
                     ends: ends.map(|end| (end.topic, end.partition, end.next_offset)).collect(),
@@ -114,6 +101,7 @@ impl EventSource {
                         offset: i64::try_from(record.offset).unwrap_or(i64::MAX),
                         timestamp_ms: Some(record.timestamp.micros().div_euclid(1000)),
                         payload: Some(&record.bytes),
+                        key: None,
                     });
                 }
                 let end = i64::try_from(*next).unwrap_or(i64::MAX);

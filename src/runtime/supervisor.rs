@@ -16,8 +16,9 @@ use super::clock::Clock;
 use super::compactor::{self, Compacting};
 use super::ends::Ends;
 use super::fatal::Fatal;
+use super::fault::Fault;
 use super::ingest::{Assigned, BatchLimits, Reader};
-use super::positions::{self, BROKER_WAIT};
+use super::positions::{self, BROKER_WAIT, Partitions};
 use super::recovery::recover;
 use super::rows::Rows;
 use super::scanner::{self, REBUILDS_WAITING_MAX};
@@ -30,15 +31,18 @@ use crate::core::matching::Buckets;
 use crate::core::usage::ScanLimits;
 use crate::engine::account::{Folding, Limits};
 use crate::engine::batch::Batch;
-use crate::engine::keys::KeyHasher;
+use crate::engine::keys::{KeyHasher, numbers};
 use crate::log::decode;
 use crate::log::embedded::EmbeddedLog;
-use crate::log::kafka::admin::create_eternal_topic;
+use crate::log::kafka::admin::{create_eternal_topic, create_topic};
 use crate::log::kafka::{KafkaProducer, KafkaSource, KafkaTopics};
 use crate::serving::board::Board;
 use crate::store::{CatalogProgress, LogName, Store, StoreOptions};
 use crate::telemetry::events::{Emit, StoreOpened};
 use crate::telemetry::metrics::Metrics;
+
+/// Added partitions that may wait for a reader, which looks for them between two batches.
+const ASSIGNMENTS_WAITING_MAX: usize = 64;
 
 /// A running service.
 pub struct Service {
@@ -94,6 +98,16 @@ impl Service {
     /// Opens the store, recovers the slots in the background, reads the catalogue to its end and
     /// begins to read events. Returns as soon as requests can be answered or wait.
     pub fn start(settings: &Settings, clock: Clock, metrics: Arc<Metrics>) -> Result<Self, Fatal> {
+        Self::start_with(settings, clock, metrics, Fault::None)
+    }
+
+    /// [`Service::start`] with something that goes wrong on purpose.
+    pub fn start_with(
+        settings: &Settings,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        fault: Fault,
+    ) -> Result<Self, Fatal> {
         let store = Arc::new(open_store(settings, &metrics)?);
         let rows = Rows::new(Arc::clone(&store));
         let (book, catalog_progress) = rows.load_book().map_err(Fatal::Catalogue)?;
@@ -123,12 +137,24 @@ impl Service {
             sources: SourceNames::default(),
             commands,
             compacting: Compacting::default(),
+            asked: (0..slots).map(|_| AtomicBool::new(false)).collect(),
             moved: Notify::new(),
+            fault,
             stopping: AtomicBool::new(false),
         });
         let (fatal, fatal_seen) = watch::channel(None);
         let crew = Crew { shared, fatal };
-        Starting { settings, crew, fatal_seen }.run(command_queues, requests, catalog_progress)
+        let shared = Arc::clone(&crew.shared);
+        let starting = Starting { settings, crew, fatal_seen };
+        let started = starting.run(command_queues, requests, catalog_progress);
+        if started.is_err() {
+            // What has been started already ends, so that the store is closed.
+            shared.stopping.store(true, Ordering::Release);
+            for worker in &shared.commands {
+                let _ = worker.try_send(Command::Stop);
+            }
+        }
+        started
     }
 
     /// Writes a checkpoint now and returns once it is durable.
@@ -163,6 +189,12 @@ impl Service {
     }
 }
 
+/// The threads of the readers, and where they are told of partitions that were added.
+type Readers = (Vec<JoinHandle<()>>, Vec<Sender<Assigned>>);
+
+/// The queues of the workers, and their threads.
+type Workers = (Vec<Sender<Arc<Batch>>>, Vec<JoinHandle<()>>);
+
 /// The steps of a start.
 struct Starting<'a> {
     settings: &'a Settings,
@@ -182,7 +214,7 @@ impl Starting<'_> {
         drop(rebuilds);
         let (events_log, catalog_log) = self.embedded_logs();
         let mut readers = vec![self.start_catalog(catalog_log.as_ref(), catalog_progress)?];
-        let assigned = self.assign(events_log.as_ref())?;
+        let (assigned, partitions) = self.assign(events_log.as_ref())?;
         let embedded = events_log.as_ref().and_then(|_| assigned.first()).map(|a| a.source);
         let (jobs, compactor_jobs) = bounded(compactor::JOBS_WAITING_MAX);
         let checkpointer =
@@ -191,7 +223,14 @@ impl Starting<'_> {
             self.crew.start("checkpoint".to_owned(), move || checkpointer.run(&requests))?;
         let mut helpers = self.start_helpers(compactor_jobs, rebuild_jobs)?;
         helpers.extend(self.start_outbox()?);
-        readers.extend(self.start_readers(events_log.as_ref(), &assigned, &batches)?);
+        let (threads, assignments) =
+            self.start_readers(events_log.as_ref(), &assigned, &batches)?;
+        readers.extend(threads);
+        if let Some(partitions) = partitions {
+            let shared = Arc::clone(&self.crew.shared);
+            let watch = move || partitions.watch(&shared, &assignments);
+            helpers.push(self.crew.start("partitions".to_owned(), watch)?);
+        }
         Ok(Service {
             shared: Arc::clone(&self.crew.shared),
             fatal: self.fatal_seen,
@@ -212,7 +251,7 @@ impl Starting<'_> {
         &self,
         commands: Vec<Receiver<Command>>,
         rebuilds: &Sender<(scan::Cut, Vec<scan::Rebuild>)>,
-    ) -> Result<(Vec<Sender<Arc<Batch>>>, Vec<JoinHandle<()>>), Fatal> {
+    ) -> Result<Workers, Fatal> {
         let mut queues = Vec::new();
         let mut threads = Vec::new();
         let slots = self.crew.shared.slots;
@@ -222,12 +261,14 @@ impl Starting<'_> {
             let shared = Arc::clone(&self.crew.shared);
             let rebuilds = rebuilds.clone();
             let mine = move |slot: &u8| worker_of(*slot, shared.commands.len()) == number;
-            let mine: Vec<u8> = (0..slots as u8).filter(mine).collect();
+            let mut mine: Vec<u8> = numbers(slots).filter(mine).collect();
             let shared = Arc::clone(&self.crew.shared);
             threads.push(self.crew.start(format!("worker-{number}"), move || {
                 let mut folding = Folding { limits: shared.limits, buckets: Buckets::default() };
                 let mut owned = Vec::new();
-                for slot in mine {
+                while !mine.is_empty() && !shared.is_stopping() {
+                    let next = mine.iter().position(|slot| shared.is_asked(*slot)).unwrap_or(0);
+                    let slot = mine.swap_remove(next);
                     let recovered = recover(&shared, slot, ids_bytes_max, &mut folding)?;
                     recovered.announce(&shared.board);
                     owned.push(recovered);
@@ -288,19 +329,20 @@ impl Starting<'_> {
         Ok((EventSource::Kafka(Box::new(source)), marks.high))
     }
 
-    fn assign(&self, embedded: Option<&EmbeddedLog>) -> Result<Vec<Assigned>, Fatal> {
+    /// The partitions to be read, and who looks out for more.
+    fn assign(
+        &self,
+        embedded: Option<&EmbeddedLog>,
+    ) -> Result<(Vec<Assigned>, Option<Partitions>), Fatal> {
         let shared = &self.crew.shared;
-        let (store, names, metrics) = (&shared.store, &shared.sources, &shared.metrics);
-        match embedded {
-            Some(log) => Ok(vec![positions::assign_embedded(store, log, names, metrics)?]),
-            None => positions::assign_kafka(
-                store,
-                &self.settings.kafka.events_topics,
-                &self.settings.kafka_properties(),
-                names,
-                metrics,
-            ),
+        if let Some(log) = embedded {
+            return Ok((vec![positions::assign_embedded(shared, log)?], None));
         }
+        let properties = self.settings.kafka_properties();
+        let topics = &self.settings.kafka.events_topics;
+        let mut partitions = Partitions::connect(&properties, topics)?;
+        let assigned = partitions.discover(shared)?;
+        Ok((assigned, Some(partitions)))
     }
 
     fn schedule(&self, embedded: Option<crate::core::position::Source>) -> Schedule {
@@ -334,10 +376,12 @@ impl Starting<'_> {
     }
 
     fn start_outbox(&self) -> Result<Option<JoinHandle<()>>, Fatal> {
-        if !self.brokers() || self.settings.kafka.dead_letter_topic.is_none() {
+        let Some(topic) = self.settings.kafka.dead_letter_topic.as_ref().filter(|_| self.brokers())
+        else {
             return Ok(None);
-        }
+        };
         let properties = self.settings.kafka_properties();
+        create_topic(&properties, topic, 1).map_err(|error| Fatal::Log(error.to_string()))?;
         let producer =
             KafkaProducer::connect(&properties).map_err(|error| Fatal::Log(error.to_string()))?;
         let shared = Arc::clone(&self.crew.shared);
@@ -353,14 +397,17 @@ impl Starting<'_> {
         embedded: Option<&EmbeddedLog>,
         assigned: &[Assigned],
         batches: &[Sender<Arc<Batch>>],
-    ) -> Result<Vec<JoinHandle<()>>, Fatal> {
+    ) -> Result<Readers, Fatal> {
         let readers = if embedded.is_some() {
             1
         } else {
             threads(self.settings.fold.ingest_threads, 4).min(assigned.len()).max(1)
         };
         let mut threads = Vec::new();
+        let mut assignments = Vec::new();
         for number in 0..readers {
+            let (assignment, assigned_later) = bounded(ASSIGNMENTS_WAITING_MAX);
+            assignments.push(assignment);
             let mine: Vec<Assigned> =
                 assigned.iter().skip(number).step_by(readers).cloned().collect();
             let source = self.source(embedded, &mine)?;
@@ -374,10 +421,11 @@ impl Starting<'_> {
                     bytes_max: self.settings.fold.batch_bytes_max,
                 },
                 batches.to_vec(),
+                assigned_later,
             );
             threads.push(self.crew.start(format!("reader-{number}"), move || reader.run())?);
         }
-        Ok(threads)
+        Ok((threads, assignments))
     }
 
     fn source(

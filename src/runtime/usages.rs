@@ -5,37 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use xxhash_rust::xxh3::Xxh3;
 
 use super::catalogue::Resolved;
 use super::clock::Stopwatch;
-use super::scan::{ScanError, StoredEvent};
+use super::scan::ScanError;
 use super::shared::Shared;
+use super::target::{Kept, Target};
 use super::worker::{Command, CutAccount};
-use crate::core::aggregate::{Frame as AggregateFrame, Stint};
 use crate::core::catalog::directory::Directory;
-use crate::core::catalog::{BillableMetric, Charge, Flag, Status, Tax};
-use crate::core::event::Usage;
+use crate::core::catalog::{BillableMetric, Charge, Flag, Status, Subscription};
 use crate::core::instant::Instant;
-use crate::core::matching::{Bucket, Group};
-use crate::core::period::{self, Period, Window};
+use crate::core::period;
 use crate::core::position::Source;
-use crate::core::tax;
-use crate::core::usage::{
-    Ask, Context, CurrentUsage, Measured, Quantities, Request, Scan, Terms, UsageError, compute,
-    folded,
-};
+use crate::core::usage::{CurrentUsage, Request, UsageError};
 use crate::engine::account::Known;
-use crate::engine::frame::Frame;
-use crate::engine::keys::SlotNumber;
-use crate::engine::ledger::AccountKey;
 use crate::engine::progress::Progress;
-use crate::engine::totals::{Cells, Content};
+use crate::engine::totals::Cells;
 
 /// Reads of the ledger that run at once; each may hold a whole account in memory.
 const SCANS_MAX: usize = 4;
-/// Longest wait for a rebuild before the reader is told to come back.
-const REBUILD_WAIT: Duration = Duration::from_secs(30);
+/// Longest wait for a slot or a rebuild before the reader is told to come back.
+const READY_WAIT: Duration = Duration::from_secs(30);
 /// A rebuild that nobody has reported for so long is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -111,16 +101,6 @@ pub struct Usages {
     scans: Semaphore,
 }
 
-/// What is asked of one account at one moment of the catalogue.
-struct Target {
-    resolved: Resolved,
-    slot: SlotNumber,
-    key: AccountKey,
-    period: Period,
-    window: Window,
-    catalog_version: u64,
-}
-
 /// What was copied from the board.
 enum Copied {
     Nothing,
@@ -134,8 +114,8 @@ impl Usages {
         Self { shared, scans: Semaphore::new(SCANS_MAX) }
     }
 
-    /// Answers a question. `known` says whether the caller has the answer with this tag already; if so
-    /// nothing is priced and there is no body. `print` makes the body.
+    /// Answers a question. `known` says whether the caller has the answer with this tag already; if
+    /// so nothing is priced and there is no body. `print` makes the body.
     pub async fn answer<R>(
         &self,
         question: &Question,
@@ -145,15 +125,25 @@ impl Usages {
         let watch = Stopwatch::start();
         self.await_offsets(question, &watch).await?;
         loop {
-            let target = self.target(question)?;
             let moved = self.shared.moved.notified();
+            let target = self.target(question)?;
+            if !self.shared.board.slot(target.slot).ready {
+                self.shared.ask_for(target.slot);
+                self.wait_for(moved, &watch).await?;
+                continue;
+            }
             let digest = target.resolved.frame.digest;
             let look = self.shared.board.look(target.slot, target.key, |account| {
                 let state = account.map_or(0, |account| account.state.0);
-                let copied = match account.map(|account| account.known(digest, target.window)) {
-                    None | Some(Known::Nothing) => Copied::Nothing,
-                    Some(Known::Totals(cells)) => Copied::Cells(cells.clone()),
-                    Some(Known::Unknown) => Copied::Unknown,
+                let copied = match account {
+                    None => Copied::Nothing,
+                    // Totals are kept only for windows that events are folded into.
+                    Some(_) if !target.is_kept() => Copied::Unknown,
+                    Some(account) => match account.known(digest, target.window) {
+                        Known::Nothing => Copied::Nothing,
+                        Known::Totals(cells) => Copied::Cells(cells.clone()),
+                        Known::Unknown => Copied::Unknown,
+                    },
                 };
                 (state, copied)
             });
@@ -165,12 +155,9 @@ impl Usages {
             let cells = match copied {
                 Copied::Nothing => Cells::default(),
                 Copied::Cells(cells) => cells,
-                Copied::Unknown if target.is_period() => {
+                Copied::Unknown if target.is_kept() => {
                     self.ask_for_rebuild(&target)?;
-                    let _ = tokio::time::timeout(ASK_AGAIN, moved).await;
-                    if watch.elapsed() > REBUILD_WAIT {
-                        return Err(Refusal::NotReady);
-                    }
+                    self.wait_for(moved, &watch).await?;
                     continue;
                 }
                 Copied::Unknown => return self.scan(question, &target, print).await,
@@ -209,17 +196,16 @@ impl Usages {
             let rows = catalogue.rows.subscriptions(organization, external_id);
             rows.iter().find(|row| is_active(row, &customer.external_id, now)).cloned()
         };
-        let row = match question.subscription.as_deref() {
-            Some(external_id) => active(external_id),
-            None => {
-                let ids = catalogue.rows.subscriptions_of(organization, &customer.external_id);
-                let mut rows = ids.iter().filter_map(|id| active(id));
-                let first = rows.next();
-                if rows.next().is_some() {
-                    return Err(Refusal::SubscriptionMandatory);
-                }
-                first
+        let row = if let Some(external_id) = question.subscription.as_deref() {
+            active(external_id)
+        } else {
+            let ids = catalogue.rows.subscriptions_of(organization, &customer.external_id);
+            let mut rows = ids.iter().filter_map(|id| active(id));
+            let first = rows.next();
+            if rows.next().is_some() {
+                return Err(Refusal::SubscriptionMandatory);
             }
+            first
         };
         let row = row.ok_or(Refusal::NoActiveSubscription)?;
         let resolved = catalogue.resolve_row(tenant, &row).ok_or(Refusal::NoActiveSubscription)?;
@@ -235,10 +221,20 @@ impl Usages {
             window.from = row.started_at.unwrap_or(window.from);
         }
         let (slot, key) = self.shared.account(organization, Some(&row.external_id));
-        if !self.shared.board.slot(slot).ready {
+        Ok(Target { resolved, slot, key, period, window, catalog_version: book.version() })
+    }
+
+    /// Waits until something has moved, but not for ever.
+    async fn wait_for(
+        &self,
+        moved: impl Future<Output = ()>,
+        watch: &Stopwatch,
+    ) -> Result<(), Refusal> {
+        let _ = tokio::time::timeout(ASK_AGAIN, moved).await;
+        if watch.elapsed() > READY_WAIT || self.shared.is_stopping() {
             return Err(Refusal::NotReady);
         }
-        Ok(Target { resolved, slot, key, period, window, catalog_version: book.version() })
+        Ok(())
     }
 
     fn ask_for_rebuild(&self, target: &Target) -> Result<(), Refusal> {
@@ -309,178 +305,6 @@ impl Usages {
     }
 }
 
-impl Target {
-    /// Whether the window is the period's own, for which totals are kept.
-    fn is_period(&self) -> bool {
-        self.window == self.period.charges
-    }
-
-    fn metric(&self, id: uuid::Uuid) -> Option<&BillableMetric> {
-        self.resolved.tenant.metrics.get(id).map(|metric| &*metric.entity)
-    }
-
-    /// Taxes of the first level that has any (specification 7.1).
-    fn taxes<'a>(&'a self, charge: &'a Charge) -> Vec<&'a Tax> {
-        let Resolved { tenant, customer, plan, .. } = &self.resolved;
-        let find = |ids: &'a [uuid::Uuid]| -> Vec<&'a Tax> {
-            ids.iter().filter_map(|id| tenant.tax(*id)).map(|tax| &*tax.entity).collect()
-        };
-        let customer = customer.as_ref().map(|customer| find(&customer.taxes));
-        let levels = [
-            find(&charge.taxes),
-            find(&plan.taxes),
-            customer.unwrap_or_default(),
-            find(&tenant.organization.taxes),
-        ];
-        tax::applicable(&levels.each_ref().map(Vec::as_slice))
-    }
-
-    fn compute<'a>(
-        &'a self,
-        request: &Request,
-        source: &impl Quantities,
-    ) -> Result<CurrentUsage<'a>, UsageError> {
-        let terms = Terms {
-            plan: &self.resolved.plan,
-            metrics: |id| self.metric(id),
-            taxes: |charge| self.taxes(charge),
-            window: self.window,
-            issuing_date: self.period.issuing_date,
-            context: Context::CurrentUsage,
-        };
-        compute(&terms, request, source)
-    }
-
-    fn compute_scanned<'a>(
-        &'a self,
-        request: &Request,
-        events: &[StoredEvent],
-        shared: &Shared,
-    ) -> Result<CurrentUsage<'a>, UsageError> {
-        let usages: Vec<(&str, Usage<'_>)> =
-            events.iter().map(|event| (&*event.code, event.usage())).collect();
-        let mut by_code: Vec<(&str, Vec<Usage<'_>>)> = Vec::new();
-        for (code, usage) in usages {
-            match by_code.iter_mut().find(|(known, _)| *known == code) {
-                Some((_, list)) => list.push(usage),
-                None => by_code.push((code, vec![usage])),
-            }
-        }
-        let frame = AggregateFrame {
-            from: self.window.from,
-            to: self.window.to,
-            days: i64::from(self.period.charges_duration),
-            zone: &self.resolved.frame.terms.zone,
-        };
-        let scan = Scan {
-            events: |metric: &BillableMetric| {
-                let found = by_code.iter().find(|(code, _)| *code == metric.code);
-                Ok(found.map_or(&[][..], |(_, list)| list.as_slice()))
-            },
-            stints: |charge: &Charge| self.stints(charge, shared),
-            frame,
-            current_usage: true,
-            fewer_days: 0,
-            limits: shared.scan_limits,
-        };
-        self.compute(request, &scan)
-    }
-
-    /// The rows with this external id whose plan holds the charge, up to the one that is read.
-    fn stints(&self, charge: &Charge, shared: &Shared) -> Vec<Stint> {
-        let Resolved { tenant, subscription, .. } = &self.resolved;
-        let organization = &tenant.organization.external_id;
-        let rows = shared.catalogue.rows.subscriptions(organization, &subscription.external_id);
-        let holds = |plan| {
-            tenant.plan(plan).is_some_and(|plan| plan.charges.iter().any(|c| c.id == charge.id))
-        };
-        let mut stints: Vec<Stint> = rows
-            .iter()
-            .filter(|row| holds(row.plan))
-            .filter_map(|row| {
-                let started_at = row.started_at?;
-                (started_at <= subscription.started_at?).then_some(Stint {
-                    started_at,
-                    ended_at: row.terminated_at.filter(|_| row.id != subscription.id),
-                    has_previous: row.previous.is_some(),
-                })
-            })
-            .collect();
-        stints.sort_by_key(|stint| stint.started_at);
-        stints
-    }
-
-    /// Everything that determines the figures, the same on every store: the subscription's rules and
-    /// window, the versions of what is priced with, the account's events, and the question.
-    fn tag(&self, request: &Request, state: u128) -> u128 {
-        use std::fmt::Write;
-        let Resolved { tenant, customer, plan, frame, .. } = &self.resolved;
-        let mut text = String::new();
-        let versions = |ids: &[uuid::Uuid]| -> Vec<Option<u64>> {
-            ids.iter().map(|id| tenant.tax(*id).map(|tax| tax.version)).collect()
-        };
-        let _ = write!(
-            text,
-            "{:x} {:?} {} {:?} {:?} {:?} {state:x} {request:?}",
-            frame.digest,
-            self.window,
-            self.period.issuing_date,
-            tenant.plan(plan.id).map(|plan| plan.version),
-            customer.as_ref().map(|customer| versions(&customer.taxes)),
-            (versions(&plan.taxes), versions(&tenant.organization.taxes)),
-        );
-        for charge in &plan.charges {
-            let metric = tenant.metrics.get(charge.metric).map(|metric| metric.version);
-            let _ = write!(text, " {metric:?} {:?}", versions(&charge.taxes));
-        }
-        let mut hasher = Xxh3::new();
-        hasher.update(text.as_bytes());
-        hasher.digest128()
-    }
-}
-
-/// Quantities of the kept totals. `lacks` is set if a bucket needs the events; what was returned for
-/// it is then of no use.
-struct Kept<'a> {
-    cells: &'a Cells,
-    frame: &'a Frame,
-    lacks: Cell<bool>,
-}
-
-impl Quantities for Kept<'_> {
-    fn measure(&self, ask: &Ask<'_>) -> Result<Vec<Measured>, UsageError> {
-        let measured = ask.buckets.iter().map(|bucket| {
-            let charge = u16::try_from(ask.index).ok()?;
-            let kept = self.frame.shape.kept(charge, bucket.bucket)?;
-            let fold = kept.fold.as_ref()?;
-            self.totals(charge, bucket.bucket, |totals| {
-                folded::measure(ask, bucket, fold, &kept.keys, totals.iter().copied())
-            })
-        });
-        let measured: Option<Vec<Measured>> = measured.collect();
-        measured.ok_or_else(|| {
-            self.lacks.set(true);
-            UsageError::Unavailable("the totals do not tell".to_owned())
-        })
-    }
-}
-
-impl Kept<'_> {
-    fn totals<R>(
-        &self,
-        charge: u16,
-        bucket: Bucket,
-        read: impl FnOnce(&[(&Group, &crate::core::aggregate::Totals)]) -> Option<R>,
-    ) -> Option<R> {
-        match self.cells.get(charge, bucket) {
-            None => read(&[]),
-            Some(Content::Whole(totals)) => read(&[(&Group::default(), totals)]),
-            Some(Content::Groups(groups)) => read(&groups.iter().collect::<Vec<_>>()),
-            Some(Content::TooManyGroups) => None,
-        }
-    }
-}
-
 fn charges(resolved: &Resolved) -> Vec<(&Charge, &BillableMetric)> {
     let metric = |charge: &Charge| resolved.tenant.metrics.get(charge.metric);
     resolved
@@ -491,6 +315,6 @@ fn charges(resolved: &Resolved) -> Vec<(&Charge, &BillableMetric)> {
         .collect()
 }
 
-fn is_active(row: &crate::core::catalog::Subscription, customer: &str, now: Instant) -> bool {
+fn is_active(row: &Subscription, customer: &str, now: Instant) -> bool {
     row.customer == customer && row.status_at(now) == Status::Active
 }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::checkpoint::Request;
 use super::fatal::Fatal;
+use super::on_board::OnBoard;
 use super::owner::{Owned, Taken};
 use super::scan::{Cut, Rebuild};
 use super::shared::Shared;
@@ -16,20 +17,21 @@ use crate::core::instant::Instant;
 use crate::core::matching::Buckets;
 use crate::core::period::Window;
 use crate::core::position::Position;
-use crate::engine::account::{Account, Folding};
+use crate::engine::account::Folding;
 use crate::engine::batch::{Batch, Refused};
 use crate::engine::counters::Counters;
 use crate::engine::dedup::Lookup;
-use crate::engine::ledger::{AccountKey, AccountName};
+use crate::engine::ledger::AccountKey;
 use crate::engine::progress::Progress;
-use crate::engine::slot::{Accounts, Context};
+use crate::engine::slot::{Context, Tenants};
 use crate::engine::totals::Cells;
 use crate::store::account::encode_account;
 use crate::store::{IdKey as StoreIdKey, Rejected};
 use crate::telemetry::events::{Emit, LimitHit};
 use crate::telemetry::metrics::Metrics;
 
-/// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues too.
+/// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues
+/// too.
 pub const BATCHES_WAITING_MAX: usize = 4;
 /// Commands a worker may have waiting.
 pub const COMMANDS_WAITING_MAX: usize = 1024;
@@ -38,6 +40,9 @@ pub const COMMANDS_WAITING_MAX: usize = 1024;
 pub const UNSAVED_BYTES_MAX: usize = 256 << 20;
 /// Accounts rebuilt by one scan of a slot.
 const REBUILDS_PER_SCAN_MAX: usize = 4096;
+/// Accounts whose rules are looked up for one scan: each costs a read of the store, on the owner's
+/// thread.
+const REFRAMES_PER_SCAN_MAX: usize = 1024;
 /// Pause before the store is asked again after an error.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -64,7 +69,8 @@ pub enum Command {
     TenantAppeared(String),
     /// Cut the ledger of a slot, for a read of an account's events.
     Cut(u8, AccountKey, oneshot::Sender<CutAccount>),
-    /// Rebuild the totals of an account for a window, together with others of its slot that need it.
+    /// Rebuild the totals of an account for a window, together with others of its slot that need
+    /// it.
     Rebuild(u8, AccountKey, Window),
     /// A rebuild is through.
     Install(u8, Vec<(Rebuild, Option<Cells>)>),
@@ -82,6 +88,9 @@ pub struct CutAccount {
     pub state: u128,
 }
 
+/// A slot, the sequence before which its totals include all blocks, and its encoded accounts.
+pub type SlotTotals = (u8, u64, Vec<(AccountKey, Vec<u8>)>);
+
 /// What a checkpoint gets from one worker.
 #[derive(Default)]
 pub struct Handed {
@@ -89,11 +98,14 @@ pub struct Handed {
     pub slots: Vec<Taken>,
     /// Refused records.
     pub rejected: Vec<Rejected>,
-    /// Encoded accounts of one slot that changed since its totals were saved last, and the sequence
-    /// that they include everything before.
-    pub totals: Option<(u8, u64, Vec<(AccountKey, Vec<u8>)>)>,
+    /// Accounts of one slot that changed since its totals were saved last.
+    pub totals: Option<SlotTotals>,
     /// Rows that the blocks hold.
     pub rows: u64,
+    /// Transaction ids held in memory.
+    pub ids: usize,
+    /// Sealed blocks of the worker's slots, in the store or on their way there.
+    pub tail_blocks: u64,
 }
 
 /// Answers of the store's id index for one batch.
@@ -126,8 +138,8 @@ impl Worker {
         Self { shared, slots, folding, rejected: Vec::new(), rebuilds }
     }
 
-    /// Works until the command channel is closed. Batches that are waiting then are not applied: they
-    /// will be read again.
+    /// Works until the command channel is closed. Batches that are waiting then are not applied:
+    /// they will be read again.
     pub fn run(
         mut self,
         commands: &Receiver<Command>,
@@ -158,7 +170,8 @@ impl Worker {
     }
 
     fn unsaved_bytes(&self) -> usize {
-        self.slots.iter().map(Owned::unsaved_bytes).sum()
+        let rejected: usize = self.rejected.iter().map(|rejected| rejected.bytes.len()).sum();
+        rejected + self.slots.iter().map(Owned::unsaved_bytes).sum::<usize>()
     }
 
     fn apply(&mut self, batch: &Batch) -> Result<(), Fatal> {
@@ -211,15 +224,21 @@ impl Worker {
         count(&shared.metrics, before, owned.slot.counters);
         let unknown = turned.unknown.iter().map(Refused::unknown_tenant);
         let refused = turned.refused.into_iter().cloned().chain(unknown);
-        self.rejected.extend(refused.map(|refused| shared.rejected_row(&refused)));
+        for refused in refused {
+            shared.metrics.count_rejected(refused.rejection.reason(), 1);
+            self.rejected.push(shared.rejected_row(&refused));
+        }
         Ok(())
     }
 
-    /// Asks the store's index about the ids that memory cannot decide. It is asked until it answers: a
-    /// guess would count an event twice or not at all.
+    /// Asks the store's index about the ids that memory cannot decide. It is asked until it
+    /// answers: a guess would count an event twice or not at all.
     fn look_up(&self, at: usize, batch: &Batch) -> Found {
         let slot = &self.slots[at].slot;
         let doubtful = slot.doubtful(batch);
+        let lookups = &self.shared.metrics.ids_lookups;
+        lookups.store.inc_by(doubtful.len() as u64);
+        lookups.memory.inc_by((batch.events_len(slot.number) - doubtful.len()) as u64);
         if doubtful.is_empty() {
             return Found::default();
         }
@@ -296,15 +315,17 @@ impl Worker {
         let blocks = slots.iter().flat_map(|taken| &taken.blocks);
         Handed {
             rows: blocks.map(|block| block.rows).sum(),
+            ids: self.slots.iter().map(|owned| owned.slot.ids.len()).sum(),
+            tail_blocks: self.slots.iter().map(|owned| owned.sequence).sum(),
             rejected: std::mem::take(&mut self.rejected),
             totals: totals_of.and_then(|slot| self.totals(slot)),
             slots,
         }
     }
 
-    /// Accounts that changed since the totals of the slot were saved last. Called right after the slot
-    /// was sealed, so that accounts and blocks agree.
-    fn totals(&self, slot: u8) -> Option<(u8, u64, Vec<(AccountKey, Vec<u8>)>)> {
+    /// Accounts that changed since the totals of the slot were saved last. Called right after the
+    /// slot was sealed, so that accounts and blocks agree.
+    fn totals(&self, slot: u8) -> Option<SlotTotals> {
         let owned = &self.slots[self.at(slot)?];
         let mut changed = Vec::new();
         for key in &owned.accounts {
@@ -336,7 +357,7 @@ impl Worker {
                         if *account.organization == *tenant && account.aside.0 > 0 {
                             let (events, bytes) = std::mem::take(&mut account.aside);
                             owned.slot.counters.take_in(events);
-                            shared.catalogue.release_aside(bytes);
+                            shared.catalogue.give_back(bytes);
                             account.changed_at = owned.sequence;
                             shared.catalogue.reframe(account, now);
                         }
@@ -344,6 +365,7 @@ impl Worker {
                 );
             }
             owned.changed = true;
+            owned.announce(&shared.board);
         }
     }
 
@@ -368,8 +390,8 @@ impl Worker {
         }
     }
 
-    /// Opens the asked window for a scan and with it the windows that other accounts of the slot lack
-    /// at this moment: one reading of the slot serves them all.
+    /// Opens the asked window for a scan and with it the windows that other accounts of the slot
+    /// lack at this moment: one reading of the slot serves them all.
     fn rebuild(&mut self, slot: u8, asked: AccountKey, window: Window) {
         let Some(at) = self.at(slot) else { return };
         let now = self.shared.clock.now();
@@ -378,10 +400,14 @@ impl Worker {
             // Under way already, or no longer needed: whoever asked is told to look again.
             return self.shared.wake();
         }
+        let epoch = self.shared.catalogue.epoch();
+        let mut reframes = 0;
         for key in &self.slots[at].accounts {
-            if wanted.len() >= REBUILDS_PER_SCAN_MAX {
+            if wanted.len() >= REBUILDS_PER_SCAN_MAX || reframes >= REFRAMES_PER_SCAN_MAX {
                 break;
             }
+            let stale = self.shared.board.peek(*key, |account| account.epoch != epoch);
+            reframes += usize::from(stale == Some(true));
             wanted.extend(self.open_for_scan(*key, None, now));
         }
         let job = (self.cut(at), wanted);
@@ -409,7 +435,11 @@ impl Worker {
                     catalogue.reframe(account, now);
                 }
                 let frame = account.frame.clone()?;
+                // The asked window may be of rules that no longer hold; the reader looks again then.
                 let window = window.or_else(|| frame.window_holding(now))?;
+                if !frame.folds_into(window) {
+                    return None;
+                }
                 let generation = account.generation;
                 account.open_for_scan(window).then_some(Rebuild {
                     account: key,
@@ -433,53 +463,17 @@ impl Worker {
                 || None,
                 |account, _| {
                     let limits = &self.folding.limits;
-                    match cells {
-                        Some(cells) => {
-                            if account.install(rebuild.generation, rebuild.window, cells, limits) {
-                                account.changed_at = sequence;
-                            }
+                    if let Some(cells) = cells {
+                        if account.install(rebuild.generation, rebuild.window, cells, limits) {
+                            account.changed_at = sequence;
                         }
-                        None if account.generation == rebuild.generation => account.forget(),
-                        None => {}
+                    } else if account.generation == rebuild.generation {
+                        account.forget();
                     }
                 },
             );
         }
         self.shared.wake();
-    }
-}
-
-/// The accounts of one slot on the board, as its owner changes them.
-struct OnBoard<'a> {
-    shared: &'a Shared,
-    now: Instant,
-    seen: &'a mut Vec<AccountKey>,
-}
-
-impl Accounts for OnBoard<'_> {
-    fn change(
-        &mut self,
-        key: AccountKey,
-        name: AccountName<'_>,
-        change: &mut dyn FnMut(&mut Account, bool),
-    ) {
-        let catalogue = &self.shared.catalogue;
-        let epoch = catalogue.epoch();
-        let make = || {
-            let mut account = Account::new(name);
-            catalogue.reframe(&mut account, self.now);
-            Some(account)
-        };
-        let made = self.shared.board.change(key, make, |account, new| {
-            if account.epoch != epoch {
-                catalogue.reframe(account, self.now);
-            }
-            change(account, new);
-            new
-        });
-        if made == Some(true) {
-            self.seen.push(key);
-        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! The concurrent board of accounts.
 //!
-//! The owner of a slot changes an account under the lock of its shard, once per batch; a reader takes
-//! one look under the same lock and prices what it copied after letting go. There is one copy of
-//! every account, and it is here.
+//! The owner of a slot changes an account under the lock of its shard, once per batch; a reader
+//! takes one look under the same lock and prices what it copied after letting go. There is one copy
+//! of every account, and it is here.
 //!
 //! An answer also says up to which offsets it reflects the log. Those are kept per slot: the owner
-//! announces a batch before it changes the first account and completes it after the last. An account
-//! carries the number of the batch that changed it last, so a reader that meets an account in the
-//! middle of a batch knows that this account is already where the batch ends.
+//! announces a batch before it changes the first account and completes it after the last. An
+//! account carries the number of the batch that changed it last, so a reader that meets an account
+//! in the middle of a batch knows that this account is already where the batch ends.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -126,7 +126,8 @@ impl Board {
         mut copy: impl FnMut(Option<&Account>) -> R,
     ) -> Look<R> {
         loop {
-            // The view is loaded first: what it calls applied is in the account, whatever comes next.
+            // The view is loaded first: what it calls applied is in the account, whatever comes
+            // next.
             let view = self.slot(slot);
             let account = self.accounts.get(&key);
             let batch = account.as_ref().map_or(0, |account| account.batch);
@@ -147,8 +148,8 @@ impl Board {
         self.accounts.get(&key).map(|account| look(&account))
     }
 
-    /// Changes an account in place. `make` builds it if it is new, outside of the lock. Returns false
-    /// if the key is new and `make` declines.
+    /// Changes an account in place. `make` builds it if it is new, outside of the lock. Returns
+    /// false if the key is new and `make` declines.
     pub fn change<R>(
         &self,
         key: AccountKey,

@@ -1,13 +1,15 @@
 //! The saved totals of one account.
 //!
 //! Layout, format 1: version u8 | organisation text | subscription: 0, or 1 and text | rows varint
-//! | digest of the events u128 little endian | rules digest: 0, or 1 and u64 little endian | uncached stretch: 0, or 1, from and to zigzag
+//! | digest of the events u128 little endian | rules digest: 0, or 1 and u64 little endian |
+//! uncached stretch: 0, or 1, from and to zigzag
 //! | set aside: events varint, bytes varint | number of windows varint, each: from and to zigzag,
-//! number of cells varint, each: charge varint, bucket varint (0 default, else filter + 1), content:
+//! number of cells varint, each: charge varint, bucket varint (0 default, else filter + 1),
+//! content:
 //! 0 and totals | 1, number of groups varint, each its values and totals | 2 too many groups.
 //!
-//! A value of a group is 0 for none, or 1 and text. Totals are count varint, sum and cents decimals.
-//! Windows whose scan is under way are left out and count as not kept.
+//! A value of a group is 0 for none, or 1 and text. Totals are count varint, sum and cents
+//! decimals. Windows whose scan is under way are left out and count as not kept.
 
 use hashbrown::HashMap;
 

@@ -95,6 +95,21 @@ pub struct EventCounters {
     pub set_aside: Counter,
 }
 
+/// Gauges of all events since the store was created, one for each thing that can become of an event.
+#[derive(Clone, Debug)]
+pub struct LedgerGauges {
+    /// They count.
+    pub accepted: Gauge,
+    /// A copy with a smaller position counts.
+    pub duplicate: Gauge,
+    /// They took the place of a copy with a greater position.
+    pub replaced: Gauge,
+    /// They cannot count.
+    pub rejected: Gauge,
+    /// Their organization is not known yet.
+    pub set_aside: Gauge,
+}
+
 /// Counters of id look-ups, by where the answer was found.
 #[derive(Clone, Debug)]
 pub struct LookupCounters {
@@ -119,6 +134,8 @@ pub struct Metrics {
     registry: Registry,
     /// [`names::EVENTS`].
     pub events: EventCounters,
+    /// [`names::LEDGER_EVENTS`].
+    pub ledger: LedgerGauges,
     /// [`names::RECORDS_CONSUMED`].
     pub records_consumed: Counter,
     records_rejected: Family<Reason, Counter>,
@@ -177,6 +194,8 @@ impl Metrics {
         let r = &mut registry;
         let events = register(r, &names::EVENTS, Family::<Outcome, Counter>::default());
         let event = |outcome| events.get_or_create_owned(&Outcome { outcome });
+        let ledger = register(r, &names::LEDGER_EVENTS, Family::<Outcome, Gauge>::default());
+        let kept = |outcome| ledger.get_or_create_owned(&Outcome { outcome });
         let lookups = register(r, &names::IDS_LOOKUPS, Family::<Place, Counter>::default());
         let lookup = |place| lookups.get_or_create_owned(&Place { r#where: place });
         let http_seconds: fn() -> Histogram = || histogram(HTTP_BOUNDS);
@@ -190,6 +209,13 @@ impl Metrics {
                 replaced: event("replaced"),
                 rejected: event("rejected"),
                 set_aside: event("set_aside"),
+            },
+            ledger: LedgerGauges {
+                accepted: kept("accepted"),
+                duplicate: kept("duplicate"),
+                replaced: kept("replaced"),
+                rejected: kept("rejected"),
+                set_aside: kept("set_aside"),
             },
             records_consumed: register(r, &names::RECORDS_CONSUMED, Counter::default()),
             records_rejected: register(r, &names::RECORDS_REJECTED, Family::default()),
@@ -329,11 +355,13 @@ mod tests {
     fn samples_have_the_names_labels_and_values_that_are_documented() {
         let metrics = touched();
         metrics.events.set_aside.inc_by(7);
+        metrics.ledger.replaced.set(9);
         metrics.batch_events.observe(5.0);
         let text = metrics.encode();
         for line in [
             "odometer_events_total{outcome=\"set_aside\"} 7",
             "odometer_events_total{outcome=\"accepted\"} 0",
+            "odometer_ledger_events{outcome=\"replaced\"} 9",
             "odometer_records_rejected_total{reason=\"not_json\"} 3",
             "odometer_partition_next_offset{topic=\"events_raw\",partition=\"2\"} 41",
             "odometer_http_requests_total{route=\"/livez\",status=\"200\"} 1",

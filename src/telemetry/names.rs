@@ -55,8 +55,10 @@ macro_rules! definitions {
 definitions! {
     EVENTS: Counter "odometer_events_total" ["outcome"]
         "Events by what became of them";
+    LEDGER_EVENTS: Gauge "odometer_ledger_events" ["outcome"]
+        "Events in the store and in memory since the store was created, by what became of them";
     RECORDS_CONSUMED: Counter "odometer_records_consumed_total" []
-        "Records read from the events logs";
+        "Events and rejected records that are folded";
     RECORDS_REJECTED: Counter "odometer_records_rejected_total" ["reason"]
         "Records that are no events, by reason";
     BATCHES: Counter "odometer_batches_total" []

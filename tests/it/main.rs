@@ -4,7 +4,17 @@
 
 mod aggregation_store;
 mod charge_check;
+mod end_to_end;
 mod kafka_log;
+mod kill;
+mod oracle;
+mod restart;
+mod restart_steps;
+mod rig;
+mod scenario;
+mod scenario_seeds;
+mod service;
+mod tidy;
 mod usage_inputs;
 mod vectors;
 mod vectors_aggregation;

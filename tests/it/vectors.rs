@@ -18,8 +18,6 @@ pub enum Comparison {
     /// Numbers and decimal texts by value, whichever form they have.
     Numbers,
     /// Numbers by value, texts to the letter.
-    #[allow(dead_code)]
-    // for answers of the HTTP API, where the text form is part of the contract
     Exact,
 }
 

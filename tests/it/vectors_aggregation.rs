@@ -114,7 +114,10 @@ fn result(case: &Json) -> Json {
             let exclude = arguments["exclude_event"] == true;
             let listed = list(&terms, &bucket, Listing { include, exclude }).unwrap();
             let prorated = listed.prorated.map(|list| shown_list(&list));
-            json!({"event_aggregation": shown_list(&listed.full), "event_prorated_aggregation": prorated})
+            json!({
+                "event_aggregation": shown_list(&listed.full),
+                "event_prorated_aggregation": prorated,
+            })
         }
         "breakdown" => {
             let entries = dated(&terms, &bucket).unwrap().into_iter().map(|entry| {
@@ -258,7 +261,10 @@ pub fn shown_instant(at: Instant) -> String {
 }
 
 fn shown_breakdowns(keys: &[String], breakdowns: &[Breakdown]) -> Json {
-    let shown = |entry: &Breakdown| json!({"groups": shown_group(keys, &entry.group), "value": shown(&entry.value)});
+    let shown = |entry: &Breakdown| {
+        let groups = shown_group(keys, &entry.group);
+        json!({"groups": groups, "value": shown(&entry.value)})
+    };
     Json::Array(breakdowns.iter().map(shown).collect())
 }
 

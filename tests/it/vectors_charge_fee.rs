@@ -101,6 +101,12 @@ fn object(members: &[(String, Option<Box<str>>)]) -> Json {
     Json::Object(members.iter().map(member).collect::<Map<_, _>>())
 }
 
+/// Pricing group keys under either of their names.
+fn group_keys(properties: &Json) -> Vec<String> {
+    let keys = texts(&properties["pricing_group_keys"]);
+    if keys.is_empty() { texts(&properties["grouped_by"]) } else { keys }
+}
+
 fn charge(json: &Json) -> Charge {
     let kind = ModelKind::from_name(json["charge_model"].as_str().unwrap()).unwrap();
     let properties = &json["properties"];
@@ -114,7 +120,7 @@ fn charge(json: &Json) -> Charge {
         invoice_display_name: None,
         model: Model::from_properties(kind, &to_value(properties)),
         properties: Value::Null,
-        pricing_group_keys: texts(&properties["pricing_group_keys"]),
+        pricing_group_keys: group_keys(properties),
         presentation_group_keys: presentation
             .map(|key| PresentationKey {
                 value: key["value"].as_str().unwrap().to_owned(),
@@ -139,7 +145,7 @@ fn charge(json: &Json) -> Charge {
                 values: condition(&filter["values"]),
                 model: Model::from_properties(kind, &to_value(&filter["properties"])),
                 properties: Value::Null,
-                pricing_group_keys: texts(&filter["properties"]["pricing_group_keys"]),
+                pricing_group_keys: group_keys(&filter["properties"]),
                 created_at: Instant(i64::try_from(index).unwrap()),
             })
             .collect(),

@@ -8,19 +8,23 @@ under load meanwhile. With --settle the service is first given time to reach the
 topics. Units, event counts and cents of every charge are compared, and the sum of cents.
 Differences are printed; the exit code is 1 if there is one, or if nothing was compared.
 
-    --serve    one comparison for each line on stdin: {"settle": true} or {}; one JSON line for each
+    --serve    one comparison for each line on stdin, one JSON line for each; members of a request:
+               settle    first wait until the service has caught up
+               counters  compare the counters of /metrics as well; nothing may be written meanwhile
+               url       from now on ask there: a restarted service has another port
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-import http.client
 import json
+import re
+import socket
 import sys
 import time
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -29,8 +33,10 @@ from urllib.parse import quote, urlencode, urlsplit
 from judge import DEFAULT_WORKLOAD, Offsets, Reader, parse_offsets
 from rule import Judge, Workload, priced
 
-# Plenty to keep two cores busy; more would only queue.
-CONNECTIONS = 4
+# Requests sent before their answers are read: the service never waits for the script.
+PIPELINED = 64
+# Longest wait of the service for the offsets it is asked for, in milliseconds.
+OFFSETS_WAIT_MS = 60_000
 SHOWN_MAX = 20
 
 
@@ -45,46 +51,107 @@ class Answer:
     body: Any
 
 
+class Connection:
+    """One connection that stays; requests are sent ahead of the answers to those before."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.socket = socket.create_connection((host, port), timeout=90)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.answers = self.socket.makefile("rb", buffering=1 << 20)
+
+    def send(self, requests: Iterable[str]) -> None:
+        """Sends requests, each a head without a body."""
+        self.socket.sendall("".join(requests).encode())
+
+    def receive(self) -> tuple[int, str, bytes]:
+        """The next answer: status, offsets, body."""
+        words = self.answers.readline().split(None, 2)
+        if len(words) < 2:
+            raise ConnectionError("the service closed the connection")
+        length, offsets = 0, ""
+        while (line := self.answers.readline().strip()):
+            name, _, value = line.partition(b":")
+            name = name.lower()
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"odometer-offsets":
+                offsets = value.strip().decode()
+        return int(words[1]), offsets, self.answers.read(length)
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self.answers.close()
+        self.socket.close()
+
+
 class Client:
-    """Requests to one service, each thread on a connection of its own."""
+    """Requests to one service."""
 
     def __init__(self, url: str, workload: Workload, subscriptions: int) -> None:
-        parts = urlsplit(url)
-        self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
         self.workload = workload
         organizations = list(workload.organizations)
         self.wanted = [(organizations[n % len(organizations)], n) for n in range(subscriptions)]
+        self.point_at(url)
 
-    def fetch_all(self) -> list[Answer]:
-        """The usage of every subscription."""
-        slices = [self.wanted[start::CONNECTIONS] for start in range(CONNECTIONS)]
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            return [answer for answers in pool.map(self._fetch, slices) for answer in answers]
+    def point_at(self, url: str) -> None:
+        """From now on asks the service at this address."""
+        parts = urlsplit(url)
+        self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
 
-    def _fetch(self, wanted: Iterable[tuple[str, int]]) -> list[Answer]:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
+    def fetch_all(self, upto: Offsets | None = None) -> list[Answer]:
+        """The usage of every subscription, each at the given offsets or later."""
+        return self._fetch(self.wanted, upto)
+
+    def metrics(self) -> str:
+        """The text of a scrape."""
+        connection = Connection(self.host, self.port)
         try:
-            return [self._ask(connection, organization, n) for organization, n in wanted]
+            connection.send([f"GET /metrics HTTP/1.1\r\nHost: {self.host}\r\n\r\n"])
+            return connection.receive()[2].decode()
         finally:
             connection.close()
 
-    def _ask(self, connection: http.client.HTTPConnection, organization: str, n: int) -> Answer:
-        subscription = self.workload.subscription.format(n=n)
+    def _fetch(
+        self, wanted: Sequence[tuple[str, int]], upto: Offsets | None = None
+    ) -> list[Answer]:
+        # Two connections: while the answers on one are read, the service works on the other.
+        connections = [Connection(self.host, self.port) for _ in range(2)]
+        answers: list[Answer] = []
+        sent: deque[tuple[Connection, Sequence[tuple[str, int]]]] = deque()
+        try:
+            for turn, start in enumerate(range(0, len(wanted), PIPELINED)):
+                chunk = wanted[start : start + PIPELINED]
+                connection = connections[turn % 2]
+                connection.send(self._request(organization, n, upto) for organization, n in chunk)
+                sent.append((connection, chunk))
+                if len(sent) == 2:
+                    answers += self._receive(*sent.popleft())
+            while sent:
+                answers += self._receive(*sent.popleft())
+        finally:
+            for connection in connections:
+                connection.close()
+        return answers
+
+    def _request(self, organization: str, n: int, upto: Offsets | None) -> str:
+        asked = {"external_subscription_id": self.workload.subscription.format(n=n)}
+        if upto is not None:
+            asked |= {"min_offset": offsets_text(upto), "wait": str(OFFSETS_WAIT_MS)}
         customer = quote(self.workload.customer.format(n=n), safe="")
-        query = urlencode({"external_subscription_id": subscription})
-        headers = {"Authorization": f"Bearer {self.workload.organizations[organization]}"}
-        connection.request(
-            "GET", f"/api/v1/customers/{customer}/current_usage?{query}", headers=headers
+        return (
+            f"GET /api/v1/customers/{customer}/current_usage?{urlencode(asked)} HTTP/1.1\r\n"
+            f"Host: {self.host}\r\n"
+            f"Authorization: Bearer {self.workload.organizations[organization]}\r\n\r\n"
         )
-        response = connection.getresponse()
-        body = response.read()
-        return Answer(
-            organization,
-            subscription,
-            response.status,
-            response.headers.get("Odometer-Offsets", ""),
-            json.loads(body) if body else None,
-        )
+
+    def _receive(
+        self, connection: Connection, wanted: Iterable[tuple[str, int]]
+    ) -> Iterator[Answer]:
+        for organization, n in wanted:
+            status, offsets, body = connection.receive()
+            subscription = self.workload.subscription.format(n=n)
+            told = json.loads(body) if body else None
+            yield Answer(organization, subscription, status, offsets, told)
 
     def settle(self, ends: Offsets, seconds: float) -> None:
         """Waits until an answer reflects the given ends."""
@@ -100,11 +167,16 @@ class Client:
                     for answer in answers
                 ):
                     return
-            except (OSError, http.client.HTTPException) as error:
+            except (OSError, ValueError) as error:
                 shown = str(error)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not at {ends} after {seconds} s: {shown}")
             time.sleep(0.05)
+
+
+def offsets_text(offsets: Offsets) -> str:
+    """The form of the Odometer-Offsets header."""
+    return ",".join(f"{topic}-{part}:{next_}" for (topic, part), next_ in sorted(offsets.items()))
 
 
 def reached(offsets: Offsets, wanted: Offsets) -> bool:
@@ -147,6 +219,27 @@ def _drift(shown: Any, judged: Any) -> str:
         return ""
 
 
+_LEDGER = re.compile(r'^odometer_ledger_events\{outcome="(\w+)"\} (\d+)$', re.MULTILINE)
+
+
+def counter_differences(metrics: str, judge: Judge) -> list[str]:
+    """What the counters of a service at rest say otherwise than a judge of the same records."""
+    shown = {name: int(value) for name, value in _LEDGER.findall(metrics)}
+    # Which of two copies takes over depends on the order of reading; that one is extra does not.
+    shown["duplicate"] = shown.get("duplicate", 0) + shown.get("replaced", 0)
+    wanted = {
+        "accepted": judge.accepted,
+        "duplicate": judge.duplicate,
+        "rejected": sum(judge.rejected.values()),
+        "set_aside": judge.set_aside,
+    }
+    return [
+        f"counter {name} is {shown.get(name)}, judged {value}"
+        for name, value in wanted.items()
+        if shown.get(name) != value
+    ]
+
+
 class Comparison:
     """Keeps a judge that goes forward with the service."""
 
@@ -159,11 +252,15 @@ class Comparison:
     def _reader(self) -> Reader:
         return Reader(self.args.brokers, self.args.topic or ["events_raw"], self.workload)
 
-    def compare(self, settle: bool) -> dict[str, Any]:
-        """Fetches everything once and judges it."""
-        if settle:
-            self.client.settle(self.reader.ends(), self.args.settle_seconds)
-        answers = self.client.fetch_all()
+    def compare(self, settle: bool, counters: bool = False) -> dict[str, Any]:
+        """Fetches everything once and judges it.
+
+        Counters are judged only where asked for: nothing may be written meanwhile.
+        """
+        ends = self.reader.ends() if settle or counters else None
+        if ends is not None:
+            self.client.settle(ends, self.args.settle_seconds)
+        answers = self.client.fetch_all(ends)
         found = [
             line
             for answer in answers
@@ -181,8 +278,12 @@ class Comparison:
                 found += differences(answer, self.reader.judge)
                 compared += 1
                 events += _events_in(answer)
+        if counters and ends is not None:
+            self._judge_at(ends)
+            found += counter_differences(self.client.metrics(), self.reader.judge)
         return {
             "subscriptions": compared,
+            "totals": compared * len(self.workload.metrics),
             "events": events,
             "moments": len(by_offsets),
             "offsets": max(
@@ -249,8 +350,13 @@ def main() -> int:
     good = True
     for line in sys.stdin if args.serve else ["{}"]:
         try:
-            result = comparison.compare(args.settle or bool(json.loads(line).get("settle")))
-        except (ValueError, OSError, http.client.HTTPException) as error:
+            request = json.loads(line)
+            if "url" in request:
+                comparison.client.point_at(request["url"])
+            result = comparison.compare(
+                args.settle or bool(request.get("settle")), bool(request.get("counters"))
+            )
+        except (ValueError, OSError) as error:
             result = {"error": str(error), "differences": 1, "subscriptions": 0, "events": 0}
         result["passed"] = passed(result)
         good = good and result["passed"]

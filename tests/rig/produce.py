@@ -149,7 +149,8 @@ class Generator:
             f'{{"organization_id":"{self._organization(subscription)}",{owner}'
             f'"transaction_id":{self._transaction(number)},"code":"{name}",'
             f'"timestamp":{self._timestamp(dice >> 36)},{properties}'
-            f'"precise_total_amount_cents":"0.0","source":"rig","ingested_at":"2025-03-03T13:03:29.123"}}'
+            f'"precise_total_amount_cents":"0.0","source":"rig",'
+            f'"ingested_at":"2025-03-03T13:03:29.123"}}'
         )
 
     def _properties(self, field: str | None, dice: int) -> str:

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from compare import Answer, Client, differences, passed, reached
+from compare import Answer, Client, counter_differences, differences, passed, reached
 from produce import DEFAULT_WORKLOAD, Generator, Record
 from rule import Judge, Workload, priced
 
@@ -56,6 +56,13 @@ def answer_of(judge: Judge, subscription: str) -> Answer:
         "charges_usage": charges,
     }
     return Answer(ORG, subscription, 200, "events-0:1", {"customer_usage": usage})
+
+
+def scrape(counts: dict[str, int]) -> str:
+    """The text of a scrape with these counts."""
+    return "".join(
+        f'odometer_ledger_events{{outcome="{name}"}} {value}\n' for name, value in counts.items()
+    )
 
 
 class Service(BaseHTTPRequestHandler):
@@ -125,6 +132,21 @@ class Comparing(unittest.TestCase):
         del answer.body["customer_usage"]["charges_usage"][0]
         self.assertIn("no charge for api_calls", "\n".join(differences(answer, self.judge)))
         self.assertEqual(len(differences(replace(answer, status=404), self.judge)), 1)
+
+    def test_each_counter_is_looked_at(self) -> None:
+        judge = self.judge
+        counts = {
+            "accepted": judge.accepted,
+            "duplicate": judge.duplicate - judge.replaced,
+            "replaced": judge.replaced,
+            "rejected": sum(judge.rejected.values()),
+            "set_aside": 0,
+        }
+        self.assertEqual(counter_differences(scrape(counts), judge), [])
+        for name in counts:
+            wrong = counts | {name: counts[name] + 1}
+            self.assertEqual(len(counter_differences(scrape(wrong), judge)), 1, name)
+        self.assertEqual(len(counter_differences("", judge)), 4)
 
     def test_nothing_compared_is_no_success(self) -> None:
         good = {"differences": 0, "subscriptions": 1, "events": 1}

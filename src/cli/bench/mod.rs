@@ -45,7 +45,8 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 2_000_000)]
     events: u64,
     /// Subscriptions they are for
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=99_999_999))]
+    #[arg(long, default_value_t = 100_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=99_999_999))]
     subscriptions: u64,
     /// Partitions of the topic
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]

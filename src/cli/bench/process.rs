@@ -46,8 +46,8 @@ pub fn resident_bytes() -> (u64, u64) {
     (field("VmRSS:").unwrap_or(0), field("VmHWM:").unwrap_or(0))
 }
 
-/// Seconds that processes of the whole machine have run or waited for a device, and cores: what part
-/// of the machine others used meanwhile is the difference to what this process used.
+/// Seconds that processes of the whole machine have run or waited for a device, and cores: what
+/// part of the machine others used meanwhile is the difference to what this process used.
 pub fn machine_busy() -> Duration {
     // The kernel counts in hundredths of a second.
     const TICK: Duration = Duration::from_millis(10);

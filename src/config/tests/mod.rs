@@ -123,7 +123,7 @@ fn every_kind_is_read_from_every_source() {
     let (from_env, _) = load(
         "",
         &[
-            ("ODOMETER_STORE_SLOTS", "1024"),
+            ("ODOMETER_STORE_SLOTS", "128"),
             ("ODOMETER_KAFKA_EVENTS_TOPICS", "a, b"),
             ("ODOMETER_KAFKA_BROKERS", "k:9092"),
             ("ODOMETER_KAFKA_DEAD_LETTER_TOPIC", ""),

@@ -117,7 +117,7 @@ fn presence(frame: &Frame<'_>, rows: &[&Row<'_>]) -> Option<Dated> {
         (false, false) => (Action::AddAndRemoved, first.timestamp),
     };
     let micros = frame.to.micros().saturating_sub(frame.from.micros());
-    let days = (micros + DAY_MICROS / 2).div_euclid(DAY_MICROS);
+    let days = micros.saturating_add(DAY_MICROS / 2).div_euclid(DAY_MICROS);
     let share = match rows.len() {
         1 | 2 => first.ratio.clone(),
         _ => rows.iter().map(|row| &row.ratio).sum(),

@@ -160,3 +160,46 @@ fn running_total(totals: Option<RunningTotals>, allowance: &Allowance) -> Vec<De
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::currency::Currency;
+    use crate::core::pricing::ModelKind;
+    use crate::core::value::Value;
+
+    proptest! {
+        /// A cut list of counted totals prices as the whole one does.
+        #[test]
+        fn counted_totals_are_cut_without_effect(
+            count in 0_u64..40, free_events in 0_u32..12, free_tenths in 0_u32..120,
+        ) {
+            let text = |text: String| Value::Text(text);
+            let total = format!("{}.{}", free_tenths / 10, free_tenths % 10);
+            let properties = Value::Object(vec![
+                ("rate".into(), text("10".into())),
+                ("fixed_amount".into(), text("1".into())),
+                ("free_units_per_events".into(), Value::Number(free_events.to_string())),
+                ("free_units_per_total_aggregation".into(), text(total)),
+            ]);
+            let model = Model::from_properties(ModelKind::Percentage, &properties);
+            let figures = Figures {
+                units: Decimal::from(count),
+                count: Decimal::from(count),
+                running_totals: Some(RunningTotals::Counted(count)),
+                ..Figures::default()
+            };
+            let cut = quantity(Aggregation::Count, figures, None, &allowance(&model));
+            let running_total = (1..=count).map(Decimal::from).collect();
+            let whole = Quantity { running_total, ..cut.clone() };
+            prop_assert!(cut.running_total.len() <= 14);
+            let currency = Currency::of("EUR");
+            prop_assert_eq!(
+                model.price(&cut, false, currency),
+                model.price(&whole, false, currency)
+            );
+        }
+    }
+}

@@ -122,7 +122,10 @@ impl FeeRules {
             let own = measured.breakdowns.iter().filter(|breakdown| own(&breakdown.group));
             fee.breakdowns = own
                 .map(|breakdown| Presented {
-                    presentation_by: named(&names[keys..], &breakdown.group.0[keys..]),
+                    presentation_by: named(
+                        &names[keys..],
+                        breakdown.group.0.get(keys..).unwrap_or_default(),
+                    ),
                     units: breakdown.value.clone(),
                 })
                 .collect();

@@ -4,8 +4,8 @@
 //! are taken where they stand; what must be rewritten goes into memory that the decoder keeps.
 //!
 //! A record is one event object, or a list of them. A record that is no JSON, too large, too deep
-//! or too long a list is rejected as a whole, with one rejection at index 0. In a list an item that is
-//! no acceptable event is rejected with its own index while the others are taken; an empty list
+//! or too long a list is rejected as a whole, with one rejection at index 0. In a list an item that
+//! is no acceptable event is rejected with its own index while the others are taken; an empty list
 //! holds no event and nothing to reject.
 //!
 //! Choices the specification leaves open:

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::client::{self, Properties};
 use super::error::ConnectError;
+use super::logging::Logging;
 
 /// Longest wait for the controller.
 const CREATE_WAIT: Duration = Duration::from_secs(30);
@@ -68,11 +68,11 @@ fn refused(topic: &str, what: &str, code: RDKafkaErrorCode) -> ConnectError {
 /// Asks the controller for something and waits for its answer.
 fn run<R>(
     properties: &Properties,
-    ask: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, &AdminOptions) -> KafkaResult<R>,
+    ask: impl AsyncFnOnce(&AdminClient<Logging>, &AdminOptions) -> KafkaResult<R>,
 ) -> Result<R, ConnectError> {
     let client = |error: KafkaError| ConnectError::Client(error.to_string());
     let config = client::writer(properties);
-    let admin: AdminClient<DefaultClientContext> = config.create().map_err(client)?;
+    let admin: AdminClient<Logging> = config.create_with_context(Logging).map_err(client)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(|error| ConnectError::Client(error.to_string()))?;

@@ -9,26 +9,25 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use rdkafka::bindings as sys;
-use rdkafka::client::{Client, DefaultClientContext, NativeClient};
+use rdkafka::client::{Client, NativeClient};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::{RDKafkaRespErr, RDKafkaType};
 
 use super::error::{Trouble, TroubleKind};
+use super::logging::Logging;
 
 /// Records taken from librdkafka at once. Beyond some hundreds the cost per record stays the same;
 /// fewer keep less memory aside when a drain ends at its bound.
 const BATCH_MAX: usize = 4096;
 
 /// Creates a reader whose errors and log lines come through its main queue.
-pub(super) fn create_reader(
-    config: &ClientConfig,
-) -> Result<Client<DefaultClientContext>, KafkaError> {
+pub(super) fn create_reader(config: &ClientConfig) -> Result<Client<Logging>, KafkaError> {
     let native = config.create_native_config()?;
     // SAFETY: the pointer is that of a configuration that lives until the end of this function.
     unsafe { sys::rd_kafka_conf_set_events(native.ptr(), sys::RD_KAFKA_EVENT_ERROR) };
-    Client::new(config, native, RDKafkaType::RD_KAFKA_CONSUMER, DefaultClientContext)
+    Client::new(config, native, RDKafkaType::RD_KAFKA_CONSUMER, Logging)
 }
 
 /// Replaces the partitions that a reader fetches.

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod client;
 mod drain;
 mod error;
+mod logging;
 pub mod producer;
 pub mod source;
 pub mod topics;

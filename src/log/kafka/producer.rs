@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::client::{self, Properties};
 use super::error::{ConnectError, Trouble, TroubleKind};
+use super::logging::Logging;
 
 /// Why a rejected record was rejected, in the header of its dead letter.
 pub const HEADER_REASON: &str = "odometer-reason";
@@ -91,25 +92,11 @@ struct Answers;
 
 impl ClientContext for Answers {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        match level {
-            RDKafkaLogLevel::Emerg
-            | RDKafkaLogLevel::Alert
-            | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error => {
-                tracing::error!(target: "librdkafka", "{facility}: {line}");
-            }
-            RDKafkaLogLevel::Warning => {
-                tracing::warn!(target: "librdkafka", "{facility}: {line}");
-            }
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
-                tracing::info!(target: "librdkafka", "{facility}: {line}");
-            }
-            RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", "{facility}: {line}"),
-        }
+        Logging.log(level, facility, line);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(target: "librdkafka", %error, "{reason}");
+        Logging.error(error, reason);
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use rdkafka::client::{Client, DefaultClientContext};
+use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client::{self, Properties};
 use super::drain::{self, Batch, Queue, Raw};
 use super::error::{ConnectError, Trouble, TroubleKind};
+use super::logging::Logging;
 
 /// A record, borrowed until the sink returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub struct KafkaSource {
     batch: Batch,
     records: Queue,
     notices: Queue,
-    client: Client<DefaultClientContext>,
+    client: Client<Logging>,
     topics: Vec<String>,
     /// Addresses of librdkafka's topics with their indexes. They hold while the assignment does.
     addresses: Vec<(usize, usize)>,

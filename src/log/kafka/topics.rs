@@ -9,12 +9,13 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use rdkafka::bindings as sys;
-use rdkafka::client::{Client, DefaultClientContext};
+use rdkafka::client::Client;
 use rdkafka::error::RDKafkaErrorCode;
 
 use super::client::{self, Properties};
 use super::drain::{self, Queue};
 use super::error::{ConnectError, Trouble, TroubleKind};
+use super::logging::Logging;
 
 /// A topic of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub struct Watermarks {
 pub struct KafkaTopics {
     /// Goes before the client that it belongs to: fields drop in this order.
     notices: Queue,
-    client: Client<DefaultClientContext>,
+    client: Client<Logging>,
 }
 
 impl KafkaTopics {
@@ -120,7 +121,7 @@ impl Drop for Answer {
 
 impl Answer {
     /// Asks and waits. Every object made on the way is freed here; the event is kept.
-    fn ask(client: &Client<DefaultClientContext>, name: &CString, millis: c_int) -> Option<Self> {
+    fn ask(client: &Client<Logging>, name: &CString, millis: c_int) -> Option<Self> {
         let rk = client.native_ptr();
         let mut names = [name.as_ptr()];
         // SAFETY: `rk` is alive during the call. The list copies the name. Options, list and queue

@@ -1,0 +1,170 @@
+//! The engine under random traffic, judged by scans that know nothing of it.
+
+mod account;
+mod shape;
+mod slot;
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::account::Limits;
+use super::frame::Frame;
+use super::shape::Shape;
+use super::totals::Cells;
+use crate::core::catalog::{
+    Aggregation, BillableMetric, BillingTime, Charge, ChargeFilter, Interval, MetricFilter, Plan,
+};
+use crate::core::event::Usage;
+use crate::core::instant::{Instant, SECOND};
+use crate::core::matching::Buckets;
+use crate::core::period::{Terms, Window, Zone};
+use crate::core::position::{Position, Source};
+use crate::core::pricing::{Model, ModelKind};
+use crate::core::properties::{Kind, PropertiesBuf};
+use crate::core::value::Value;
+
+const WEEK: i64 = 7 * 86_400 * SECOND;
+/// Groups that are kept in these tests.
+const GROUPS_MAX: usize = 3;
+const LIMITS: Limits = Limits { groups_soft_max: GROUPS_MAX };
+
+/// An event with everything that the tests vary.
+#[derive(Clone, Debug)]
+struct Sample {
+    code: &'static str,
+    timestamp: Instant,
+    position: Position,
+    transaction: String,
+    properties: PropertiesBuf,
+}
+
+impl Sample {
+    fn usage(&self) -> Usage<'_> {
+        Usage {
+            timestamp: self.timestamp,
+            position: self.position,
+            transaction: &self.transaction,
+            properties: self.properties.as_ref(),
+            precise_cents: None,
+        }
+    }
+}
+
+/// Properties with a value to add up and a region to group by.
+fn properties(value: i64, region: u8) -> PropertiesBuf {
+    let mut properties = PropertiesBuf::default();
+    properties.push("value", Kind::Number, &value.to_string());
+    properties.push("region", Kind::Text, &format!("r{region}"));
+    properties
+}
+
+fn at(log_time: i64, partition: u16, offset: i64) -> Position {
+    Position { log_time: Instant(log_time), source: Source::new(0, partition), offset, index: 0 }
+}
+
+fn metric(id: u128, code: &str, aggregation: Aggregation) -> BillableMetric {
+    BillableMetric {
+        id: Uuid::from_u128(id),
+        code: code.to_owned(),
+        name: code.to_owned(),
+        description: None,
+        aggregation,
+        field_name: (aggregation == Aggregation::Sum).then(|| "value".to_owned()),
+        recurring: false,
+        rounding: None,
+        expression: None,
+        filters: vec![MetricFilter {
+            key: "region".to_owned(),
+            values: vec!["r0".to_owned(), "r1".to_owned()],
+        }],
+        created_at: Instant(0),
+    }
+}
+
+fn charge(id: u128, metric: u128) -> Charge {
+    Charge {
+        id: Uuid::from_u128(id),
+        code: format!("charge_{id}"),
+        metric: Uuid::from_u128(metric),
+        invoice_display_name: None,
+        model: Model::from_properties(ModelKind::Standard, &Value::Null),
+        properties: Value::Null,
+        pricing_group_keys: Vec::new(),
+        presentation_group_keys: Vec::new(),
+        pay_in_advance: false,
+        prorated: false,
+        invoiceable: true,
+        min_amount_cents: 0,
+        accepts_target_wallet: false,
+        pricing_unit: None,
+        taxes: Vec::new(),
+        filters: Vec::new(),
+        created_at: Instant(0),
+    }
+}
+
+fn filter(id: u128, region: &str) -> ChargeFilter {
+    ChargeFilter {
+        id: Uuid::from_u128(id),
+        invoice_display_name: None,
+        values: vec![("region".to_owned(), vec![region.to_owned()])],
+        model: Model::from_properties(ModelKind::Standard, &Value::Null),
+        properties: Value::Null,
+        pricing_group_keys: Vec::new(),
+        created_at: Instant(0),
+    }
+}
+
+/// A count, a sum with a filter, and a sum split by region.
+fn plan() -> Plan {
+    let filtered = Charge { filters: vec![filter(10, "r0")], ..charge(2, 2) };
+    let grouped = Charge { pricing_group_keys: vec!["region".to_owned()], ..charge(3, 2) };
+    Plan {
+        id: Uuid::from_u128(1),
+        code: "plan".to_owned(),
+        name: "Plan".to_owned(),
+        interval: Interval::Weekly,
+        amount_cents: 0,
+        currency: "EUR".to_owned(),
+        pay_in_advance: false,
+        bill_charges_monthly: false,
+        charges: vec![charge(1, 1), filtered, grouped],
+        taxes: Vec::new(),
+        parent: None,
+        created_at: Instant(0),
+    }
+}
+
+fn metrics() -> [BillableMetric; 2] {
+    [metric(1, "calls", Aggregation::Count), metric(2, "bytes", Aggregation::Sum)]
+}
+
+fn compiled(plan: &Plan, metrics: &[BillableMetric]) -> Shape {
+    Shape::compile(plan, |id| metrics.iter().find(|metric| metric.id == id))
+}
+
+/// Weeks since long ago, under [`plan`].
+fn frame() -> Arc<Frame> {
+    let shape = Arc::new(compiled(&plan(), &metrics()));
+    let terms = Terms {
+        interval: Interval::Weekly,
+        bill_charges_monthly: false,
+        billing_time: BillingTime::Calendar,
+        subscription_at: Instant(0),
+        started_at: Some(Instant(0)),
+        zone: Zone::UTC,
+        previous: None,
+    };
+    Arc::new(Frame { digest: shape.digest, shape, terms })
+}
+
+/// What a scan of these events gives for a window.
+fn scan<'s>(frame: &Frame, window: Window, events: impl IntoIterator<Item = &'s Sample>) -> Cells {
+    let mut cells = Cells::default();
+    let mut buckets = Buckets::default();
+    for event in events.into_iter().filter(|event| window.holds(event.timestamp)) {
+        cells.fold(&frame.shape, event.code, &event.usage(), &LIMITS, &mut buckets);
+    }
+    cells
+}
