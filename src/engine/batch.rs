@@ -236,6 +236,8 @@ impl Batch {
         Span { start, length: bytes.len() as u32 }
     }
 
+    /// As for [`Batch::keep`].
+    #[allow(clippy::cast_possible_truncation)]
     fn keep_text(&mut self, text: &str) -> Span {
         let start = self.texts.len() as u32;
         self.texts.push_str(text);

@@ -16,7 +16,7 @@ use crate::engine::batch::{Batch, Refused};
 use crate::engine::counters::Counters;
 use crate::engine::dedup::{BYTES_PER_ID, Ids, Lookup};
 use crate::engine::digest::Digest;
-use crate::engine::keys::KeyHasher;
+use crate::engine::keys::{KeyHasher, names_hash};
 use crate::engine::ledger::{AccountKey, AccountName, Row, RowKind};
 use crate::engine::progress::{Progress, Reached};
 use crate::engine::slot::{Accounts, Context, Ledger, Slot, Tenants};
@@ -207,10 +207,9 @@ fn judge(world: &World, slot: &Slot, records: &[Vec<Record>]) {
     let mut digest = Digest::default();
     let mut by_account: HashMap<AccountKey, Vec<Sample>> = HashMap::new();
     for ((subscription, transaction), copies) in &winners {
-        let name =
-            AccountName { organization: ORGANIZATION, subscription: subscription.as_deref() };
+        let names = names_hash(ORGANIZATION, subscription.as_deref());
         for copy in copies {
-            digest.add(Digest::of(name, transaction, &copy.position));
+            digest.add(Digest::of(names, transaction, &copy.position));
         }
         let key = HASHER.account(ORGANIZATION, subscription.as_deref());
         by_account.entry(key).or_default().extend(copies.iter().cloned());
