@@ -225,7 +225,7 @@ fn charge(row: &ChargeUsage<'_>, currency: &str) -> Json {
         "filters": list(&row.filters, filter),
         "grouped_usage": list(&row.grouped, group),
     });
-    figures(&row.sum, &row.breakdowns, rest)
+    figures(&row.sum, &row.breakdowns, &rest)
 }
 
 fn filter(row: &FilterUsage<'_>) -> Json {
@@ -236,17 +236,20 @@ fn filter(row: &FilterUsage<'_>) -> Json {
         "invoice_display_name": row.filter.and_then(|f| f.invoice_display_name.clone()),
         "values": row.filter.map(|filter| values(&filter.values)),
     });
-    figures(&row.sum, &row.breakdowns, rest)
+    figures(&row.sum, &row.breakdowns, &rest)
 }
 
 fn group(row: &GroupUsage<'_>) -> Json {
     let rest =
         json!({"grouped_by": object(&row.grouped_by), "filters": list(&row.filters, filter)});
-    figures(&row.sum, &row.breakdowns, rest)
+    figures(&row.sum, &row.breakdowns, &rest)
 }
 
-fn figures(sum: &Sum<'_>, breakdowns: &[Presented], rest: Json) -> Json {
-    let breakdown = |row: &Presented| json!({"presentation_by": object(&row.presentation_by), "units": row.units.decstr()});
+fn figures(sum: &Sum<'_>, breakdowns: &[Presented], rest: &Json) -> Json {
+    let breakdown = |row: &Presented| {
+        let by = object(&row.presentation_by);
+        json!({"presentation_by": by, "units": row.units.decstr()})
+    };
     let mut row = json!({
         "units": sum.units.decstr(),
         "total_aggregated_units": sum.total_aggregated_units.decstr(),

@@ -2,8 +2,6 @@
 //! records: late and future events, duplicates, changes of the catalogue, months that end, clean
 //! restarts and crashes.
 
-use std::time::Instant as WallClock;
-
 use odometer::core::catalog::record::Body;
 use odometer::core::catalog::{
     BillingTime, Customer, Flag, Interval, Organization, Plan, Status, Subscription,
@@ -11,6 +9,7 @@ use odometer::core::catalog::{
 use odometer::core::instant::{Instant, SECOND};
 use odometer::core::period::Window;
 use odometer::core::usage::{Request, Selection};
+use odometer::runtime::clock::Stopwatch;
 use odometer::runtime::worker::Command;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -288,9 +287,9 @@ impl World {
 
     fn records(&mut self, specs: &[RecordSpec]) {
         let now = self.service.now();
-        let mut offset = i64::try_from(self.service.end()).unwrap();
+        let end = i64::try_from(self.service.end()).unwrap();
         let mut records = Vec::new();
-        for spec in specs {
+        for (spec, offset) in specs.iter().zip(end..) {
             let record = match spec {
                 RecordSpec::One(event) => self.event(event, offset, now).to_string(),
                 RecordSpec::List(events) => {
@@ -303,7 +302,6 @@ impl World {
                 }
             };
             records.push(record);
-            offset += 1;
         }
         self.service.append(&records);
     }
@@ -488,13 +486,13 @@ impl World {
     /// What became of the records adds up, slot by slot and in all.
     fn verify_counters(&self, when: &str) {
         let expected = self.oracle.counters();
-        let start = WallClock::now();
+        let watch = Stopwatch::start();
         loop {
             let found = self.service.counters();
             if found == expected {
                 return;
             }
-            assert!(start.elapsed() < PATIENCE, "{found:?} but {expected:?} after {when}");
+            assert!(watch.elapsed() < PATIENCE, "{found:?} but {expected:?} after {when}");
             std::thread::yield_now();
         }
     }
@@ -516,7 +514,7 @@ impl World {
             let plan = tenant.plans.iter().find(|plan| plan.id == row.plan).unwrap();
             plan.charges.iter().any(|charge| charge.metric == tenant.metrics[1].id)
         };
-        let active = self.active_row(tenant, &id, now);
+        let active = active_row(tenant, &id, now);
         let expected = match active {
             None => Err(405),
             Some(row) if request.selection.is_some() && !has_amount(row) => Err(404),
@@ -530,14 +528,10 @@ impl World {
             }
         }
     }
+}
 
-    fn active_row<'t>(
-        &self,
-        tenant: &'t Tenant,
-        id: &str,
-        now: Instant,
-    ) -> Option<&'t Subscription> {
-        let mut rows = tenant.rows.iter().filter(|row| row.external_id == id);
-        rows.find(|row| row.status_at(now) == Status::Active)
-    }
+/// The row that a subscription id stands for at an instant.
+fn active_row<'t>(tenant: &'t Tenant, id: &str, now: Instant) -> Option<&'t Subscription> {
+    let mut rows = tenant.rows.iter().filter(|row| row.external_id == id);
+    rows.find(|row| row.status_at(now) == Status::Active)
 }

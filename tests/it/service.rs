@@ -1,9 +1,10 @@
 //! A service in a folder of its own, on a clock that the test sets, asked over real HTTP.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant as WallClock, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use odometer::cli::serve::Running;
 use odometer::cli::settings_of;
@@ -12,7 +13,7 @@ use odometer::core::instant::Instant;
 use odometer::engine::counters::Counters;
 use odometer::log::catalog::encode_record;
 use odometer::log::embedded::EVENTS_TOPIC;
-use odometer::runtime::clock::Clock;
+use odometer::runtime::clock::{Clock, Stopwatch};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -133,10 +134,10 @@ impl TestService {
         let customer = encode(customer);
         let mut path = format!("/api/v1/customers/{customer}/current_usage?wait=10000");
         if self.end() > 0 {
-            path.push_str(&format!("&min_offset={EVENTS_TOPIC}-0:{}", self.end()));
+            write!(path, "&min_offset={EVENTS_TOPIC}-0:{}", self.end()).unwrap();
         }
         for (name, value) in query {
-            path.push_str(&format!("&{}={}", encode(name), encode(value)));
+            write!(path, "&{}={}", encode(name), encode(value)).unwrap();
         }
         self.get(key, &path)
     }
@@ -207,9 +208,9 @@ impl TestService {
 
 /// Waits for a condition.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = WallClock::now();
+    let watch = Stopwatch::start();
     while !condition() {
-        assert!(start.elapsed() < PATIENCE, "waited too long for {what}");
+        assert!(watch.elapsed() < PATIENCE, "waited too long for {what}");
         std::thread::sleep(LOOK_AGAIN);
     }
 }
