@@ -8,6 +8,7 @@ mod kafka_log;
 mod oracle;
 mod restart;
 mod restart_steps;
+mod restart_world;
 mod scenario;
 mod scenario_seeds;
 mod service;
