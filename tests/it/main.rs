@@ -10,6 +10,7 @@ mod kill;
 mod oracle;
 mod restart;
 mod restart_steps;
+mod restart_world;
 mod rig;
 mod scenario;
 mod scenario_seeds;
