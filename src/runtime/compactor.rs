@@ -106,8 +106,8 @@ fn save_totals(shared: &Shared, slot: u8, upto: u64, mut accounts: Vec<(AccountK
     }
 }
 
-/// Orders ids as the store's keys, in place, since there are many; of several positions of one id the
-/// smallest counts.
+/// Orders ids as the store's keys, in place, since there are many; of several positions of one id
+/// the smallest counts.
 fn sort(ids: &mut [(u8, Vec<NewId>)]) {
     ids.sort_unstable_by_key(|(slot, _)| *slot);
     for (_, ids) in ids {

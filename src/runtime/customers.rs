@@ -1,5 +1,5 @@
-//! Customers that were read from the store lately. A customer's subscriptions come one after the other
-//! when their accounts are first seen, and each needs the customer's time zone.
+//! Customers that were read from the store lately. A customer's subscriptions come one after the
+//! other when their accounts are first seen, and each needs the customer's time zone.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -95,7 +95,7 @@ pub struct EventCounters {
     pub set_aside: Counter,
 }
 
-/// Gauges of all events since the store was created, one for each thing that can become of an event.
+/// Gauges of all events since the store was created, one for each thing that can become of one.
 #[derive(Clone, Debug)]
 pub struct LedgerGauges {
     /// They count.
