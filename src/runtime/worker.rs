@@ -435,7 +435,7 @@ impl Worker {
                     catalogue.reframe(account, now);
                 }
                 let frame = account.frame.clone()?;
-                // The asked window may be of rules that hold no longer; the reader looks again then.
+                // The asked window may be of rules that are gone; the reader looks again then.
                 let window = window.or_else(|| frame.window_holding(now))?;
                 if !frame.folds_into(window) {
                     return None;
