@@ -90,12 +90,11 @@ const MARKERS: [&str; 6] = [
 ];
 
 /// Hosts that a fresh clone may name; others exist on one network only.
-const HOSTS: [&str; 20] = [
+const HOSTS: [&str; 18] = [
     "127.0.0.1",
     "localhost",
     "github.com",
     "raw.githubusercontent.com",
-    "crates.io",
     "docs.rs",
     "rustup.rs",
     "www.rust-lang.org",
@@ -104,7 +103,6 @@ const HOSTS: [&str; 20] = [
     "kafka.apache.org",
     "www.apache.org",
     "www.w3.org",
-    "registry.npmjs.org",
     "prometheus",
     "kafka",
     "odometer",
