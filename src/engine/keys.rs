@@ -47,6 +47,11 @@ impl KeyHasher {
         Self { secret }
     }
 
+    /// Hashes the values of unique counts.
+    pub const fn values(&self) -> SetKey {
+        SetKey::new(self.secret)
+    }
+
     /// The key of an account.
     pub fn account(&self, organization: &str, subscription: Option<&str>) -> AccountKey {
         let mut hasher = SipHasher13::new_with_key(&self.secret);

@@ -28,6 +28,7 @@ pub mod scan;
 pub mod scanner;
 pub mod shared;
 pub mod source;
+mod stints;
 pub mod supervisor;
 pub mod target;
 pub mod usages;

@@ -66,7 +66,9 @@ pub struct Rebuild {
     /// Its rules.
     pub frame: Arc<Frame>,
     /// The window.
-    pub window: Window,
+    pub spell: Spell,
+    /// The earliest instant whose events decide its totals.
+    pub from: Instant,
     /// Generation of the totals that the result is to be added to.
     pub generation: u64,
 }
@@ -153,7 +155,7 @@ impl Cut {
         &self,
         store: &Store,
         wanted: &[Rebuild],
-        limits: &Limits,
+        folding: &mut Folding,
     ) -> Result<Vec<Cells>, ScanError> {
         let mut accounts: Vec<AccountKey> = wanted.iter().map(|rebuild| rebuild.account).collect();
         accounts.sort_unstable();
@@ -165,12 +167,12 @@ impl Cut {
         }
         let retracted = self.retracted(store, &accounts)?;
         let mut cells = vec![Cells::default(); wanted.len()];
-        let mut buckets = Buckets::default();
         self.rows(store, &accounts, &mut |row| {
             for &at in places.get(&row.account).into_iter().flatten() {
-                let Rebuild { frame, window, .. } = &wanted[at];
-                if window.holds(row.timestamp) && !retracted.contains(&row.position) {
-                    cells[at].fold(&frame.shape, row.code, &usage(row), limits, &mut buckets);
+                let Rebuild { frame, spell, from, .. } = &wanted[at];
+                let counts = *from <= row.timestamp && row.timestamp <= spell.window.to;
+                if counts && !retracted.contains(&row.position) {
+                    cells[at].fold(frame, *spell, row.code, &usage(row), folding);
                 }
             }
             Ok(())

@@ -14,12 +14,13 @@ pub const REBUILDS_WAITING_MAX: usize = 64;
 
 /// Does rebuilds until there are no more to come.
 pub fn run(shared: &Arc<Shared>, jobs: &Receiver<(Cut, Vec<Rebuild>)>) {
+    let mut folding = shared.folding();
     for (cut, wanted) in jobs {
         if shared.is_stopping() {
             return;
         }
         let watch = Stopwatch::start();
-        let found = cut.rebuild(&shared.store, &wanted, &shared.limits);
+        let found = cut.rebuild(&shared.store, &wanted, &mut folding);
         shared.metrics.rebuilds.inc_by(wanted.len() as u64);
         shared.metrics.rebuild_seconds.observe(watch.elapsed().as_secs_f64());
         let results = match found {

@@ -126,7 +126,10 @@ impl Service {
             metrics,
             hasher: KeyHasher::new(store.hash_secret()),
             slots,
-            limits: Limits { groups_soft_max: settings.limits.groups_soft_max },
+            caps: Caps {
+                groups_max: settings.limits.groups_soft_max,
+                values_max: settings.limits.unique_values_soft_max,
+            },
             scan_limits: ScanLimits {
                 groups_max: settings.limits.groups_hard_max,
                 unique_values_max: settings.limits.unique_values_hard_max,
@@ -264,7 +267,7 @@ impl Starting<'_> {
             let mut mine: Vec<u8> = numbers(slots).filter(mine).collect();
             let shared = Arc::clone(&self.crew.shared);
             threads.push(self.crew.start(format!("worker-{number}"), move || {
-                let mut folding = Folding { limits: shared.limits, buckets: Buckets::default() };
+                let mut folding = shared.folding();
                 let mut owned = Vec::new();
                 while !mine.is_empty() && !shared.is_stopping() {
                     let next = mine.iter().position(|slot| shared.is_asked(*slot)).unwrap_or(0);

@@ -14,10 +14,9 @@ use super::owner::{Owned, Taken};
 use super::scan::{Cut, Rebuild};
 use super::shared::Shared;
 use crate::core::instant::Instant;
-use crate::core::matching::Buckets;
 use crate::core::period::Window;
 use crate::core::position::Position;
-use crate::engine::account::Folding;
+use crate::engine::account::{Folding, Installed};
 use crate::engine::batch::{Batch, Refused};
 use crate::engine::counters::Counters;
 use crate::engine::dedup::Lookup;
@@ -134,7 +133,7 @@ impl Worker {
         slots: Vec<Owned>,
         rebuilds: Sender<(Cut, Vec<Rebuild>)>,
     ) -> Self {
-        let folding = Folding { limits: shared.limits, buckets: Buckets::default() };
+        let folding = shared.folding();
         Self { shared, slots, folding, rejected: Vec::new(), rebuilds }
     }
 
@@ -436,15 +435,16 @@ impl Worker {
                 }
                 let frame = account.frame.clone()?;
                 // The asked window may be of rules that are gone; the reader looks again then.
-                let window = window.or_else(|| frame.window_holding(now))?;
-                if !frame.folds_into(window) {
-                    return None;
-                }
+                let spell = match window {
+                    Some(window) => frame.spell(window),
+                    None => frame.spell_holding(now),
+                }?;
                 let generation = account.generation;
-                account.open_for_scan(window).then_some(Rebuild {
+                account.open_for_scan(&frame, spell).then(|| Rebuild {
                     account: key,
+                    spell,
+                    from: frame.reach(spell.window),
                     frame,
-                    window,
                     generation,
                 })
             },
@@ -458,20 +458,27 @@ impl Worker {
         let Some(at) = self.at(slot) else { return };
         let sequence = self.slots[at].sequence;
         for (rebuild, cells) in rebuilds {
-            self.shared.board.change(
+            let folding = &mut self.folding;
+            let installed = self.shared.board.change(
                 rebuild.account,
                 || None,
-                |account, _| {
-                    let limits = &self.folding.limits;
-                    if let Some(cells) = cells {
-                        if account.install(rebuild.generation, rebuild.window, cells, limits) {
-                            account.changed_at = sequence;
+                |account, _| match cells {
+                    Some(cells) => {
+                        let Rebuild { frame, generation, spell, .. } = &rebuild;
+                        account.changed_at = sequence;
+                        account.install(frame, *generation, spell.window, cells, folding)
+                    }
+                    None => {
+                        if account.generation == rebuild.generation {
+                            account.forget();
                         }
-                    } else if account.generation == rebuild.generation {
-                        account.forget();
+                        Installed::Outdated
                     }
                 },
             );
+            if installed == Some(Installed::Overflowed) {
+                LimitHit { limit: "NOTED_BYTES_MAX" }.emit(&self.shared.metrics);
+            }
         }
         self.shared.wake();
     }

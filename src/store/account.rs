@@ -1,17 +1,14 @@
 //! The saved totals of one account.
 //!
-//! Layout, format 1: version u8 | organisation text | subscription: 0, or 1 and text | rows varint
+//! Layout, format 2: version u8 | organisation text | subscription: 0, or 1 and text | rows varint
 //! | digest of the events u128 little endian | rules digest: 0, or 1 and u64 little endian |
 //! uncached stretch: 0, or 1, from and to zigzag
 //! | set aside: events varint, bytes varint | number of windows varint, each: from and to zigzag,
-//! number of cells varint, each: charge varint, bucket varint (0 default, else filter + 1),
-//! content:
-//! 0 and totals | 1, number of groups varint, each its values and totals | 2 too many groups.
+//! days zigzag, number of cells varint, each: charge varint, bucket varint (0 default, else filter
+//! + 1), content in the form of the core.
 //!
-//! A value of a group is 0 for none, or 1 and text. Totals are count varint, sum and cents
-//! decimals. Windows whose scan is under way are left out and count as not kept.
-
-use hashbrown::HashMap;
+//! Windows that are not complete are left out and count as not kept. Of format 1, which is the same
+//! up to the windows, no window is taken: they come back by a scan.
 
 use super::codec::{Damage, Input, put_bytes, put_varint, put_zigzag};
 use crate::core::aggregate::Totals;
@@ -36,8 +33,8 @@ pub fn encode_account(account: &Account) -> Vec<u8> {
     out.extend(account.state.0.to_le_bytes());
     put_option(&mut out, account.folded_under, |out, digest| out.extend(digest.to_le_bytes()));
     let mut uncached = account.uncached;
-    for open in account.windows.iter().filter(|kept| kept.building) {
-        uncached = Stretch::extended(uncached, open.window.from.floor_ms(), open.window.to);
+    for open in account.windows.iter().filter(|kept| !kept.is_complete()) {
+        uncached = Stretch::extended(uncached, open.floor(), open.window().to);
     }
     put_option(&mut out, uncached, |out, stretch| {
         put_zigzag(out, stretch.from.micros());
@@ -45,15 +42,27 @@ pub fn encode_account(account: &Account) -> Vec<u8> {
     });
     put_varint(&mut out, account.aside.0);
     put_varint(&mut out, account.aside.1);
-    let complete = || account.windows.iter().filter(|kept| !kept.building);
+    let complete = || account.windows.iter().filter(|kept| kept.is_complete());
     put_varint(&mut out, complete().count() as u64);
-    for kept in complete() {
-        put_zigzag(&mut out, kept.window.from.micros());
-        put_zigzag(&mut out, kept.window.to.micros());
-        put_varint(&mut out, kept.cells.0.len() as u64);
-        kept.cells.0.iter().for_each(|cell| put_cell(&mut out, cell));
-    }
+    complete().for_each(|kept| put_window(&mut out, kept));
     out
+}
+
+fn put_window(out: &mut Vec<u8>, kept: &WindowTotals) {
+    let Spell { window, days } = kept.spell;
+    put_zigzag(out, window.from.micros());
+    put_zigzag(out, window.to.micros());
+    put_zigzag(out, days);
+    put_varint(out, kept.cells.0.len() as u64);
+    for Cell { charge, bucket, content } in &kept.cells.0 {
+        put_varint(out, u64::from(*charge));
+        let bucket = match bucket {
+            Bucket::Default => 0,
+            Bucket::Filter(index) => *index as u64 + 1,
+        };
+        put_varint(out, bucket);
+        content.write_bytes(out);
+    }
 }
 
 /// Reads an account back. Its rules are not in it: they are looked for when it is touched.
@@ -71,46 +80,25 @@ pub fn decode_account(bytes: &[u8]) -> Result<Account, Damage> {
         Ok(Stretch { from: Instant(input.zigzag(WHAT)?), to: Instant(input.zigzag(WHAT)?) })
     })?;
     account.aside = (input.varint(WHAT)?, input.varint(WHAT)?);
+    if version < FORMAT {
+        account.uncached = (account.rows > 0).then_some(Stretch::ALWAYS);
+        return Ok(account);
+    }
     for _ in 0..input.count(WHAT)? {
-        let window =
-            Window { from: Instant(input.zigzag(WHAT)?), to: Instant(input.zigzag(WHAT)?) };
-        let mut cells = Cells::default();
-        for _ in 0..input.count(WHAT)? {
-            cells.0.push(take_cell(&mut input)?);
-        }
-        account.windows.push(WindowTotals { window, building: false, cells });
+        account.windows.push(take_window(&mut input)?);
     }
     input.end(WHAT)?;
     Ok(account)
 }
 
-fn put_cell(out: &mut Vec<u8>, cell: &Cell) {
-    put_varint(out, u64::from(cell.charge));
-    put_varint(
-        out,
-        match cell.bucket {
-            Bucket::Default => 0,
-            Bucket::Filter(index) => index as u64 + 1,
-        },
-    );
-    match &cell.content {
-        Content::Whole(totals) => {
-            out.push(0);
-            put_totals(out, totals);
-        }
-        Content::Groups(groups) => {
-            out.push(1);
-            put_varint(out, groups.len() as u64);
-            for (group, totals) in groups {
-                put_varint(out, group.0.len() as u64);
-                for value in &group.0 {
-                    put_option(out, value.as_deref(), |out, text| put_bytes(out, text.as_bytes()));
-                }
-                put_totals(out, totals);
-            }
-        }
-        Content::TooManyGroups => out.push(2),
+fn take_window(input: &mut Input<'_>) -> Result<WindowTotals, Damage> {
+    let window = Window { from: Instant(input.zigzag(WHAT)?), to: Instant(input.zigzag(WHAT)?) };
+    let spell = Spell { window, days: input.zigzag(WHAT)? };
+    let mut cells = Cells::default();
+    for _ in 0..input.count(WHAT)? {
+        cells.0.push(take_cell(input)?);
     }
+    Ok(WindowTotals::of(spell, cells))
 }
 
 fn take_cell(input: &mut Input<'_>) -> Result<Cell, Damage> {
@@ -119,35 +107,8 @@ fn take_cell(input: &mut Input<'_>) -> Result<Cell, Damage> {
         0 => Bucket::Default,
         filter => Bucket::Filter(filter - 1),
     };
-    let content = match input.byte(WHAT)? {
-        0 => Content::Whole(take_totals(input)?),
-        1 => {
-            let mut groups = HashMap::new();
-            for _ in 0..input.count(WHAT)? {
-                let mut values = Vec::new();
-                for _ in 0..input.count(WHAT)? {
-                    values.push(take_option(input, |input| input.text(WHAT))?.map(Box::from));
-                }
-                groups.insert(Group(values), take_totals(input)?);
-            }
-            Content::Groups(groups)
-        }
-        2 => Content::TooManyGroups,
-        _ => return Err(Damage::Unreadable(WHAT)),
-    };
+    let content = Content::read_bytes(&mut input.0).ok_or(Damage::Unreadable(WHAT))?;
     Ok(Cell { charge, bucket, content })
-}
-
-fn put_totals(out: &mut Vec<u8>, totals: &Totals) {
-    put_varint(out, totals.count);
-    totals.sum.write_bytes(out);
-    totals.precise_cents.write_bytes(out);
-}
-
-fn take_totals(input: &mut Input<'_>) -> Result<Totals, Damage> {
-    let count = input.varint(WHAT)?;
-    let mut decimal = || Decimal::read_bytes(&mut input.0).ok_or(Damage::Unreadable(WHAT));
-    Ok(Totals { count, sum: decimal()?, precise_cents: decimal()? })
 }
 
 fn put_option<T>(out: &mut Vec<u8>, value: Option<T>, put: impl FnOnce(&mut Vec<u8>, T)) {
