@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::dedup::IdKey;
 use super::ledger::AccountKey;
+use crate::core::aggregate::kept::SetKey;
 
 /// Number of a slot, below the slot count of the store.
 pub type SlotNumber = u8;

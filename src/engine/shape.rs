@@ -13,7 +13,7 @@ use crate::core::aggregate::kept::Recipe;
 use crate::core::catalog::{BillableMetric, Charge, ChargeFilter, Plan};
 use crate::core::event::Usage;
 use crate::core::matching::{Bucket, Buckets, Matcher};
-use crate::core::usage::pricing_keys;
+use crate::core::usage::recipe;
 
 /// One charge, compiled for the fold.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Shape {
 
     /// Whether an event with this code feeds a kept total.
     pub fn folds(&self, code: &str) -> bool {
-        self.on(code).any(|line| line.recipes.iter().any(Recipe::is_kept))
+        self.on(code).any(|line| line.recipes.iter().any(is_kept))
     }
 
     /// Whether the totals of a window depend on events before it.
@@ -94,25 +94,21 @@ impl Shape {
 
 impl Line {
     fn compile(index: u16, charge: &Charge, metric: &BillableMetric) -> Self {
-        let shown: Vec<String> =
-            charge.presentation_group_keys.iter().map(|key| key.value.clone()).collect();
-        let recipe = |filter: Option<&ChargeFilter>| {
-            let model = filter.map_or(&charge.model, |filter| &filter.model);
-            Recipe::new(metric, charge, model, pricing_keys(charge, filter), &shown)
-        };
+        let kept = |filter: Option<&ChargeFilter>| recipe(metric, charge, filter);
         Self {
             charge: index,
             matcher: Matcher::compile(&charge.filters, &metric.filters),
-            recipes: charge.filters.iter().map(Some).chain([None]).map(recipe).collect(),
+            recipes: charge.filters.iter().map(Some).chain([None]).map(kept).collect(),
         }
     }
 
     fn kept(&self, bucket: Bucket) -> Option<&Recipe> {
+        let (default, filters) = self.recipes.split_last()?;
         match bucket {
-            Bucket::Filter(index) => self.recipes.get(index),
-            Bucket::Default => self.recipes.last(),
+            Bucket::Filter(index) => filters.get(index),
+            Bucket::Default => Some(default),
         }
-        .filter(|recipe| recipe.is_kept())
+        .filter(|recipe| is_kept(recipe))
     }
 
     fn looks_back(&self) -> bool {
@@ -128,4 +124,8 @@ impl Line {
             (filter.id, &filter.values, filter.created_at).hash(digest);
         }
     }
+}
+
+const fn is_kept(recipe: &Recipe) -> bool {
+    matches!(recipe, Recipe::Kept(_))
 }

@@ -24,8 +24,7 @@ pub fn stints(
     if charges.is_empty() {
         return Vec::new();
     }
-    let rows =
-        rows.subscriptions(&tenant.organization.external_id, &subscription.external_id);
+    let rows = rows.subscriptions(&tenant.organization.external_id, &subscription.external_id);
     let of = |charge| {
         let holds = |plan| {
             tenant.plan(plan).is_some_and(|plan| plan.charges.iter().any(|own| own.id == charge))

@@ -6,22 +6,20 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::catalogue::Resolved;
 use super::scan::StoredEvent;
-use super::shared::Shared;
-use crate::core::aggregate::{Frame as AggregateFrame, Stint, Totals};
-use crate::core::catalog::directory::Directory;
+use crate::core::aggregate::kept::Span;
+use crate::core::aggregate::{self, Stint};
 use crate::core::catalog::{BillableMetric, Charge, Tax};
 use crate::core::event::Usage;
-use crate::core::matching::{Bucket, Group};
 use crate::core::period::{Period, Window};
 use crate::core::tax;
 use crate::core::usage::{
-    Ask, Context, CurrentUsage, Measured, Quantities, Request, Scan, Terms, UsageError, compute,
-    folded,
+    Ask, Context, CurrentUsage, Measured, Quantities, Request, Scan, ScanLimits, Terms, UsageError,
+    compute, measure,
 };
-use crate::engine::frame::Frame;
+use crate::engine::frame::Spell;
 use crate::engine::keys::SlotNumber;
 use crate::engine::ledger::AccountKey;
-use crate::engine::totals::{Cells, Content};
+use crate::engine::totals::Cells;
 
 /// What is asked of one account at one moment of the catalogue.
 pub struct Target {
@@ -177,7 +175,7 @@ impl Quantities for Kept<'_> {
             let stretches = frame.stretches(charge, self.target.window);
             let span = Span { frame: self.target.aggregated(), stretches: &stretches };
             let content = self.cells.get(charge, bucket.bucket);
-            folded::measure(recipe, &span, ask, bucket, content)
+            measure(recipe, &span, ask, bucket, content)
         });
         let measured: Option<Vec<Measured>> = measured.collect();
         measured.ok_or_else(|| {

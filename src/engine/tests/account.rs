@@ -1,12 +1,14 @@
 //! Whatever happens to an account, what it claims to know is what a scan gives.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::{Sample, WEEK, at, folding, frame, properties, scan};
 use crate::core::instant::Instant;
 use crate::core::period::Window;
 use crate::engine::account::{Account, Folding, Installed, Known, WINDOWS_MAX};
-use crate::engine::frame::Spell;
+use crate::engine::frame::{Frame, Spell};
 use crate::engine::ledger::AccountName;
 use crate::engine::totals::Cells;
 
@@ -96,13 +98,8 @@ impl World {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let code = prop_oneof![
-        Just("calls"),
-        Just("bytes"),
-        Just("seats"),
-        Just("users"),
-        Just("unheard_of")
-    ];
+    let code =
+        prop_oneof![Just("calls"), Just("bytes"), Just("seats"), Just("users"), Just("unheard_of")];
     let event = (-WEEKS..=WEEKS, -2..=2_i64, code, -5..5_i64, 0..5_u8).prop_map(
         |(week, log_week, code, value, region)| Step::Event { week, log_week, code, value, region },
     );
@@ -157,8 +154,7 @@ fn a_scan_from_before_the_totals_were_thrown_away_is_not_added() {
     world.step(&Step::Forget);
     world.step(&Step::Open { week: 0 });
     world.step(&event(0, 0));
-    let installed =
-        world.account.install(&frame(), old.0, old.1, old.2, &mut world.folding);
+    let installed = world.account.install(&frame(), old.0, old.1, old.2, &mut world.folding);
     assert_eq!(installed, Installed::Outdated);
     let window = World::spell(0).window;
     assert_eq!(world.account.known(&frame(), window), Known::Unknown);
@@ -170,25 +166,27 @@ fn a_scan_from_before_the_totals_were_thrown_away_is_not_added() {
 #[test]
 fn other_rules_know_nothing_of_the_totals() {
     let mut world = World::new();
-    let window = World::window(0);
-    let other = frame().digest ^ 1;
-    assert_eq!(world.account.known(other, window), Known::Nothing, "no event at all");
+    let window = World::spell(0).window;
+    let frame = frame();
+    let (shape, terms) = (Arc::clone(&frame.shape), frame.terms.clone());
+    let other = Frame { digest: frame.digest ^ 1, shape, terms, stints: Vec::new() };
+    assert_eq!(world.account.known(&other, window), Known::Nothing, "no event at all");
     world.step(&event(0, 0));
-    assert_eq!(world.account.known(other, window), Known::Unknown);
+    assert_eq!(world.account.known(&other, window), Known::Unknown);
     world.account.reframe(None, 2);
-    assert_eq!(world.account.known(frame().digest, window), Known::Unknown);
-    world.account.reframe(Some(frame()), 3);
-    assert_eq!(world.account.known(frame().digest, window), Known::Unknown, "totals were lost");
+    assert_eq!(world.account.known(&frame, window), Known::Unknown);
+    world.account.reframe(Some(Arc::clone(&frame)), 3);
+    assert_eq!(world.account.known(&frame, window), Known::Unknown, "totals were lost");
 }
 
 #[test]
 fn what_has_no_window_is_left_to_scans() {
     let mut world = World::new();
     world.step(&event(0, 0));
-    let before = World::window(0);
+    let before = World::spell(0).window;
     // Before the subscription began there is no window; a week without events stays known.
     world.step(&event(-NOW - 1, 0));
-    assert!(matches!(world.account.known(frame().digest, before), Known::Totals(_)));
+    assert!(matches!(world.account.known(&frame(), before), Known::Totals(_)));
     assert!(world.account.uncached.is_some());
     world.judge();
 }
@@ -229,8 +227,7 @@ fn too_many_events_during_a_scan_have_it_repeated() {
         noted.note("calls", &big.usage());
     }
     let (generation, _, cells) = world.scans.remove(0);
-    let installed =
-        world.account.install(&frame(), generation, window, cells, &mut world.folding);
+    let installed = world.account.install(&frame(), generation, window, cells, &mut world.folding);
     assert_eq!(installed, Installed::Overflowed);
     assert_eq!(world.account.known(&frame(), window), Known::Unknown);
     world.step(&Step::Open { week: 0 });

@@ -19,7 +19,7 @@ use crate::core::catalog::{
 use crate::core::event::Usage;
 use crate::core::instant::{Instant, SECOND};
 use crate::core::matching::Buckets;
-use crate::core::period::{Terms, Window, Zone};
+use crate::core::period::{Terms, Zone};
 use crate::core::position::{Position, Source};
 use crate::core::pricing::{Model, ModelKind};
 use crate::core::properties::{Kind, PropertiesBuf};

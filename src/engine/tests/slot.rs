@@ -9,7 +9,6 @@ use proptest::prelude::*;
 use super::{Sample, WEEK, at, folding, frame, properties, scan};
 use crate::core::event::{Event, Rejection};
 use crate::core::instant::Instant;
-use crate::core::matching::Buckets;
 use crate::core::position::{Position, Source};
 use crate::engine::account::{Account, Installed, Known};
 use crate::engine::batch::{Batch, Refused};
