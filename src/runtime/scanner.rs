@@ -2,20 +2,15 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
-
 use super::clock::Stopwatch;
-use super::scan::{Cut, Rebuild};
+use super::rebuilds::RebuildJobs;
 use super::shared::Shared;
 use super::worker::Command;
 
-/// Rebuilds that may wait. More would only make each older; readers ask again.
-pub const REBUILDS_WAITING_MAX: usize = 64;
-
 /// Does rebuilds until there are no more to come.
-pub fn run(shared: &Arc<Shared>, jobs: &Receiver<(Cut, Vec<Rebuild>)>) {
+pub fn run(shared: &Arc<Shared>, jobs: &RebuildJobs) {
     let mut folding = shared.folding();
-    for (cut, wanted) in jobs {
+    while let Some((cut, wanted)) = jobs.next() {
         if shared.is_stopping() {
             return;
         }

@@ -19,13 +19,14 @@ use super::fatal::Fatal;
 use super::fault::Fault;
 use super::ingest::{Assigned, BatchLimits, Reader};
 use super::positions::{self, BROKER_WAIT, Partitions};
+use super::rebuilds::{self, RebuildJobs, Rebuilds};
 use super::recovery::recover;
 use super::rows::Rows;
-use super::scanner::{self, REBUILDS_WAITING_MAX};
+use super::scanner;
 use super::shared::{Shared, worker_of};
 use super::source::{EventSource, SourceNames};
 use super::worker::{BATCHES_WAITING_MAX, COMMANDS_WAITING_MAX, Command, Worker};
-use super::{outbox, scan};
+use super::{outbox, sweeper};
 use crate::config::Settings;
 use crate::core::aggregate::kept::Caps;
 use crate::core::usage::ScanLimits;
@@ -211,7 +212,7 @@ impl Starting<'_> {
         requests: Receiver<Request>,
         catalog_progress: CatalogProgress,
     ) -> Result<Service, Fatal> {
-        let (rebuilds, rebuild_jobs) = bounded(REBUILDS_WAITING_MAX);
+        let (rebuilds, rebuild_jobs) = rebuilds::queues();
         let (batches, workers) = self.start_workers(commands, &rebuilds)?;
         drop(rebuilds);
         let (events_log, catalog_log) = self.embedded_logs();
@@ -252,7 +253,7 @@ impl Starting<'_> {
     fn start_workers(
         &self,
         commands: Vec<Receiver<Command>>,
-        rebuilds: &Sender<(scan::Cut, Vec<scan::Rebuild>)>,
+        rebuilds: &Rebuilds,
     ) -> Result<Workers, Fatal> {
         let mut queues = Vec::new();
         let mut threads = Vec::new();
@@ -362,7 +363,7 @@ impl Starting<'_> {
     fn start_helpers(
         &self,
         jobs: Receiver<compactor::Job>,
-        rebuilds: Receiver<(scan::Cut, Vec<scan::Rebuild>)>,
+        rebuilds: RebuildJobs,
     ) -> Result<Vec<JoinHandle<()>>, Fatal> {
         let shared = Arc::clone(&self.crew.shared);
         let compactor = self.crew.start("compactor".to_owned(), move || {
@@ -374,7 +375,12 @@ impl Starting<'_> {
             scanner::run(&shared, &rebuilds);
             Ok(())
         })?;
-        Ok(vec![compactor, scanner])
+        let shared = Arc::clone(&self.crew.shared);
+        let sweeper = self.crew.start("sweeper".to_owned(), move || {
+            sweeper::run(&shared);
+            Ok(())
+        })?;
+        Ok(vec![compactor, scanner, sweeper])
     }
 
     fn start_outbox(&self) -> Result<Option<JoinHandle<()>>, Fatal> {

@@ -11,12 +11,14 @@ use super::checkpoint::Request;
 use super::fatal::Fatal;
 use super::on_board::OnBoard;
 use super::owner::{Owned, Taken};
+use super::rebuilds::Rebuilds;
 use super::scan::{Cut, Rebuild};
 use super::shared::Shared;
+use super::sweeper::Swept;
 use crate::core::instant::Instant;
 use crate::core::period::Window;
 use crate::core::position::Position;
-use crate::engine::account::{Folding, Installed};
+use crate::engine::account::{Account, Folding, Installed};
 use crate::engine::batch::{Batch, Refused};
 use crate::engine::counters::Counters;
 use crate::engine::dedup::Lookup;
@@ -37,11 +39,12 @@ pub const COMMANDS_WAITING_MAX: usize = 1024;
 /// Bytes of rows a worker may hold that are not in the store. Beyond, it takes no batch until a
 /// checkpoint is through, and the log is read no further.
 pub const UNSAVED_BYTES_MAX: usize = 256 << 20;
-/// Accounts rebuilt by one scan of a slot.
-const REBUILDS_PER_SCAN_MAX: usize = 4096;
-/// Accounts whose rules are looked up for one scan: each costs a read of the store, on the owner's
+/// Accounts that are rebuilt together when nobody waits for them: whoever comes and waits, waits for
+/// these at most.
+const REBUILDS_PER_SWEEP_MAX: usize = 64;
+/// Accounts whose rules are looked up at once: each costs a read of the store, on the owner's
 /// thread.
-const REFRAMES_PER_SCAN_MAX: usize = 1024;
+const REFRAMES_PER_SWEEP_MAX: usize = 256;
 /// Pause before the store is asked again after an error.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -68,9 +71,17 @@ pub enum Command {
     TenantAppeared(String),
     /// Cut the ledger of a slot, for a read of an account's events.
     Cut(u8, AccountKey, oneshot::Sender<CutAccount>),
-    /// Rebuild the totals of an account for a window, together with others of its slot that need
-    /// it.
+    /// Rebuild the totals of an account for a window.
     Rebuild(u8, AccountKey, Window),
+    /// Rebuild, without haste, the accounts of a slot from this one on whose rules have changed.
+    Sweep {
+        /// The slot.
+        slot: u8,
+        /// Place of the first account.
+        from: usize,
+        /// Told how far that went.
+        reply: Sender<Swept>,
+    },
     /// A rebuild is through.
     Install(u8, Vec<(Rebuild, Option<Cells>)>),
     /// End.
@@ -123,16 +134,12 @@ pub struct Worker {
     slots: Vec<Owned>,
     folding: Folding,
     rejected: Vec<Rejected>,
-    rebuilds: Sender<(Cut, Vec<Rebuild>)>,
+    rebuilds: Rebuilds,
 }
 
 impl Worker {
     /// A worker that owns these slots, which are recovered already.
-    pub fn new(
-        shared: Arc<Shared>,
-        slots: Vec<Owned>,
-        rebuilds: Sender<(Cut, Vec<Rebuild>)>,
-    ) -> Self {
+    pub fn new(shared: Arc<Shared>, slots: Vec<Owned>, rebuilds: Rebuilds) -> Self {
         let folding = shared.folding();
         Self { shared, slots, folding, rejected: Vec::new(), rebuilds }
     }
@@ -295,6 +302,10 @@ impl Worker {
                 }
             }
             Command::Rebuild(slot, account, window) => self.rebuild(slot, account, window),
+            Command::Sweep { slot, from, reply } => {
+                // The sweeper is gone only when the process is about to end.
+                let _ = reply.send(self.sweep(slot, from));
+            }
             Command::Install(slot, results) => self.install(slot, results),
             // Ends the loop that called.
             Command::Stop => {}
@@ -389,33 +400,61 @@ impl Worker {
         }
     }
 
-    /// Opens the asked window for a scan and with it the windows that other accounts of the slot
-    /// lack at this moment: one reading of the slot serves them all.
+    /// Opens the asked window for a scan, unless it can be had without one.
     fn rebuild(&mut self, slot: u8, asked: AccountKey, window: Window) {
         let Some(at) = self.at(slot) else { return };
         let now = self.shared.clock.now();
-        let mut wanted = Vec::from_iter(self.open_for_scan(asked, Some(window), now));
-        if wanted.is_empty() {
-            // Under way already, or no longer needed: whoever asked is told to look again.
-            return self.shared.wake();
+        if let Some(rebuild) = self.open_for_scan(asked, Some(window), now) {
+            if let Err((_, refused)) = self.rebuilds.ask((self.cut(at), vec![rebuild])) {
+                // The scanners are busy: the window is closed again, and readers ask once more.
+                self.close(&refused);
+                self.shared.wake();
+            }
+        } else {
+            // Under way, or not needed any more: whoever asked is told to look again.
+            self.shared.wake();
         }
+    }
+
+    /// Opens the running windows of accounts whose rules have changed, from the one at `from` on.
+    fn sweep(&mut self, slot: u8, from: usize) -> Swept {
+        let Some(at) = self.at(slot) else { return Swept::All };
+        let now = self.shared.clock.now();
         let epoch = self.shared.catalogue.epoch();
+        let mut wanted = Vec::new();
+        let mut next = from;
         let mut reframes = 0;
-        for key in &self.slots[at].accounts {
-            if wanted.len() >= REBUILDS_PER_SCAN_MAX || reframes >= REFRAMES_PER_SCAN_MAX {
+        for key in self.slots[at].accounts.iter().skip(from) {
+            if wanted.len() >= REBUILDS_PER_SWEEP_MAX || reframes >= REFRAMES_PER_SWEEP_MAX {
                 break;
             }
-            let stale = self.shared.board.peek(*key, |account| account.epoch != epoch);
-            reframes += usize::from(stale == Some(true));
-            wanted.extend(self.open_for_scan(*key, None, now));
-        }
-        let job = (self.cut(at), wanted);
-        if let Err(refused) = self.rebuilds.try_send(job) {
-            // The scanners are busy: the windows are closed again, and readers ask once more.
-            for rebuild in refused.into_inner().1 {
-                self.shared.board.change(rebuild.account, || None, |account, _| account.forget());
+            next += 1;
+            if self.shared.board.peek(*key, |account| account.epoch != epoch) == Some(true) {
+                reframes += 1;
+                wanted.extend(self.open_for_scan(*key, None, now));
             }
-            self.shared.wake();
+        }
+        if next == from {
+            return Swept::All;
+        }
+        if !wanted.is_empty()
+            && let Err((_, refused)) = self.rebuilds.sweep((self.cut(at), wanted))
+        {
+            self.close(&refused);
+            return Swept::Busy;
+        }
+        Swept::UpTo(next)
+    }
+
+    /// Closes windows that were opened for a scan that does not take place. Their accounts look for
+    /// their rules again.
+    fn close(&self, rebuilds: &[Rebuild]) {
+        for rebuild in rebuilds {
+            let close = |account: &mut Account, _| {
+                account.forget();
+                account.epoch = 0;
+            };
+            self.shared.board.change(rebuild.account, || None, close);
         }
     }
 
