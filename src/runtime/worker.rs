@@ -21,6 +21,7 @@ use crate::engine::account::Folding;
 use crate::engine::batch::{Batch, Refused};
 use crate::engine::counters::Counters;
 use crate::engine::dedup::Lookup;
+use crate::engine::frame::floor;
 use crate::engine::ledger::AccountKey;
 use crate::engine::progress::Progress;
 use crate::engine::slot::{Context, Tenants};
@@ -104,8 +105,6 @@ pub struct Handed {
     pub rows: u64,
     /// Transaction ids held in memory.
     pub ids: usize,
-    /// Sealed blocks of the worker's slots, in the store or on their way there.
-    pub tail_blocks: u64,
 }
 
 /// Answers of the store's id index for one batch.
@@ -316,7 +315,6 @@ impl Worker {
         Handed {
             rows: blocks.map(|block| block.rows).sum(),
             ids: self.slots.iter().map(|owned| owned.slot.ids.len()).sum(),
-            tail_blocks: self.slots.iter().map(|owned| owned.sequence).sum(),
             rejected: std::mem::take(&mut self.rejected),
             totals: totals_of.and_then(|slot| self.totals(slot)),
             slots,
@@ -386,7 +384,7 @@ impl Worker {
             slot: owned.slot.number,
             committed,
             recent: owned.unsaved.iter().cloned().chain(open).collect(),
-            retracts: owned.slot.counters.replaced > 0,
+            hold: Arc::new(self.shared.store.hold(owned.slot.number, owned.sequence)),
         }
     }
 
@@ -445,6 +443,7 @@ impl Worker {
                     account: key,
                     frame,
                     window,
+                    from: floor(window),
                     generation,
                 })
             },
