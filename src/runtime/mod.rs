@@ -2,9 +2,8 @@
 //!
 //! One reader per log ([`ingest`]) decodes records and hands batches to the [`worker`]s, which own
 //! the slots. The [`checkpoint`] takes what the store lacks from them and commits it; the
-//! [`compactor`] brings ids and totals into the store; the [`scanner`] reads the ledger for
-//! rebuilds. The
-//! [`supervisor`] starts and stops them in order.
+//! [`compactor`] brings ids and totals into the store; the [`merger`] sorts the ledger by accounts;
+//! the [`scanner`] reads it for rebuilds. The [`supervisor`] starts and stops them in order.
 
 pub mod catalog_apply;
 pub mod catalog_log;
@@ -18,6 +17,7 @@ pub mod ends;
 pub mod fatal;
 pub mod fault;
 pub mod ingest;
+pub mod merger;
 pub mod on_board;
 pub mod outbox;
 pub mod owner;
@@ -33,5 +33,6 @@ mod stints;
 pub mod supervisor;
 pub mod sweeper;
 pub mod target;
+pub mod turns;
 pub mod usages;
 pub mod worker;

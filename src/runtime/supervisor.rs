@@ -26,7 +26,7 @@ use super::scanner;
 use super::shared::{Shared, worker_of};
 use super::source::{EventSource, SourceNames};
 use super::worker::{BATCHES_WAITING_MAX, COMMANDS_WAITING_MAX, Command, Worker};
-use super::{outbox, sweeper};
+use super::{merger, outbox, sweeper};
 use crate::config::Settings;
 use crate::core::aggregate::kept::Caps;
 use crate::core::usage::ScanLimits;
@@ -220,11 +220,18 @@ impl Starting<'_> {
         let (assigned, partitions) = self.assign(events_log.as_ref())?;
         let embedded = events_log.as_ref().and_then(|_| assigned.first()).map(|a| a.source);
         let (jobs, compactor_jobs) = bounded(compactor::JOBS_WAITING_MAX);
-        let checkpointer =
-            Checkpointer::new(Arc::clone(&self.crew.shared), self.schedule(embedded), jobs);
+        // One place: who is at work looks again before it rests.
+        let (merger, merge_looks) = bounded(1);
+        let shared = Arc::clone(&self.crew.shared);
+        let checkpointer = Checkpointer::new(shared, self.schedule(embedded), jobs, merger)?;
         let checkpointer =
             self.crew.start("checkpoint".to_owned(), move || checkpointer.run(&requests))?;
         let mut helpers = self.start_helpers(compactor_jobs, rebuild_jobs)?;
+        let shared = Arc::clone(&self.crew.shared);
+        helpers.push(self.crew.start("merger".to_owned(), move || {
+            merger::run(&shared, &merge_looks);
+            Ok(())
+        })?);
         helpers.extend(self.start_outbox()?);
         let (threads, assignments) =
             self.start_readers(events_log.as_ref(), &assigned, &batches)?;

@@ -1,5 +1,7 @@
 //! Workers: each owns a set of slots and is the only writer of their state.
 
+mod rebuilding;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +20,7 @@ use super::sweeper::Swept;
 use crate::core::instant::Instant;
 use crate::core::period::Window;
 use crate::core::position::Position;
-use crate::engine::account::{Account, Folding, Installed};
+use crate::engine::account::Folding;
 use crate::engine::batch::{Batch, Refused};
 use crate::engine::counters::Counters;
 use crate::engine::dedup::Lookup;
@@ -39,12 +41,6 @@ pub const COMMANDS_WAITING_MAX: usize = 1024;
 /// Bytes of rows a worker may hold that are not in the store. Beyond, it takes no batch until a
 /// checkpoint is through, and the log is read no further.
 pub const UNSAVED_BYTES_MAX: usize = 256 << 20;
-/// Accounts that are rebuilt together when nobody waits for them: whoever comes and waits, waits for
-/// these at most.
-const REBUILDS_PER_SWEEP_MAX: usize = 64;
-/// Accounts whose rules are looked up at once: each costs a read of the store, on the owner's
-/// thread.
-const REFRAMES_PER_SWEEP_MAX: usize = 256;
 /// Pause before the store is asked again after an error.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -114,8 +110,6 @@ pub struct Handed {
     pub rows: u64,
     /// Transaction ids held in memory.
     pub ids: usize,
-    /// Sealed blocks of the worker's slots, in the store or on their way there.
-    pub tail_blocks: u64,
 }
 
 /// Answers of the store's id index for one batch.
@@ -326,7 +320,6 @@ impl Worker {
         Handed {
             rows: blocks.map(|block| block.rows).sum(),
             ids: self.slots.iter().map(|owned| owned.slot.ids.len()).sum(),
-            tail_blocks: self.slots.iter().map(|owned| owned.sequence).sum(),
             rejected: std::mem::take(&mut self.rejected),
             totals: totals_of.and_then(|slot| self.totals(slot)),
             slots,
@@ -396,130 +389,8 @@ impl Worker {
             slot: owned.slot.number,
             committed,
             recent: owned.unsaved.iter().cloned().chain(open).collect(),
-            retracts: owned.slot.counters.replaced > 0,
+            hold: Arc::new(self.shared.store.hold(owned.slot.number, owned.sequence)),
         }
-    }
-
-    /// Opens the asked window for a scan, unless it can be had without one.
-    fn rebuild(&mut self, slot: u8, asked: AccountKey, window: Window) {
-        let Some(at) = self.at(slot) else { return };
-        let now = self.shared.clock.now();
-        if let Some(rebuild) = self.open_for_scan(asked, Some(window), now) {
-            if let Err((_, refused)) = self.rebuilds.ask((self.cut(at), vec![rebuild])) {
-                // The scanners are busy: the window is closed again, and readers ask once more.
-                self.close(&refused);
-                self.shared.wake();
-            }
-        } else {
-            // Under way, or not needed any more: whoever asked is told to look again.
-            self.shared.wake();
-        }
-    }
-
-    /// Opens the running windows of accounts whose rules have changed, from the one at `from` on.
-    fn sweep(&mut self, slot: u8, from: usize) -> Swept {
-        let Some(at) = self.at(slot) else { return Swept::All };
-        let now = self.shared.clock.now();
-        let epoch = self.shared.catalogue.epoch();
-        let mut wanted = Vec::new();
-        let mut next = from;
-        let mut reframes = 0;
-        for key in self.slots[at].accounts.iter().skip(from) {
-            if wanted.len() >= REBUILDS_PER_SWEEP_MAX || reframes >= REFRAMES_PER_SWEEP_MAX {
-                break;
-            }
-            next += 1;
-            if self.shared.board.peek(*key, |account| account.epoch != epoch) == Some(true) {
-                reframes += 1;
-                wanted.extend(self.open_for_scan(*key, None, now));
-            }
-        }
-        if next == from {
-            return Swept::All;
-        }
-        if !wanted.is_empty()
-            && let Err((_, refused)) = self.rebuilds.sweep((self.cut(at), wanted))
-        {
-            self.close(&refused);
-            return Swept::Busy;
-        }
-        Swept::UpTo(next)
-    }
-
-    /// Closes windows that were opened for a scan that does not take place. Their accounts look for
-    /// their rules again.
-    fn close(&self, rebuilds: &[Rebuild]) {
-        for rebuild in rebuilds {
-            let close = |account: &mut Account, _| {
-                account.forget();
-                account.epoch = 0;
-            };
-            self.shared.board.change(rebuild.account, || None, close);
-        }
-    }
-
-    fn open_for_scan(
-        &self,
-        key: AccountKey,
-        window: Option<Window>,
-        now: Instant,
-    ) -> Option<Rebuild> {
-        let catalogue = &self.shared.catalogue;
-        let opened = self.shared.board.change(
-            key,
-            || None,
-            |account, _| {
-                if window.is_some() || account.epoch != catalogue.epoch() {
-                    catalogue.reframe(account, now);
-                }
-                let frame = account.frame.clone()?;
-                // The asked window may be of rules that are gone; the reader looks again then.
-                let spell = match window {
-                    Some(window) => frame.spell(window),
-                    None => frame.spell_holding(now),
-                }?;
-                let generation = account.generation;
-                account.open_for_scan(&frame, spell).then(|| Rebuild {
-                    account: key,
-                    spell,
-                    from: frame.reach(spell.window),
-                    frame,
-                    generation,
-                })
-            },
-        );
-        opened.flatten()
-    }
-
-    /// Adds what a scan found to the windows that were opened for it. No result means that the scan
-    /// failed: the windows are closed again.
-    fn install(&mut self, slot: u8, rebuilds: Vec<(Rebuild, Option<Cells>)>) {
-        let Some(at) = self.at(slot) else { return };
-        let sequence = self.slots[at].sequence;
-        for (rebuild, cells) in rebuilds {
-            let folding = &mut self.folding;
-            let installed = self.shared.board.change(
-                rebuild.account,
-                || None,
-                |account, _| match cells {
-                    Some(cells) => {
-                        let Rebuild { frame, generation, spell, .. } = &rebuild;
-                        account.changed_at = sequence;
-                        account.install(frame, *generation, spell.window, cells, folding)
-                    }
-                    None => {
-                        if account.generation == rebuild.generation {
-                            account.forget();
-                        }
-                        Installed::Outdated
-                    }
-                },
-            );
-            if installed == Some(Installed::Overflowed) {
-                LimitHit { limit: "NOTED_BYTES_MAX" }.emit(&self.shared.metrics);
-            }
-        }
-        self.shared.wake();
     }
 }
 
