@@ -53,7 +53,7 @@ pub fn measure(
     let reading = content.read(rules, &terms, &conditions)?;
     let priced = |figures: Figures| {
         let group = figures.group.clone();
-        (group, quantity(ask.metric.aggregation, figures, None, &terms.allowance))
+        (group, quantity(ask.metric.aggregation, figures, None))
     };
     Some(Measured {
         groups: reading.groups.into_iter().map(priced).collect(),
@@ -73,3 +73,8 @@ fn conditions<'a>(ask: &'a Ask<'_>, keys: &[String]) -> Option<Vec<Condition<'a>
     };
     ask.group.iter().map(condition).collect()
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;
