@@ -5,9 +5,9 @@
 //! unless it meets a kept one, or [`Account::uncached`], the stretch of time in which events lie
 //! that no kept window holds; then it has to be scanned from the ledger.
 //!
-//! Recurring metrics look back: their totals in a window cover all events up to its end. So an event
-//! is folded into every later window that is kept, too, and a new window begins with what the one
-//! before it carries over.
+//! Recurring metrics look back: their totals in a window cover all events up to its end. So an
+//! event is folded into every later window that is kept, too, and a new window begins with what the
+//! one before it carries over.
 
 use std::sync::Arc;
 

@@ -30,8 +30,8 @@ impl Cells {
         self.find(charge, bucket).ok().map(|at| &self.0[at].content)
     }
 
-    /// Counts an event in every bucket that it belongs to. It lies in the window, or before it: then
-    /// it counts for metrics that look back.
+    /// Counts an event in every bucket that it belongs to. It lies in the window, or before it:
+    /// then it counts for metrics that look back.
     pub fn fold(
         &mut self,
         frame: &Frame,
@@ -75,6 +75,7 @@ impl Cells {
     }
 
     /// A copy to read figures from. It leaves behind what only further events need.
+    #[must_use]
     pub fn snapshot(&self) -> Self {
         let copy = |cell: &Cell| Cell { content: cell.content.snapshot(), ..*cell };
         Self(self.0.iter().map(copy).collect())

@@ -1,5 +1,5 @@
-//! The sweeper: after a change of the catalogue that may touch many accounts, it has them rebuilt in
-//! the background, one slot after the other. Accounts that a reader asks for do not wait for it.
+//! The sweeper: after a change of the catalogue that may touch many accounts, it has them rebuilt
+//! in the background, one slot after the other. Accounts that a reader asks for do not wait for it.
 
 use std::sync::Arc;
 use std::time::Duration;

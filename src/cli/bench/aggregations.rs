@@ -4,14 +4,13 @@
 //! Both are asked in turns, in the same run: in peace, for the first time after a start, and right
 //! after an event that came late.
 
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 
 use super::cases::{self, CASES, CUSTOMER, Case};
-use super::catalogue::{API_KEY, API_KEY_SHA256};
+use super::catalogue::API_KEY_SHA256;
 use super::clear;
 use super::client::Client;
 use super::queries::Latencies;
@@ -310,6 +309,8 @@ fn print(args: &AggregationsArgs, rows: &[Row]) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::core::catalog::book::Book;
     use crate::core::catalog::directory::MemoryDirectory;

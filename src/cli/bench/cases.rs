@@ -100,10 +100,8 @@ impl Case {
             out,
             r#"{{"organization_id":"{ORGANIZATION}","external_subscription_id":"{name}-{events}","#
         );
-        let _ = write!(
-            out,
-            r#""transaction_id":"{name}-{events}-{number}","code":"{name}","timestamp":"{seconds}.{rest:06}","#
-        );
+        let _ = write!(out, r#""transaction_id":"{name}-{events}-{number}","code":"{name}","#);
+        let _ = write!(out, r#""timestamp":"{seconds}.{rest:06}","#);
         let _ = match self.carries {
             Carries::Value => write!(out, r#""properties":{{"value":"{}"}}}}"#, value(number)),
             Carries::User => {

@@ -1,5 +1,5 @@
-//! From the parts of a quantity to the figures of its group (aggregation details 2, 6 to 8), however
-//! the parts came about: read from the events, or kept event by event.
+//! From the parts of a quantity to the figures of its group (aggregation details 2, 6 to 8),
+//! however the parts came about: read from the events, or kept event by event.
 
 use super::advance::{Levels, raise};
 use super::prorated::Prorated;

@@ -10,8 +10,8 @@ use crate::runtime::scan::Rebuild;
 use crate::runtime::sweeper::Swept;
 use crate::telemetry::events::{Emit, LimitHit};
 
-/// Accounts that are rebuilt together when nobody waits for them: whoever comes and waits, waits for
-/// these at most.
+/// Accounts that are rebuilt together when nobody waits for them: whoever comes and waits, waits
+/// for these at most.
 const REBUILDS_PER_SWEEP_MAX: usize = 64;
 /// Accounts whose rules are looked up at once: each costs a read of the store, on the owner's
 /// thread.
@@ -115,23 +115,18 @@ impl Worker {
         let sequence = self.slots[at].sequence;
         for (rebuild, cells) in rebuilds {
             let folding = &mut self.folding;
-            let installed = self.shared.board.change(
-                rebuild.account,
-                || None,
-                |account, _| match cells {
-                    Some(cells) => {
-                        let Rebuild { frame, generation, spell, .. } = &rebuild;
-                        account.changed_at = sequence;
-                        account.install(frame, *generation, spell.window, cells, folding)
-                    }
-                    None => {
-                        if account.generation == rebuild.generation {
-                            account.forget();
-                        }
-                        Installed::Outdated
-                    }
-                },
-            );
+            let take = |account: &mut Account, _| {
+                let Rebuild { frame, generation, spell, .. } = &rebuild;
+                if let Some(cells) = cells {
+                    account.changed_at = sequence;
+                    return account.install(frame, *generation, spell.window, cells, folding);
+                }
+                if account.generation == *generation {
+                    account.forget();
+                }
+                Installed::Outdated
+            };
+            let installed = self.shared.board.change(rebuild.account, || None, take);
             if installed == Some(Installed::Overflowed) {
                 LimitHit { limit: "NOTED_BYTES_MAX" }.emit(&self.shared.metrics);
             }
