@@ -7,6 +7,7 @@
 mod advance;
 mod dated;
 mod frame;
+pub mod kept;
 mod listing;
 mod presentation;
 mod prorated;
