@@ -42,7 +42,7 @@ impl Distinct {
     /// Takes an event.
     pub fn add(&mut self, seen: &Seen<'_>) {
         let Some(sets) = &mut self.sets else { return };
-        let at = (seen.event.timestamp, seen.event.position);
+        let at = seen.at();
         let Sets { present, gone } = &mut **sets;
         let (own, other) = if adds(seen.event) { (present, gone) } else { (gone, present) };
         if let Some(last) = own.get_mut(&seen.key) {

@@ -2,11 +2,13 @@
 
 use super::Span;
 use super::key::{SetKey, ValueKey};
+use super::latest::At;
 use super::recipe::Rules;
 use crate::core::aggregate::select::numeric;
 use crate::core::catalog::Aggregation;
 use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
+use crate::core::properties::{Kind, Property};
 
 /// One event as the states of a bucket see it.
 pub struct Seen<'e> {
@@ -34,8 +36,25 @@ impl<'e> Seen<'e> {
             Aggregation::UniqueCount => {
                 seen.key = keys.text(event.properties.text(&rules.field));
             }
+            Aggregation::WeightedSum if !in_window && !span.carries(event.timestamp) => {
+                return None;
+            }
             _ => seen.value = numeric(event, &rules.field)?,
         }
         Some(seen)
+    }
+
+    /// Its place in the order of events.
+    pub const fn at(&self) -> At {
+        (self.event.timestamp, self.event.position)
+    }
+
+    /// Whether a look-up by the values of its group finds it: they have to be texts.
+    pub fn is_found(&self, keys: &[String]) -> bool {
+        keys.iter().all(|key| {
+            let property = self.event.properties.get(key);
+            property.and_then(Property::text).is_none_or(str::is_empty)
+                || property.is_some_and(|property| property.kind == Kind::Text)
+        })
     }
 }
