@@ -3,12 +3,17 @@
 
 mod bytes;
 pub mod key;
+pub mod levels;
+#[cfg(test)]
+mod levels_tests;
 pub mod ordered;
+pub mod presence;
 pub mod spent;
 pub mod summit;
 pub mod tiers;
 #[cfg(test)]
 mod trial;
+mod values;
 pub mod weighted;
 
 pub mod latest {
