@@ -12,7 +12,7 @@ use super::recipe::Rules;
 use super::split::Split;
 use super::state::{Around, State};
 use super::tally::Tally;
-use crate::core::aggregate::advance::Levels;
+use crate::core::aggregate::advance::{Levels, PRORATED_PLACES};
 use crate::core::aggregate::figures::{Distinct, Summed, plain_count, plain_value};
 use crate::core::aggregate::round;
 use crate::core::aggregate::terms::{Breakdown, Figures, RunningTotals, Terms, breakdown_keys};
@@ -205,7 +205,7 @@ struct More {
 impl State {
     /// What is told of the group; none if its events are needed.
     fn told(&self, around: &Around<'_>, terms: &Terms<'_>, group: Option<Group>) -> Option<Told> {
-        if self.needs_repair(around) {
+        if self.needs_repair(around) || self.is_unclear() {
             return None;
         }
         let (mut figures, entries) = match self {
@@ -213,13 +213,22 @@ impl State {
                 let singles = with.singles.as_ref();
                 let running = singles.and_then(|singles| singles.running_totals(around));
                 let entries = singles.and_then(|singles| singles.entries(around));
-                let more = More { running, levels: None };
+                let more = More { running, levels: with.levels(around).ok()? };
                 (with.base.figures(around, terms, group, more), entries)
             }
             _ => (self.figures(around, terms, group, More::default()), None),
         };
         round(terms, &mut figures);
         Some(Told { figures, entries: entries.unwrap_or(Entries::NONE) })
+    }
+
+    /// Whether only the events tell the quantity, whatever order they came in.
+    fn is_unclear(&self) -> bool {
+        match self {
+            Self::Presence(presence) => presence.is_unclear(),
+            Self::With(with) => with.base.is_unclear(),
+            _ => false,
+        }
     }
 
     /// The figures of the group, before the metric's rounding.
@@ -247,6 +256,11 @@ impl State {
                 let active = Decimal::from(distinct.active());
                 Distinct { active, shares: None, levels }.figures(terms, group)
             }
+            Self::Presence(presence) => {
+                let active = Decimal::from(presence.active());
+                let shares = Some(presence.shares().ceil(PRORATED_PLACES));
+                Distinct { active, shares, levels }.figures(terms, group)
+            }
             Self::Shares(shares) => {
                 let selected = if terms.metric.recurring { &shares.all } else { &shares.window };
                 let parts = Summed {
@@ -272,6 +286,7 @@ impl State {
             Self::Peak(peak) => peak.max.clone(),
             Self::Latest(latest) => latest.last.as_ref().map(|(_, value)| value.clone()),
             Self::Distinct(distinct) => Some(Decimal::from(distinct.active())),
+            Self::Presence(presence) => Some(Decimal::from(presence.active())),
             Self::Shares(shares) => (shares.window.count > 0).then(|| shares.window.sum.clone()),
             Self::Carrying(carrying) => Some(carrying.value(around.span)),
             Self::With(with) => with.base.shown(around),

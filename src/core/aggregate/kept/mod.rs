@@ -15,8 +15,12 @@ mod figures;
 mod groups;
 mod key;
 mod latest;
+pub mod levels;
+#[cfg(test)]
+mod levels_tests;
 pub mod ordered;
 mod peak;
+pub mod presence;
 mod recipe;
 mod seen;
 mod shares;
@@ -29,6 +33,7 @@ mod tally;
 pub mod tiers;
 #[cfg(test)]
 mod trial;
+mod values;
 pub mod weighted;
 mod with;
 

@@ -109,13 +109,18 @@ impl Rules {
             // The share of every addition depends on when its value is removed, so that each
             // removal would change the way through the tiers from there on.
             (Aggregation::UniqueCount, Price::Tiers(_)) => false,
-            (Aggregation::Sum | Aggregation::UniqueCount, _) if self.pay_in_advance => false,
-            (Aggregation::UniqueCount, _) => !self.prorated,
-            (Aggregation::Sum, _) => !self.prorated || !matches!(self.price, Price::Percentage(_)),
+            // Percentages are never prorated; their running totals would be another matter.
+            (Aggregation::Sum, Price::Percentage(_)) => !self.prorated,
+            (Aggregation::Sum | Aggregation::UniqueCount, _) => true,
             // Proration is for sums and unique counts alone.
-            (_, Price::Tiers(_)) => false,
-            _ => true,
+            (_, price) => !matches!(price, Price::Tiers(_)),
         }
+    }
+
+    /// Whether events are billed as they come, by the levels that they raise.
+    pub(super) const fn has_levels(&self) -> bool {
+        self.pay_in_advance
+            && matches!(self.aggregation, Aggregation::Sum | Aggregation::UniqueCount)
     }
 
     /// Adds how the quantities that are only shown are kept, if not as the priced ones.
@@ -141,7 +146,7 @@ impl Rules {
     pub(super) fn is_mergeable(&self) -> bool {
         let by_order =
             matches!(self.aggregation, Aggregation::UniqueCount | Aggregation::WeightedSum);
-        !by_order && Singles::new(self).is_none()
+        !by_order && !self.has_levels() && Singles::new(self).is_none()
     }
 
     /// The keys by which groups are kept.

@@ -18,6 +18,8 @@ pub struct Seen<'e> {
     pub value: Decimal,
     /// The value's name, for unique counts.
     pub key: ValueKey,
+    /// Names values.
+    pub keys: &'e SetKey,
     /// Whether it lies in the window rather than before it.
     pub in_window: bool,
 }
@@ -25,12 +27,18 @@ pub struct Seen<'e> {
 impl<'e> Seen<'e> {
     /// None if the event is invisible to the bucket: after the window, before it where that does
     /// not matter, or without a number where one is needed.
-    pub fn of(rules: &Rules, span: &Span<'_>, keys: &SetKey, event: &'e Usage<'e>) -> Option<Self> {
+    pub fn of(
+        rules: &Rules,
+        span: &Span<'_>,
+        keys: &'e SetKey,
+        event: &'e Usage<'e>,
+    ) -> Option<Self> {
         let in_window = event.timestamp >= span.frame.lower();
         if event.timestamp > span.frame.to || !(in_window || rules.looks_back()) {
             return None;
         }
-        let mut seen = Self { event, value: Decimal::ZERO, key: ValueKey::default(), in_window };
+        let mut seen =
+            Self { event, value: Decimal::ZERO, key: ValueKey::default(), keys, in_window };
         match rules.aggregation {
             Aggregation::Count => {}
             Aggregation::UniqueCount => {

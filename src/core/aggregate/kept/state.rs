@@ -5,11 +5,13 @@ use super::carrying::Carrying;
 use super::distinct::Distinct;
 use super::latest::Latest;
 use super::peak::Peak;
+use super::presence::{Days, Operation, Presence};
 use super::recipe::Rules;
 use super::shares::Shares;
 use super::tally::Tally;
 use super::with::With;
 use super::{Seen, Span};
+use crate::core::aggregate::unique::adds;
 use crate::core::catalog::Aggregation;
 use crate::core::decimal::Decimal;
 
@@ -25,6 +27,25 @@ pub struct Around<'a> {
     pub carried: &'a Decimal,
 }
 
+impl<'a> Around<'a> {
+    /// What the days of presences depend on.
+    pub fn days(&self) -> Days<'a> {
+        Days { frame: &self.span.frame, grouped: !self.rules.group_keys.is_empty() }
+    }
+
+    /// An event as presences see it.
+    fn operation(&self, seen: &Seen<'_>) -> Operation {
+        let has = |key: &str| seen.event.properties.text(key).is_some();
+        let keyed = self.rules.group_keys.iter().all(|key| has(key));
+        Operation {
+            value: seen.key,
+            at: seen.at(),
+            adds: adds(seen.event),
+            yields: keyed && has(&self.rules.field),
+        }
+    }
+}
+
 /// What is kept of one group, or of a bucket that is not split. Most buckets count or add up, and
 /// there are millions of them: what needs more room lies elsewhere.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +58,8 @@ pub enum State {
     Latest(Box<Latest>),
     /// Unique counts.
     Distinct(Box<Distinct>),
+    /// Prorated unique counts.
+    Presence(Box<Presence>),
     /// Prorated sums.
     Shares(Box<Shares>),
     /// Weighted sums.
@@ -52,6 +75,7 @@ const DISTINCT: u8 = 3;
 const SHARES: u8 = 4;
 const CARRYING: u8 = 5;
 const WITH: u8 = 6;
+const PRESENCE: u8 = 7;
 
 impl State {
     /// Nothing yet.
@@ -64,6 +88,7 @@ impl State {
         match rules.aggregation {
             Aggregation::Max => Self::Peak(Peak::default()),
             Aggregation::Latest => Self::Latest(Box::default()),
+            Aggregation::UniqueCount if rules.prorated => Self::Presence(Box::default()),
             Aggregation::UniqueCount => Self::Distinct(Box::new(Distinct::new())),
             Aggregation::WeightedSum => Self::Carrying(Box::default()),
             Aggregation::Sum if rules.prorated => Self::Shares(Box::default()),
@@ -79,6 +104,9 @@ impl State {
             Self::Peak(peak) => peak.add(&seen.value),
             Self::Latest(latest) => latest.add(seen),
             Self::Distinct(distinct) => distinct.add(seen),
+            Self::Presence(presence) => {
+                presence.add(&around.days(), &around.operation(seen));
+            }
             Self::Shares(shares) => shares.add(dynamic, around.span, seen),
             Self::Carrying(carrying) => carrying.add(around.span, seen),
             Self::With(with) => with.add(around, seen),
@@ -101,6 +129,7 @@ impl State {
     /// Whether an event came later than the state can take.
     pub fn needs_repair(&self, around: &Around<'_>) -> bool {
         match self {
+            Self::Presence(presence) => presence.is_late(),
             Self::Carrying(carrying) => carrying.needs_repair(around.span),
             Self::With(with) => with.needs_repair(around),
             _ => false,
@@ -111,6 +140,7 @@ impl State {
     pub fn values(&self) -> usize {
         match self {
             Self::Distinct(distinct) => distinct.values(),
+            Self::Presence(presence) => presence.values(),
             Self::With(with) => with.values(),
             _ => 0,
         }
@@ -120,6 +150,11 @@ impl State {
     pub fn roll(&self, old: &Around<'_>, new: &Around<'_>) -> Option<Self> {
         match self {
             Self::Tally(_) | Self::Distinct(_) => Some(self.clone()),
+            Self::Presence(presence) => {
+                let mut presence = presence.clone();
+                presence.roll(&new.days());
+                Some(Self::Presence(presence))
+            }
             Self::Shares(shares) => Some(Self::Shares(Box::new(shares.roll()))),
             Self::Carrying(carrying) => Some(Self::Carrying(Box::new(carrying.roll(old.span)))),
             Self::With(with) => Some(Self::With(Box::new(with.roll(old, new)?))),
@@ -132,6 +167,7 @@ impl State {
     pub fn snapshot(&self) -> Self {
         match self {
             Self::Distinct(distinct) => Self::Distinct(Box::new(distinct.snapshot())),
+            Self::Presence(presence) => Self::Presence(Box::new(presence.snapshot())),
             Self::With(with) => Self::With(Box::new(with.snapshot())),
             _ => self.clone(),
         }
@@ -143,6 +179,7 @@ impl State {
             Self::Tally(_) | Self::Peak(_) => 0,
             Self::Latest(_) => size_of::<Latest>(),
             Self::Distinct(distinct) => distinct.weight(),
+            Self::Presence(presence) => size_of::<Presence>() + presence.weight(),
             Self::Shares(_) => size_of::<Shares>(),
             Self::Carrying(carrying) => size_of::<Carrying>() + carrying.weight(),
             Self::With(with) => size_of::<With>() + with.weight(),
@@ -156,6 +193,7 @@ impl State {
             Self::Peak(_) => PEAK,
             Self::Latest(_) => LATEST,
             Self::Distinct(_) => DISTINCT,
+            Self::Presence(_) => PRESENCE,
             Self::Shares(_) => SHARES,
             Self::Carrying(_) => CARRYING,
             Self::With(_) => WITH,
@@ -165,6 +203,7 @@ impl State {
             Self::Peak(peak) => peak.write_bytes(out),
             Self::Latest(latest) => latest.write_bytes(out),
             Self::Distinct(distinct) => distinct.write_bytes(out),
+            Self::Presence(presence) => presence.write_bytes(out),
             Self::Shares(shares) => shares.write_bytes(out),
             Self::Carrying(carrying) => carrying.write_bytes(out),
             Self::With(with) => with.write_bytes(out),
@@ -187,6 +226,7 @@ impl State {
             PEAK => Self::Peak(Peak::read_bytes(bytes)?),
             LATEST => Self::Latest(Box::new(Latest::read_bytes(bytes)?)),
             DISTINCT => Self::Distinct(Box::new(Distinct::read_bytes(bytes)?)),
+            PRESENCE => Self::Presence(Box::new(Presence::read_bytes(bytes)?)),
             SHARES => Self::Shares(Box::new(Shares::read_bytes(bytes)?)),
             CARRYING => Self::Carrying(Box::new(Carrying::read_bytes(bytes)?)),
             _ => return None,

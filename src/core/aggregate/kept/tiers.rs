@@ -157,7 +157,8 @@ mod tests {
                 }
                 prop_assert!(!kept.needs_repair(&context));
                 trial::check_bytes(&kept, Ordered::write_bytes, Ordered::<Tiers>::read_bytes)?;
-                let other = Slope { carried: &(&carried + Decimal::ONE), ..context };
+                let changed = &carried + Decimal::ONE;
+                let other = Slope { carried: &changed, ..context };
                 let folds = amounts.len() >= 2 * FOLDED_AT_ONCE;
                 prop_assert_eq!(kept.needs_repair(&other), folds);
 

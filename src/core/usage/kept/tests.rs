@@ -191,11 +191,8 @@ fn compare(line: Line, world: &World, by: &[usize], seen: &Seen) {
 
 /// Lines that are left to the scan.
 fn is_scanned(line: Line) -> bool {
-    match line.aggregation() {
-        Aggregation::Sum => line.in_advance,
-        Aggregation::UniqueCount => line.in_advance || line.prorated,
-        _ => false,
-    }
+    let by_value = line.aggregation() == Aggregation::UniqueCount;
+    by_value && line.prorated && line.price == Price::Graduated
 }
 
 /// Whatever the charge, the window, the events and the order they come in: what is kept gives the
@@ -215,6 +212,7 @@ fn kept_is_scanned() {
     }
     for (line, [in_order, other, rolled]) in seen.into_inner() {
         println!("{line:?}: {in_order} in order, {other} otherwise, {rolled} rolled");
-        assert!(is_scanned(line) != (in_order > 0 && other > 0), "{line:?}");
+        let compared = in_order > 0 && other > 0 && rolled > 0;
+        assert!(is_scanned(line) != compared, "{line:?}");
     }
 }
