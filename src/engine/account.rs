@@ -170,7 +170,7 @@ impl Account {
             return if self.rows == 0 { Known::Nothing } else { Known::Unknown };
         }
         match self.windows.iter().find(|kept| kept.window() == window) {
-            Some(kept) if kept.is_complete() => Known::Totals(kept),
+            Some(kept) if kept.is_complete(frame) => Known::Totals(kept),
             Some(_) => Known::Unknown,
             None if self.meets_uncached(window) || self.meets_kept(window) => Known::Unknown,
             None if frame.shape.looks_back() && self.holds_before(window) => Known::Unknown,
@@ -185,7 +185,7 @@ impl Account {
     pub fn open_for_scan(&mut self, frame: &Frame, spell: Spell) -> bool {
         let window = spell.window;
         if let Some(kept) = self.windows.iter_mut().find(|kept| kept.window() == window) {
-            let repairs = kept.building.is_none() && kept.cells.needs_repair();
+            let repairs = kept.building.is_none() && kept.needs_repair(frame);
             if repairs {
                 *kept = WindowTotals::to_be_scanned(spell);
             }
@@ -284,7 +284,7 @@ impl Account {
         }
         match before {
             None => Some(Cells::default()),
-            Some(kept) if kept.is_complete() => kept.cells.roll(frame, kept.spell, spell),
+            Some(kept) if kept.is_complete(frame) => kept.cells.roll(frame, kept.spell, spell),
             Some(_) => None,
         }
     }

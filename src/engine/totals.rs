@@ -2,7 +2,7 @@
 
 use super::account::Folding;
 use super::frame::{Frame, Spell, floor};
-use crate::core::aggregate::kept::{Content, Span};
+use crate::core::aggregate::kept::{Content, Recipe, Span};
 use crate::core::event::Usage;
 use crate::core::matching::Bucket;
 
@@ -18,6 +18,15 @@ pub struct Cell {
     pub bucket: Bucket,
     /// What it has received.
     pub content: Content,
+}
+
+impl Cell {
+    fn needs_repair(&self, frame: &Frame, spell: Spell) -> bool {
+        let Some(recipe) = frame.shape.recipe(self.charge, self.bucket) else { return false };
+        let stretches = frame.stretches(self.charge, spell.window);
+        let span = Span { frame: frame.aggregated(spell), stretches: &stretches };
+        self.content.needs_repair(recipe, &span)
+    }
 }
 
 /// The cells of one window, in ascending order of charge and bucket. A missing cell is zero.
@@ -54,8 +63,18 @@ impl Cells {
     }
 
     /// Whether an event came too late for what some bucket keeps: it has to be scanned again.
-    pub fn needs_repair(&self) -> bool {
-        self.0.iter().any(|cell| cell.content.needs_repair())
+    pub fn needs_repair(&self, frame: &Frame, spell: Spell) -> bool {
+        self.0.iter().any(|cell| cell.needs_repair(frame, spell))
+    }
+
+    /// Leaves buckets that still need to be scanned to whoever asks. So it is with those that go by
+    /// the order of position, if that is far from the order of time.
+    pub fn give_up(&mut self, frame: &Frame, spell: Spell) {
+        for cell in &mut self.0 {
+            if cell.needs_repair(frame, spell) {
+                cell.content = Content::new(&Recipe::Scanned);
+            }
+        }
     }
 
     /// The cells of a later window, given that nothing has happened in it nor since this one ended;

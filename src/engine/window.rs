@@ -41,8 +41,13 @@ impl WindowTotals {
     }
 
     /// Whether the totals are what a scan would give now.
-    pub fn is_complete(&self) -> bool {
-        self.building.is_none() && !self.cells.needs_repair()
+    pub fn is_complete(&self, frame: &Frame) -> bool {
+        self.building.is_none() && !self.needs_repair(frame)
+    }
+
+    /// Whether events came too late for what is kept.
+    pub fn needs_repair(&self, frame: &Frame) -> bool {
+        self.cells.needs_repair(frame, self.spell)
     }
 
     /// Counts an event that lies in the window, or before it for metrics that look back.
@@ -59,6 +64,7 @@ impl WindowTotals {
         let noted = self.building.take().unwrap_or_default();
         let Some(events) = noted.events() else { return false };
         self.cells = scanned;
+        self.cells.give_up(frame, self.spell);
         for event in events {
             self.cells.fold(frame, self.spell, &event.code, &event.usage(), folding);
         }

@@ -166,3 +166,133 @@ impl Walk {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::value::Value;
+
+    /// The amount as pricing details 6 writes it down, with all entries at hand.
+    fn written_down(tiers: &[Range], full: &[Decimal], pror: &[Decimal]) -> Decimal {
+        let zero = Decimal::ZERO;
+        let coef = |i: usize| Double::from_decimal(&pror[i]).fd().quo(&full[i]).unwrap_or_default();
+        let (mut level, mut peak, mut spill) = (zero.clone(), zero.clone(), zero.clone());
+        let (mut pending, mut paid) = (zero.clone(), zero.clone());
+        let (mut i, mut t, mut last) = (0, 0, 0);
+        let mut filled = vec![false; tiers.len()];
+        while i < full.len() || !spill.is_zero() {
+            t = tier(tiers, &level, &spill, full.get(i));
+            let to = tiers[t].to.as_ref().map(|to| &to.value);
+            if !spill.is_zero() {
+                pending += &spill * &coef(last);
+                if let Some(to) = to.filter(|to| level >= **to && !filled[t]) {
+                    filled[t] = true;
+                    spill = &level - to;
+                    paid += (&pending - &spill * &coef(last)) * &tiers[t].price;
+                    pending = zero.clone();
+                    continue;
+                }
+                spill = zero.clone();
+            }
+            if i == full.len() {
+                break;
+            }
+            let sinks = full[i].is_negative() && (&level + &full[i]).is_negative();
+            if pror[i].is_zero() && (full[i].is_positive() || sinks) {
+                i += 1;
+                continue;
+            }
+            level += &full[i];
+            peak = peak.max(level.clone());
+            pending += &pror[i];
+            last = i;
+            i += 1;
+            let from = &tiers[t].from.value;
+            let inside =
+                to.map_or_else(|| level >= from - Decimal::ONE, |to| *from <= level && level < *to);
+            if !inside {
+                spill = match to.filter(|to| level >= **to) {
+                    Some(to) => &level - to,
+                    None => &level - from + Decimal::ONE,
+                };
+                filled.fill(false);
+                paid += (&pending - &spill * &coef(last)) * &tiers[t].price;
+                pending = zero.clone();
+            }
+        }
+        paid += pending * &tiers[t].price;
+        if level.is_negative() {
+            return zero;
+        }
+        let holds = |range: &Range| range.to.as_ref().is_none_or(|to| peak <= to.value);
+        let last = tiers.iter().position(holds).unwrap_or(tiers.len());
+        paid.max(zero) + tiers.iter().take(last + 1).map(|range| &range.flat).sum::<Decimal>()
+    }
+
+    fn tier(tiers: &[Range], level: &Decimal, spill: &Decimal, next: Option<&Decimal>) -> usize {
+        if !level.is_positive() {
+            return 0;
+        }
+        let x = match spill.signum() {
+            0 => level.clone(),
+            1.. => level - spill + Decimal::ONE,
+            ..0 => level + spill,
+        };
+        for (k, range) in tiers.iter().enumerate() {
+            let to = range.to.as_ref().map(|to| &to.value);
+            if to == Some(&x) {
+                let grows = next.is_some_and(Decimal::is_positive);
+                return (k + usize::from(grows)).min(tiers.len() - 1);
+            }
+            if range.from.value <= x && to.is_none_or(|to| x < *to) {
+                return k;
+            }
+        }
+        0
+    }
+
+    fn tables() -> impl Strategy<Value = Vec<Range>> {
+        let tier = (1_u32..60, 0_u32..30, 0_i64..9, 0_i64..20);
+        let coarse = prop::sample::select(vec![1_u32, 5, 10]);
+        (prop::collection::vec(tier, 1..6), coarse).prop_map(|(tiers, coarse)| {
+            let bound = |tenths: u32| Value::Number(format!("{}.{}", tenths / 10, tenths % 10));
+            let (mut from, last) = (0, tiers.len() - 1);
+            let range = |(at, (width, gap, price, flat)): (usize, (u32, u32, i64, i64))| {
+                let to = from + width * coarse;
+                let members = [
+                    ("from_value", bound(from)),
+                    ("to_value", if at == last { Value::Null } else { bound(to) }),
+                    ("per_unit_amount", Value::Text(price.to_string())),
+                    ("flat_amount", Value::Text(flat.to_string())),
+                ];
+                from = to + gap / 10 * coarse;
+                Value::Object(members.map(|(name, value)| (name.to_owned(), value)).into())
+            };
+            let list = Value::List(tiers.into_iter().enumerate().map(range).collect());
+            let properties = Value::Object(vec![("ranges".to_owned(), list)]);
+            Range::list(&properties, "ranges", "per_unit_amount")
+        })
+    }
+
+    proptest! {
+        /// Entry by entry, the walk pays at every entry what the whole list up to it does.
+        #[test]
+        fn a_walk_is_what_is_written_down(
+            ranges in tables(),
+            entries in prop::collection::vec((-80_i128..120, 0_i128..6), 0..20),
+        ) {
+            let mut walk = Walk::default();
+            let (mut full, mut pror) = (Vec::new(), Vec::new());
+            for (tenths, share) in entries {
+                let units = Decimal::from_i128(tenths, 1);
+                let prorated = &units * &Decimal::from_i128(share, 1);
+                walk.push(&ranges, &units, &prorated);
+                full.push(units);
+                pror.push(prorated);
+                prop_assert_eq!(walk.amount(&ranges), written_down(&ranges, &full, &pror));
+            }
+        }
+    }
+}

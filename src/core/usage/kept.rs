@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use super::ask::{Ask, BucketAsk, Measured, allowance, pricing_keys, quantity};
-use crate::core::aggregate::kept::{Condition, Content, Recipe, Span};
-use crate::core::aggregate::{Carry, Figures, Records, Terms};
+use crate::core::aggregate::kept::{Condition, Content, Recipe, Span, Told};
+use crate::core::aggregate::{Carry, Records, Terms};
 use crate::core::catalog::{BillableMetric, Charge, ChargeFilter};
-use crate::core::pricing::ModelKind;
+use crate::core::pricing::{ModelKind, Quantity};
 
 /// How the bucket of a filter, or the default bucket, of a charge is kept.
 pub fn recipe(metric: &BillableMetric, charge: &Charge, filter: Option<&ChargeFilter>) -> Recipe {
@@ -50,10 +50,10 @@ pub fn measure(
         bypass: false,
     };
     let content = content.map_or_else(|| Cow::Owned(Content::new(recipe)), Cow::Borrowed);
-    let reading = content.read(rules, &terms, &conditions)?;
-    let priced = |figures: Figures| {
+    let reading = content.read(rules, span, &terms, &conditions)?;
+    let priced = |Told { figures, entries }: Told| {
         let group = figures.group.clone();
-        (group, quantity(ask.metric.aggregation, figures, None))
+        (group, Quantity { entries, ..quantity(ask.metric.aggregation, figures, None) })
     };
     Some(Measured {
         groups: reading.groups.into_iter().map(priced).collect(),

@@ -1,10 +1,13 @@
 //! What one bucket of one charge holds in one window.
 
 use super::bytes::take_byte;
-use super::recipe::{Recipe, Rules};
+use super::carrying::carries_on;
+use super::recipe::{Price, Recipe, Rules};
 use super::split::Split;
-use super::state::State;
+use super::state::{Around, State};
 use super::{Seen, SetKey, Span};
+use crate::core::catalog::Aggregation;
+use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
 
 /// How much one bucket may hold before it is dropped and computed by a scan (1.9).
@@ -48,7 +51,8 @@ impl Content {
 
     /// Nothing yet, under these rules.
     pub(super) fn empty(rules: &Rules) -> Self {
-        if rules.split_keys().is_empty() && rules.shown.is_none() {
+        let tiers = matches!(rules.price, Price::Tiers(_));
+        if rules.split_keys().is_empty() && rules.shown.is_none() && !tiers {
             return Self::Whole(State::new(rules));
         }
         Self::Split(Box::new(Split::new(rules)))
@@ -70,7 +74,7 @@ impl Content {
         let Some(seen) = Seen::of(rules, span, keys, event) else { return };
         let fits = match self {
             Self::Whole(state) => {
-                state.add(rules, span, &seen);
+                state.add(&whole(rules, span), &seen);
                 state.values() <= caps.values_max
             }
             Self::Split(split) => split.add(rules, span, caps, &seen),
@@ -87,16 +91,12 @@ impl Content {
     }
 
     /// Whether the content no longer is that of the scan, since an event came later than the
-    /// recipe can take: it has to be folded again from the ledger.
-    pub const fn needs_repair(&self) -> bool {
-        false
-    }
-
-    /// Whether nothing was counted.
-    pub fn is_empty(&self) -> bool {
+    /// recipe can take: it has to be folded again, from events in order.
+    pub fn needs_repair(&self, recipe: &Recipe, span: &Span<'_>) -> bool {
+        let Recipe::Kept(rules) = recipe else { return false };
         match self {
-            Self::Whole(state) => state.is_empty(),
-            Self::Split(split) => split.is_empty(),
+            Self::Whole(state) => state.needs_repair(&whole(rules, span)),
+            Self::Split(split) => split.needs_repair(rules, span),
             Self::OverCap => false,
         }
     }
@@ -108,12 +108,16 @@ impl Content {
         if !rules.looks_back() {
             return Some(Self::empty(rules));
         }
-        if self.needs_repair() || new.frame.lower() <= old.frame.to {
+        let weighted = rules.aggregation == Aggregation::WeightedSum;
+        let follows = new.frame.lower() > old.frame.to && (!weighted || carries_on(old, new));
+        if !follows || self.needs_repair(recipe, old) {
             return None;
         }
         match self {
-            Self::Whole(state) => Some(Self::Whole(state.roll()?)),
-            Self::Split(split) => Some(Self::Split(Box::new(split.roll(rules)?))),
+            Self::Whole(state) => {
+                Some(Self::Whole(state.roll(&whole(rules, old), &whole(rules, new))?))
+            }
+            Self::Split(split) => Some(Self::Split(Box::new(split.roll(rules, old, new)?))),
             Self::OverCap => Some(Self::OverCap),
         }
     }
@@ -163,4 +167,10 @@ impl Content {
                 Self::OverCap => 0,
             }
     }
+}
+
+/// What the state of a bucket that is not split depends on. Tiers always are.
+pub fn whole<'a>(rules: &'a Rules, span: &'a Span<'_>) -> Around<'a> {
+    const NOTHING: &Decimal = &Decimal::ZERO;
+    Around { rules, span, carried: NOTHING }
 }

@@ -1,18 +1,13 @@
 //! Distinct active values (5.8): per value the last writer by (timestamp, position) wins.
 
-use hashbrown::HashMap;
-
 use super::Seen;
-use super::bytes::{put_at, put_varint, take_at, take_count};
-use super::key::ValueKey;
+use super::bytes::{put_at, take_at};
 use super::latest::At;
+use super::values::{self, Values, put_values, take_values};
 use crate::core::aggregate::unique::adds;
 
-/// The least that the packed form of a value takes: its key and the five numbers of its event.
-const VALUE_BYTES: usize = 21;
-
-/// The last event of every value.
-type Values = HashMap<ValueKey, At>;
+/// The least that the packed form of an event's place takes: five numbers.
+const AT_BYTES: usize = 5;
 
 /// Values whose last event adds, and those whose last event removes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,8 +24,10 @@ pub struct Distinct {
 /// set, and an entry keeps to 40 bytes beside its key's 16.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Sets {
-    present: Values,
-    gone: Values,
+    /// The last event of every value that is active.
+    present: Values<At>,
+    /// The last event of every other value.
+    gone: Values<At>,
 }
 
 impl Distinct {
@@ -42,7 +39,7 @@ impl Distinct {
     /// Takes an event.
     pub fn add(&mut self, seen: &Seen<'_>) {
         let Some(sets) = &mut self.sets else { return };
-        let at = (seen.event.timestamp, seen.event.position);
+        let at = seen.at();
         let Sets { present, gone } = &mut **sets;
         let (own, other) = if adds(seen.event) { (present, gone) } else { (gone, present) };
         if let Some(last) = own.get_mut(&seen.key) {
@@ -76,49 +73,26 @@ impl Distinct {
         Self { active: self.active, values: self.values, sets: None }
     }
 
-    /// Appends the packed form, values in order of their keys.
+    /// Appends the packed form.
     pub fn write_bytes(&self, out: &mut Vec<u8>) {
         let none = Sets::default();
         let sets = self.sets.as_deref().unwrap_or(&none);
-        for values in [&sets.present, &sets.gone] {
-            let mut sorted: Vec<(&ValueKey, &At)> = values.iter().collect();
-            sorted.sort_unstable_by_key(|(key, _)| **key);
-            put_varint(out, sorted.len() as u64);
-            for (key, at) in sorted {
-                out.extend(key.0.to_le_bytes());
-                out.extend(key.1.to_le_bytes());
-                put_at(out, *at);
-            }
-        }
+        put_values(out, &sets.present, |out, at| put_at(out, *at));
+        put_values(out, &sets.gone, |out, at| put_at(out, *at));
     }
 
     /// Reads the packed form.
     pub fn read_bytes(bytes: &mut &[u8]) -> Option<Self> {
-        let sets = Sets { present: take_values(bytes)?, gone: take_values(bytes)? };
+        let mut take = || take_values(bytes, AT_BYTES, take_at);
+        let sets = Sets { present: take()?, gone: take()? };
         let values = sets.present.len().checked_add(sets.gone.len())?;
         Some(Self { active: sets.present.len() as u64, values, sets: Some(Box::new(sets)) })
     }
 
     /// Bytes in memory, roughly.
     pub fn weight(&self) -> usize {
-        let Some(sets) = &self.sets else { return size_of::<Self>() };
-        let room = sets.present.capacity().saturating_add(sets.gone.capacity());
-        size_of::<Self>() + room.saturating_mul(size_of::<(ValueKey, At)>() + 1)
+        let sets = self.sets.as_deref();
+        let own = |sets: &Sets| values::weight(&sets.present) + values::weight(&sets.gone);
+        size_of::<Self>() + sets.map_or(0, own)
     }
-}
-
-fn take_values(bytes: &mut &[u8]) -> Option<Values> {
-    let count = take_count(bytes, VALUE_BYTES)?;
-    let mut values = Values::with_capacity(count);
-    for _ in 0..count {
-        let key = ValueKey(take_word(bytes)?, take_word(bytes)?);
-        values.insert(key, take_at(bytes)?);
-    }
-    Some(values)
-}
-
-fn take_word(bytes: &mut &[u8]) -> Option<u64> {
-    let (word, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(u64::from_le_bytes(*word))
 }

@@ -4,19 +4,22 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::content::Content;
+use super::Span;
+use super::content::{Content, whole};
 use super::groups::Groups;
 use super::latest::At;
 use super::recipe::Rules;
 use super::split::Split;
-use super::state::State;
+use super::state::{Around, State};
 use super::tally::Tally;
+use crate::core::aggregate::advance::{Levels, PRORATED_PLACES};
 use crate::core::aggregate::figures::{Distinct, Summed, plain_count, plain_value};
 use crate::core::aggregate::round;
 use crate::core::aggregate::terms::{Breakdown, Figures, RunningTotals, Terms, breakdown_keys};
 use crate::core::catalog::Aggregation;
 use crate::core::decimal::Decimal;
 use crate::core::matching::Group;
+use crate::core::pricing::Entries;
 
 /// A condition of a request: the place of its key among those of the groups, and the texts it
 /// allows.
@@ -26,9 +29,18 @@ pub type Condition<'a> = (usize, &'a [String]);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reading {
     /// One entry per group in order, or exactly one that is not grouped.
-    pub groups: Vec<Figures>,
+    pub groups: Vec<Told>,
     /// Presentation breakdowns.
     pub breakdowns: Vec<Breakdown>,
+}
+
+/// What is told of one group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Its figures.
+    pub figures: Figures,
+    /// Its single events as prices read them; none if the price does not.
+    pub entries: Entries,
 }
 
 /// States by group, borrowed where a group is one that is kept.
@@ -39,35 +51,36 @@ impl Content {
     pub fn read(
         &self,
         rules: &Rules,
+        span: &Span<'_>,
         terms: &Terms<'_>,
         conditions: &[Condition<'_>],
     ) -> Option<Reading> {
-        if self.needs_repair() || !(rules.is_mergeable() || rules.tells(terms, conditions)) {
+        if !(rules.is_mergeable() || rules.tells(terms, conditions)) {
             return None;
         }
         let grouped = !terms.group_keys.is_empty();
         let shows_nothing = !grouped && terms.presentation_keys.is_empty();
-        let (states, breakdowns) = match self {
+        let (states, around, breakdowns) = match self {
             Self::Whole(state) if rules.split_keys().is_empty() && shows_nothing => {
-                (BTreeMap::from([(Group::default(), Cow::Borrowed(state))]), Vec::new())
+                let states = BTreeMap::from([(Group::default(), Cow::Borrowed(state))]);
+                (states, whole(rules, span), Vec::new())
             }
             Self::Whole(_) | Self::OverCap => return None,
-            Self::Split(split) => split.read(rules, terms, conditions)?,
+            Self::Split(split) => {
+                let (states, breakdowns) = split.read(rules, span, terms, conditions)?;
+                (states, split.around(rules, span), breakdowns)
+            }
         };
-        let exists = |state: &State| !grouped || !state.is_empty();
-        let own = states.iter().filter(|(_, state)| exists(state));
-        let figures = |(group, state): (&Group, &Cow<'_, State>)| {
-            let mut figures = state.figures(terms, grouped.then(|| group.clone()));
-            round(terms, &mut figures);
-            figures
+        let told = |(group, state): (&Group, &Cow<'_, State>)| {
+            state.told(&around, terms, grouped.then(|| group.clone()))
         };
-        let mut groups: Vec<Figures> = own.map(figures).collect();
+        let mut groups = states.iter().map(told).collect::<Option<Vec<Told>>>()?;
         if groups.is_empty() {
-            groups.push(if grouped {
-                Figures::empty(Some(Group::empty(terms.group_keys.len())))
-            } else {
-                State::new(rules).figures(terms, None)
-            });
+            let mut none = State::new(rules).told(&around, terms, None)?;
+            if grouped {
+                none.figures = Figures::empty(Some(Group::empty(terms.group_keys.len())));
+            }
+            groups.push(none);
         }
         Some(Reading { groups, breakdowns })
     }
@@ -87,6 +100,7 @@ impl Split {
     fn read<'s>(
         &'s self,
         rules: &Rules,
+        span: &Span<'_>,
         terms: &Terms<'_>,
         conditions: &[Condition<'_>],
     ) -> Option<(States<'s>, Vec<Breakdown>)> {
@@ -100,15 +114,20 @@ impl Split {
             let shown = latest(&self.groups, keys, terms.group_keys, &shown_keys, conditions)?;
             return Some((states, shown));
         }
-        let (groups, keys) = match &self.shown {
-            Some(shown) => (shown, &*rules.shown_keys),
-            None => (&self.groups, keys),
+        let (groups, keys, around) = match &self.shown {
+            Some(shown) => (shown, &*rules.shown_keys, self.around_shown(rules, span)),
+            None => (&self.groups, keys, self.around(rules, span)),
         };
-        let shown = self::states(groups, keys, &shown_keys, conditions)?;
-        let breakdown = |(group, state): (Group, Cow<'_, State>)| {
-            Some(Breakdown { value: state.shown(rules.aggregation)?, group })
-        };
-        Some((states, shown.into_iter().filter_map(breakdown).collect()))
+        let mut breakdowns = Vec::new();
+        for (group, state) in self::states(groups, keys, &shown_keys, conditions)? {
+            if state.needs_repair(&around) {
+                return None;
+            }
+            if let Some(value) = state.shown(&around) {
+                breakdowns.push(Breakdown { group, value });
+            }
+        }
+        Some((states, breakdowns))
     }
 }
 
@@ -176,13 +195,55 @@ fn latest(
     Some(breakdowns)
 }
 
+/// What a price reads beside the quantity.
+#[derive(Default)]
+struct More {
+    running: Option<RunningTotals>,
+    levels: Option<Levels>,
+}
+
 impl State {
+    /// What is told of the group; none if its events are needed.
+    fn told(&self, around: &Around<'_>, terms: &Terms<'_>, group: Option<Group>) -> Option<Told> {
+        if self.needs_repair(around) || self.is_unclear() {
+            return None;
+        }
+        let (mut figures, entries) = match self {
+            Self::With(with) => {
+                let singles = with.singles.as_ref();
+                let running = singles.and_then(|singles| singles.running_totals(around));
+                let entries = singles.and_then(|singles| singles.entries(around));
+                let more = More { running, levels: with.levels(around).ok()? };
+                (with.base.figures(around, terms, group, more), entries)
+            }
+            _ => (self.figures(around, terms, group, More::default()), None),
+        };
+        round(terms, &mut figures);
+        Some(Told { figures, entries: entries.unwrap_or(Entries::NONE) })
+    }
+
+    /// Whether only the events tell the quantity, whatever order they came in.
+    fn is_unclear(&self) -> bool {
+        match self {
+            Self::Presence(presence) => presence.is_unclear(),
+            Self::With(with) => with.base.is_unclear(),
+            _ => false,
+        }
+    }
+
     /// The figures of the group, before the metric's rounding.
-    fn figures(&self, terms: &Terms<'_>, group: Option<Group>) -> Figures {
+    fn figures(
+        &self,
+        around: &Around<'_>,
+        terms: &Terms<'_>,
+        group: Option<Group>,
+        more: More,
+    ) -> Figures {
+        let More { running, levels } = more;
         match self {
             Self::Tally(tally) if terms.metric.aggregation == Aggregation::Sum => {
-                let parts = Summed { running: Some(RunningTotals::EMPTY), ..summed(terms, tally) };
-                parts.figures(terms, group)
+                let running = running.or(Some(RunningTotals::EMPTY));
+                Summed { running, levels, ..summed(terms, tally) }.figures(terms, group)
             }
             Self::Tally(tally) => plain_count(terms, Decimal::from(tally.count), group),
             Self::Peak(peak) => plain_value(peak.max.clone(), Decimal::from(peak.count), group),
@@ -193,33 +254,42 @@ impl State {
             }
             Self::Distinct(distinct) => {
                 let active = Decimal::from(distinct.active());
-                Distinct { active, shares: None, levels: None }.figures(terms, group)
+                Distinct { active, shares: None, levels }.figures(terms, group)
+            }
+            Self::Presence(presence) => {
+                let active = Decimal::from(presence.active());
+                let shares = Some(presence.shares().ceil(PRORATED_PLACES));
+                Distinct { active, shares, levels }.figures(terms, group)
             }
             Self::Shares(shares) => {
                 let selected = if terms.metric.recurring { &shares.all } else { &shares.window };
                 let parts = Summed {
                     all: Decimal::from(shares.all.count),
                     shares: Some(shares.prorated(terms)),
+                    levels,
                     ..summed(terms, selected)
                 };
                 parts.figures(terms, group)
             }
+            Self::Carrying(carrying) => carrying.parts(around.span).figures(terms, group),
+            Self::With(with) => with.base.figures(around, terms, group, More { running, levels }),
         }
     }
 
     /// What is shown of a combination; none without an event.
-    fn shown(&self, aggregation: Aggregation) -> Option<Decimal> {
+    fn shown(&self, around: &Around<'_>) -> Option<Decimal> {
         match self {
-            Self::Tally(tally) if aggregation == Aggregation::Sum => {
-                (tally.count > 0).then(|| tally.sum.clone())
+            Self::Tally(tally) if around.rules.aggregation == Aggregation::Sum => {
+                Some(tally.sum.clone())
             }
-            Self::Tally(tally) => (tally.count > 0).then(|| Decimal::from(tally.count)),
+            Self::Tally(tally) => Some(Decimal::from(tally.count)),
             Self::Peak(peak) => peak.max.clone(),
             Self::Latest(latest) => latest.last.as_ref().map(|(_, value)| value.clone()),
-            Self::Distinct(distinct) => {
-                (distinct.values() > 0).then(|| Decimal::from(distinct.active()))
-            }
+            Self::Distinct(distinct) => Some(Decimal::from(distinct.active())),
+            Self::Presence(presence) => Some(Decimal::from(presence.active())),
             Self::Shares(shares) => (shares.window.count > 0).then(|| shares.window.sum.clone()),
+            Self::Carrying(carrying) => Some(carrying.value(around.span)),
+            Self::With(with) => with.base.shown(around),
         }
     }
 }

@@ -6,8 +6,9 @@ use hashbrown::{Equivalent, HashMap};
 
 use super::bytes::{put_option, put_text, put_varint, take_count, take_option, take_text};
 use super::recipe::Rules;
-use super::state::State;
-use super::{Caps, Seen, Span};
+use super::state::{Around, State};
+use super::{Caps, Seen};
+use crate::core::decimal::Decimal;
 use crate::core::matching::Group;
 use crate::core::properties::Properties;
 
@@ -41,12 +42,12 @@ impl Equivalent<Group> for Texts<'_> {
 
 impl Groups {
     /// Counts an event. Returns false if there is no room for it.
-    pub fn add(&mut self, rules: &Rules, span: &Span<'_>, caps: Caps, seen: &Seen<'_>) -> bool {
-        let Some(state) = self.of(rules, seen.event.properties, caps.groups_max) else {
+    pub fn add(&mut self, around: &Around<'_>, caps: Caps, seen: &Seen<'_>) -> bool {
+        let Some(state) = self.of(around.rules, seen.event.properties, caps.groups_max) else {
             return false;
         };
         let before = state.values();
-        state.add(rules, span, seen);
+        state.add(around, seen);
         let added = state.values().saturating_sub(before);
         self.values = self.values.saturating_add(added);
         self.values <= caps.values_max
@@ -92,15 +93,29 @@ impl Groups {
         self.map.iter()
     }
 
-    /// Whether there is no group.
-    pub fn is_empty(&self) -> bool {
-        self.map.is_empty()
+    /// The groups at a later window; none if they cannot be told.
+    pub fn roll(&self, old: &Around<'_>, new: &Around<'_>) -> Option<Self> {
+        let rolled =
+            |(group, state): (&Group, &State)| Some((group.clone(), state.roll(old, new)?));
+        Some(Self { map: self.map.iter().map(rolled).collect::<Option<_>>()?, ..*self })
     }
 
-    /// The groups at a later window; none if they cannot be told.
-    pub fn roll(&self) -> Option<Self> {
-        let rolled = |(group, state): (&Group, &State)| Some((group.clone(), state.roll()?));
-        Some(Self { map: self.map.iter().map(rolled).collect::<Option<_>>()?, ..*self })
+    /// Σ of the values of all time, if the groups are prorated sums.
+    pub fn total(&self) -> Decimal {
+        let own = |state: &State| match state {
+            State::Shares(shares) => Some(shares.all.sum.clone()),
+            State::With(with) => match &with.base {
+                State::Shares(shares) => Some(shares.all.sum.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.map.values().filter_map(own).sum()
+    }
+
+    /// Whether an event came later than a state can take.
+    pub fn needs_repair(&self, around: &Around<'_>) -> bool {
+        self.map.values().any(|state| state.needs_repair(around))
     }
 
     /// A copy without large sets.

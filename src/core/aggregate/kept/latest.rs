@@ -22,7 +22,7 @@ impl Latest {
     /// Counts an event.
     pub fn add(&mut self, seen: &Seen<'_>) {
         self.count = self.count.saturating_add(1);
-        self.take((seen.event.timestamp, seen.event.position), &seen.value);
+        self.take(seen.at(), &seen.value);
     }
 
     /// Adds what another one counted.

@@ -1,7 +1,10 @@
 //! How a bucket is kept.
 
+use super::singles::Singles;
 use crate::core::aggregate::terms::breakdown_keys;
 use crate::core::catalog::{Aggregation, BillableMetric, Charge};
+use crate::core::pricing::percentage::Percentage;
+use crate::core::pricing::range::Range;
 use crate::core::pricing::{Model, ModelKind};
 
 /// How the buckets of a charge, or of one of its filters, are kept.
@@ -11,6 +14,34 @@ pub enum Recipe {
     Scanned,
     /// They are kept by these rules.
     Kept(Rules),
+}
+
+/// What of a price decides what is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Price {
+    /// Nothing: the price is that of the whole quantity.
+    Whole,
+    /// The price depends on single events, or on the order in which something is free.
+    Percentage(Box<Percentage>),
+    /// Prorated tiers, which are filled event by event.
+    Tiers(Box<[Range]>),
+}
+
+impl Price {
+    fn of(model: &Model, prorated: bool) -> Self {
+        match model {
+            Model::Graduated(graduated) if prorated => Self::Tiers(graduated.ranges.clone().into()),
+            Model::Percentage(percentage) => {
+                let gives = percentage.free_events > 0 || !percentage.free_units.is_zero();
+                if gives || percentage.is_bounded() {
+                    Self::Percentage(Box::new(percentage.clone()))
+                } else {
+                    Self::Whole
+                }
+            }
+            _ => Self::Whole,
+        }
+    }
 }
 
 /// All that decides what a bucket keeps of its events. Equal rules, equal contents.
@@ -25,6 +56,7 @@ pub struct Rules {
     pub(super) pay_in_advance: bool,
     /// Whether the price is the sum of the events' own amounts.
     pub(super) dynamic: bool,
+    pub(super) price: Price,
     /// Keys that split the price.
     pub(super) group_keys: Box<[String]>,
     /// Keys that split what is shown: those of the price first, then the others.
@@ -54,11 +86,12 @@ impl Recipe {
             prorated: charge.prorated,
             pay_in_advance: charge.pay_in_advance,
             dynamic: metric.aggregation == Aggregation::Sum && model.kind() == ModelKind::Dynamic,
+            price: Price::of(model, charge.prorated),
             group_keys: group_keys.into(),
             shown_keys: shown_keys.into(),
             shown: None,
         };
-        if rules.is_kept(model) { Self::Kept(rules.with_shown()) } else { Self::Scanned }
+        if rules.is_kept() { Self::Kept(rules.with_shown()) } else { Self::Scanned }
     }
 
     /// Whether the content of a window depends on events before it.
@@ -71,20 +104,23 @@ impl Recipe {
 }
 
 impl Rules {
-    fn is_kept(&self, model: &Model) -> bool {
-        if model.reads_events(self.prorated) {
-            return false;
+    fn is_kept(&self) -> bool {
+        match (self.aggregation, &self.price) {
+            // The share of every addition depends on when its value is removed, so that each
+            // removal would change the way through the tiers from there on.
+            (Aggregation::UniqueCount, Price::Tiers(_)) => false,
+            // Percentages are never prorated; their running totals would be another matter.
+            (Aggregation::Sum, Price::Percentage(_)) => !self.prorated,
+            (Aggregation::Sum | Aggregation::UniqueCount, _) => true,
+            // Proration is for sums and unique counts alone.
+            (_, price) => !matches!(price, Price::Tiers(_)),
         }
-        let gives_nothing = match model {
-            Model::Percentage(price) => price.free_events == 0 && price.free_units.is_zero(),
-            _ => true,
-        };
-        match self.aggregation {
-            Aggregation::Count | Aggregation::Max | Aggregation::Latest => true,
-            Aggregation::Sum => !self.pay_in_advance && (self.prorated || gives_nothing),
-            Aggregation::UniqueCount => !self.pay_in_advance && !self.prorated,
-            Aggregation::WeightedSum => false,
-        }
+    }
+
+    /// Whether events are billed as they come, by the levels that they raise.
+    pub(super) const fn has_levels(&self) -> bool {
+        self.pay_in_advance
+            && matches!(self.aggregation, Aggregation::Sum | Aggregation::UniqueCount)
     }
 
     /// Adds how the quantities that are only shown are kept, if not as the priced ones.
@@ -98,6 +134,7 @@ impl Rules {
             prorated: false,
             pay_in_advance: false,
             dynamic: false,
+            price: Price::Whole,
             group_keys: self.shown_keys.clone(),
             ..self.clone()
         }));
@@ -106,8 +143,10 @@ impl Rules {
 
     /// Whether the state of several groups together can be told from theirs. Then groups are kept
     /// by the keys that split what is shown.
-    pub(super) const fn is_mergeable(&self) -> bool {
-        !matches!(self.aggregation, Aggregation::UniqueCount | Aggregation::WeightedSum)
+    pub(super) fn is_mergeable(&self) -> bool {
+        let by_order =
+            matches!(self.aggregation, Aggregation::UniqueCount | Aggregation::WeightedSum);
+        !by_order && !self.has_levels() && Singles::new(self).is_none()
     }
 
     /// The keys by which groups are kept.
