@@ -31,4 +31,5 @@ pub mod source;
 pub mod supervisor;
 pub mod target;
 pub mod usages;
+pub mod view;
 pub mod worker;

@@ -11,12 +11,13 @@ use crate::core::aggregate::{Frame as AggregateFrame, Stint, Totals};
 use crate::core::catalog::directory::Directory;
 use crate::core::catalog::{BillableMetric, Charge, Tax};
 use crate::core::event::Usage;
+use crate::core::instant::Instant;
 use crate::core::matching::{Bucket, Group};
-use crate::core::period::{Period, Window};
+use crate::core::period::{Period, Window, around, day_diff};
 use crate::core::tax;
 use crate::core::usage::{
-    Ask, Context, CurrentUsage, Measured, Quantities, Request, Scan, Terms, UsageError, compute,
-    folded,
+    Ask, Context, CurrentUsage, Elapsed, Measured, ProjectedUsage, Quantities, Request, Scan,
+    Terms, UsageError, compute, folded, project,
 };
 use crate::engine::frame::Frame;
 use crate::engine::keys::SlotNumber;
@@ -35,6 +36,8 @@ pub struct Target {
     pub period: Period,
     /// The window that is asked for.
     pub window: Window,
+    /// The moment of the question.
+    pub now: Instant,
     /// Next offset of the catalogue log.
     pub catalog_version: u64,
 }
@@ -65,30 +68,56 @@ impl Target {
         tax::applicable(&levels.each_ref().map(Vec::as_slice))
     }
 
-    /// Prices what a source says was used.
-    pub fn compute<'a>(
+    fn terms<'a>(
         &'a self,
-        request: &Request,
-        source: &impl Quantities,
-    ) -> Result<CurrentUsage<'a>, UsageError> {
-        let terms = Terms {
+    ) -> Terms<
+        'a,
+        impl Fn(uuid::Uuid) -> Option<&'a BillableMetric>,
+        impl Fn(&'a Charge) -> Vec<&'a Tax>,
+    > {
+        Terms {
             plan: &self.resolved.plan,
             metrics: |id| self.metric(id),
             taxes: |charge| self.taxes(charge),
             window: self.window,
             issuing_date: self.period.issuing_date,
             context: Context::CurrentUsage,
-        };
-        compute(&terms, request, source)
+        }
     }
 
-    /// Prices what the events themselves say.
-    pub fn compute_scanned<'a>(
+    /// Prices what a source says was used.
+    pub fn compute<'a>(
         &'a self,
         request: &Request,
+        source: &dyn Quantities,
+    ) -> Result<CurrentUsage<'a>, UsageError> {
+        compute(&self.terms(), request, source)
+    }
+
+    /// Prices what a source says was used, and what it will come to; `whole` knows the plan's
+    /// period.
+    pub fn project<'a>(
+        &'a self,
+        request: &Request,
+        source: &dyn Quantities,
+        whole: &dyn Quantities,
+    ) -> Result<ProjectedUsage<'a>, UsageError> {
+        project(&self.terms(), request.apply_taxes, source, whole, self.elapsed())
+    }
+
+    /// The share of the plan's period that is over.
+    pub fn elapsed(&self) -> Elapsed {
+        Elapsed::of(self.period.plan, &self.resolved.frame.terms.zone, self.now)
+    }
+
+    /// Has `price` look at what the events themselves say about the window, and about the plan's
+    /// period.
+    pub fn scanned<R>(
+        &self,
         events: &[StoredEvent],
         shared: &Shared,
-    ) -> Result<CurrentUsage<'a>, UsageError> {
+        price: impl FnOnce(&dyn Quantities, &dyn Quantities) -> R,
+    ) -> R {
         let usages: Vec<(&str, Usage<'_>)> =
             events.iter().map(|event| (&*event.code, event.usage())).collect();
         let mut by_code: Vec<(&str, Vec<Usage<'_>>)> = Vec::new();
@@ -98,24 +127,24 @@ impl Target {
                 None => by_code.push((code, vec![usage])),
             }
         }
-        let frame = AggregateFrame {
-            from: self.window.from,
-            to: self.window.to,
-            days: i64::from(self.period.charges_duration),
-            zone: &self.resolved.frame.terms.zone,
-        };
-        let scan = Scan {
+        let zone = &self.resolved.frame.terms.zone;
+        let scan = |window: Window, days: i64, current_usage: bool| Scan {
             events: |metric: &BillableMetric| {
                 let found = by_code.iter().find(|(code, _)| *code == metric.code);
                 Ok(found.map_or(&[][..], |(_, list)| list.as_slice()))
             },
             stints: |charge: &Charge| self.stints(charge, shared),
-            frame,
-            current_usage: true,
+            frame: AggregateFrame { from: window.from, to: window.to, days, zone },
+            current_usage,
             fewer_days: 0,
             limits: shared.scan_limits,
         };
-        self.compute(request, &scan)
+        let whole = around(&self.resolved.frame.terms, self.now);
+        let days = day_diff(zone, whole.current_beginning, whole.next_end);
+        price(
+            &scan(self.window, i64::from(self.period.charges_duration), true),
+            &scan(self.period.plan, days, false),
+        )
     }
 
     /// The rows with this external id whose plan holds the charge, up to the one that is read.
@@ -143,8 +172,9 @@ impl Target {
     }
 
     /// Everything that determines the figures, the same on every store: the subscription's rules
-    /// and window, the versions of what is priced with, the account's events, and the question.
-    pub fn tag(&self, request: &Request, state: u128) -> u128 {
+    /// and window, the versions of what is priced with, the account's events, the question, and the
+    /// `mark` of its view.
+    pub fn tag(&self, request: &Request, state: u128, mark: &str) -> u128 {
         use std::fmt::Write;
         let Resolved { tenant, customer, plan, frame, .. } = &self.resolved;
         let mut text = String::new();
@@ -153,7 +183,7 @@ impl Target {
         };
         let _ = write!(
             text,
-            "{:x} {:?} {} {:?} {:?} {:?} {state:x} {request:?}",
+            "{mark}{:x} {:?} {} {:?} {:?} {:?} {state:x} {request:?}",
             frame.digest,
             self.window,
             self.period.issuing_date,

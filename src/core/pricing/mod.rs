@@ -11,6 +11,7 @@ mod member;
 mod model;
 pub mod package;
 pub mod percentage;
+mod projection;
 pub mod prorated;
 mod quantity;
 pub mod range;
