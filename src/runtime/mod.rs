@@ -30,6 +30,7 @@ pub mod shared;
 pub mod source;
 pub mod supervisor;
 pub mod target;
+pub mod test_clock;
 pub mod usages;
 pub mod view;
 pub mod worker;
