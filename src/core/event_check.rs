@@ -205,12 +205,13 @@ mod tests {
     #[test]
     fn checks_fail_in_their_order() {
         let word = &Value::Text("soon".into());
+        let properties = Value::Object(vec![("value".into(), word.clone())]);
         let all_wrong = Sent {
             transaction: Some(" "),
             subscription: Some(" "),
             code: Some("x"),
             timestamp: word,
-            properties: &Value::Object(vec![("value".into(), word.clone())]),
+            properties: &properties,
         };
         let invalid = |field, code| Some(Problem::Invalid { field, code });
         assert_eq!(problem(all_wrong), Some(Problem::SubscriptionNotFound));
@@ -256,7 +257,8 @@ mod tests {
     #[test]
     fn the_row_that_runs_counts() {
         let find = |rows| {
-            let found = check(SENT, &world(Aggregation::Count, rows), NOW);
+            let world = world(Aggregation::Count, rows);
+            let found = check(SENT, &world, NOW);
             found.ok().map(|about| about.subscription.id.as_u128())
         };
         let later = NOW.micros() + 5 * SECOND;

@@ -18,18 +18,73 @@ use crate::aggregation_store;
 use crate::usage_inputs::{
     OwnedEvent, condition, events, group, instant, metric, ordered, shown_group, texts, zone,
 };
-use crate::vectors::{Comparison, decimal, run, shown};
+use crate::vectors::{Comparison, decimal, shown, verdict};
+use crate::vectors_run::{Verdict, only_known};
 
-#[test]
-fn aggregations_give_the_figures_of_the_vectors() {
-    run("aggregation.json", Comparison::Numbers, |case| {
-        if case["operation"] == "round_units" {
-            let units = decimal(&case["units"]).unwrap();
-            let rounding = metric(&case["billable_metric"]).rounding;
-            return json!({"units": shown(&round_units(rounding, &units))});
-        }
+/// Members of the objects that the schema leaves open.
+const OPTIONS: [&str; 4] = [
+    "free_units_per_events",
+    "free_units_per_total_aggregation",
+    "is_current_usage",
+    "is_pay_in_advance",
+];
+const ARGUMENTS: [&str; 13] = [
+    "exclude_event",
+    "force_from",
+    "grouped_by_values",
+    "include_event_value",
+    "initial_value",
+    "initial_values",
+    "limit",
+    "options",
+    "ordered",
+    "period_duration",
+    "persisted_duration",
+    "with_count",
+    "with_remove",
+];
+const STORE_OPTIONS: [&str; 5] =
+    ["aggregation_property", "numeric_property", "options", "use_from_boundary", GROUP_OPTION];
+const GROUP_OPTION: &str = "with_grouped_by_values";
+const FILTERS: [&str; 7] = [
+    "charge_filter",
+    "event",
+    "grouped_by",
+    "grouped_by_values",
+    "ignored_filters",
+    "matching_filters",
+    "presentation_by",
+];
+const BOUNDARIES: [&str; 4] = ["charges_duration", "from_datetime", "max_timestamp", "to_datetime"];
+const PRIOR_STATE: [&str; 6] = [
+    "current_aggregation",
+    "event_transaction_id",
+    "grouped_by",
+    "max_aggregation",
+    "max_aggregation_with_proration",
+    "timestamp",
+];
+
+/// Asks what the case asks of its events and evaluates its assertions.
+pub fn check(case: &Json) -> Verdict {
+    let arguments = named(case);
+    only_known(arguments, "arguments", &ARGUMENTS);
+    only_known(&arguments["options"], "options", &OPTIONS);
+    only_known(&case["store_options"], "store_options", &STORE_OPTIONS);
+    only_known(&case["store_options"]["options"], "options", &[]);
+    only_known(&case["filters"], "filters", &FILTERS);
+    only_known(&case["boundaries"], "boundaries", &BOUNDARIES);
+    for record in case["prior_state"].as_array().into_iter().flatten() {
+        only_known(record, "prior_state", &PRIOR_STATE);
+    }
+    let result = if case["operation"] == "round_units" {
+        let units = decimal(&case["units"]).unwrap();
+        let rounding = metric(&case["billable_metric"]).rounding;
+        json!({"units": shown(&round_units(rounding, &units))})
+    } else {
         result(case)
-    });
+    };
+    verdict(case, &result, Comparison::Numbers)
 }
 
 /// A map of group values: its keys, and the group of them.
@@ -86,7 +141,7 @@ fn result(case: &Json) -> Json {
         frame: Frame {
             from,
             to: instant(&boundaries["to_datetime"]).unwrap(),
-            days: boundaries["charges_duration"].as_i64().unwrap_or(1),
+            days: days(case),
             zone: &zone,
         },
         fewer_days: 0,
@@ -133,6 +188,13 @@ fn result(case: &Json) -> Json {
         }
         operation => aggregation_store::asked_of_store(case, &terms, &bucket, operation),
     }
+}
+
+/// Days of the full period; a proration may name its own.
+fn days(case: &Json) -> i64 {
+    let own = (case["operation"] == "prorated_sum").then(|| &named(case)["period_duration"]);
+    let own = own.and_then(Json::as_i64);
+    own.or(case["boundaries"]["charges_duration"].as_i64()).unwrap_or(1)
 }
 
 /// The metric, whose aggregation and field a store-level operation names itself.
