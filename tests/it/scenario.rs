@@ -2,6 +2,7 @@
 //! on one running service in test mode.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::process::{Command, Stdio};
 
 use odometer::core::catalog::record::{Body, Change, Entity, Record};
@@ -18,19 +19,25 @@ use crate::usage_inputs::instant;
 use crate::vectors::{Comparison, check};
 use crate::vectors_run::Verdict;
 
-/// Steps whose routes are not there yet: of a timeline they go through the seeds, others are left
-/// out.
-pub const NEEDS_WRITE_API: [&str; 5] = [
-    "create_event",
-    "create_subscription",
-    "terminate_subscription",
-    "event_request",
-    "evaluate_expression",
+/// Requests whose routes are not there yet: those of a timeline go through the seeds instead, others
+/// are left out.
+const NEEDS_WRITE_API: [&str; 8] = [
+    CREATE_EVENT,
+    CREATE_SUBSCRIPTION,
+    TERMINATE,
+    "POST /api/v1/events/batch",
+    "POST /api/v1/events/estimate_fees",
+    "POST /api/v1/events/estimate_instant_fees",
+    "POST /api/v1/events/batch_estimate_instant_fees",
+    "POST /api/v1/billable_metrics/evaluate_expression",
 ];
+const CREATE_EVENT: &str = "POST /api/v1/events";
+const CREATE_SUBSCRIPTION: &str = "POST /api/v1/subscriptions";
+const TERMINATE: &str = "DELETE /api/v1/subscriptions";
 
-/// Whether a step goes over HTTP.
-pub fn has_route(step: &str) -> bool {
-    !NEEDS_WRITE_API.contains(&step)
+/// Whether a request goes over HTTP.
+pub fn has_route(request: &str) -> bool {
+    !NEEDS_WRITE_API.contains(&request)
 }
 
 /// What a request was answered with.
@@ -141,7 +148,7 @@ impl Running {
         let seeds = json!({"catalog": catalog, "events": events});
         let answer = self.send("POST", "/odometer/test/seed", "", Some(&seeds));
         assert_eq!(answer.status, 200, "{answer:?}");
-        self.offsets = answer.json()["offsets"].as_str().unwrap().to_owned();
+        answer.json()["offsets"].as_str().unwrap().clone_into(&mut self.offsets);
     }
 
     /// Reads; a read that the service is not ready for yet is sent again.
@@ -196,13 +203,13 @@ impl Scene<'_> {
                 let plan = self.seeds.add_charge(step);
                 self.put(vec![plan]);
             }
-            "create_event" if payload["timestamp"].is_string() || !has_route(op) => {
+            "create_event" if payload["timestamp"].is_string() || !has_route(CREATE_EVENT) => {
                 self.append(payload, now);
             }
             "create_event" => {
                 self.accepted_or_panic("POST", "/api/v1/events", &json!({"event": payload}));
             }
-            "create_subscription" if has_route(op) => {
+            "create_subscription" if has_route(CREATE_SUBSCRIPTION) => {
                 let body = json!({"subscription": payload});
                 self.accepted_or_panic("POST", "/api/v1/subscriptions", &body);
             }
@@ -213,7 +220,7 @@ impl Scene<'_> {
             "terminate_subscription" => {
                 let names = ["external_id", "external_subscription_id"];
                 let id = names.iter().find_map(|name| payload[*name].as_str()).expect("an id");
-                if has_route(op) {
+                if has_route(TERMINATE) {
                     let path = format!("/api/v1/subscriptions/{}", encoded(id));
                     self.accepted_or_panic("DELETE", &path, &json!({}));
                 } else {
@@ -230,10 +237,10 @@ impl Scene<'_> {
         let customer = encoded(step["external_customer_id"].as_str().unwrap());
         let mut path = format!("/api/v1/customers/{customer}/{view}?wait=10000");
         if !self.running.offsets.ends_with(":0") {
-            path.push_str(&format!("&min_offset={}", self.running.offsets));
+            write!(path, "&min_offset={}", self.running.offsets).unwrap();
         }
         for (name, value) in self.seeds.query(&step["params"]) {
-            path.push_str(&format!("&{}={}", encoded(&name), encoded(&value)));
+            write!(path, "&{}={}", encoded(&name), encoded(&value)).unwrap();
         }
         let case = self.seeds.organization.clone();
         let answer = self.running.read(&path, &case);

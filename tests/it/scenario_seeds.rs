@@ -295,6 +295,7 @@ impl Seeds {
             assert!(at <= now, "a subscription that starts later needs the service to accept it");
             (row.subscription_at, row.started_at) = (at, Some(at));
         }
+        row.ending_at = instant(&json["ending_at"]);
         let active = |known: &&mut Subscription| {
             known.external_id == row.external_id && known.status == Status::Active
         };
@@ -361,6 +362,9 @@ impl Seeds {
             match value {
                 Json::Object(members) => {
                     query.extend(members.iter().flat_map(|(key, value)| group(name, key, value)));
+                }
+                Json::Array(values) => {
+                    query.extend(values.iter().map(|value| (format!("{name}[]"), plain(value))));
                 }
                 Json::String(text) if name.ends_with("charge_id") => {
                     query.push((name.clone(), self.charge_id(text).to_string()));

@@ -1,5 +1,7 @@
 //! The test mode of the program: only where it was asked for, and only on this machine.
 
+use std::process::Command;
+
 use serde_json::{Value as Json, json};
 use ureq::http::Request;
 
@@ -16,9 +18,9 @@ fn send(service: &Service, method: &str, path: &str, body: &str) -> (u16, Json) 
 }
 
 /// Arguments of the program without the test mode.
-fn plain(folder: &tempfile::TempDir) -> std::process::Command {
+fn plain(folder: &tempfile::TempDir) -> Command {
     let with = program(folder);
-    let mut command = std::process::Command::new(with.get_program());
+    let mut command = Command::new(with.get_program());
     command.args(with.get_args().filter(|argument| *argument != "--test-clock"));
     command.current_dir(folder.path());
     for (name, _) in with.get_envs() {
@@ -41,13 +43,13 @@ fn without_its_flag_there_is_no_test_mode() {
 fn a_test_clock_is_refused_where_others_could_reach_it() {
     let folder = tempfile::tempdir().unwrap();
     for (set, told) in [
-        ("http.listen=0.0.0.0:0", "cannot be served on 0.0.0.0:0"),
-        ("kafka.brokers=127.0.0.1:1", "embedded logs only"),
+        (["--listen", "0.0.0.0:0"], "cannot be served on 0.0.0.0:0"),
+        (["--listen", "[::]:0"], "cannot be served on [::]:0"),
+        (["--brokers", "127.0.0.1:1"], "embedded logs only"),
     ] {
-        let mut command = plain(&folder);
-        let output = command.args(["--test-clock", "--listen", "127.0.0.1:0", "--set", set]);
-        let output = output.args(set.strip_prefix("http.").map(|_| "--listen=0.0.0.0:0"));
-        let output = output.output().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_odometer"));
+        command.args(["serve", "--test-clock"]).args(set).current_dir(folder.path());
+        let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.contains(told) && text.contains("hint: "), "{text}");
@@ -70,7 +72,7 @@ fn the_clock_goes_back_and_seeds_are_in_force_at_once() {
     let seed = |body: &str| send(&service, "POST", "/odometer/test/seed", body);
     let empty = json!({"catalog_version": 0, "offsets": "odometer_events-0:0"});
     assert_eq!(seed("{}"), (200, empty.clone()));
-    for wrong in ["", "[]", "{\"event\":[]}", "{\"catalog\":[{}],\"events\":[{}]}"] {
+    for wrong in ["", "7", "{\"event\":[]}", "{\"catalog\":[{}],\"events\":[{}]}"] {
         assert_eq!(seed(wrong).0, 422, "{wrong}");
     }
     assert_eq!(seed("{}"), (200, empty), "nothing was appended");

@@ -18,8 +18,10 @@ pub fn check(player: &mut Player, case: &Json) -> Verdict {
     if case["strict_validation"].is_object() {
         return strict(case, now);
     }
-    if !has_route("event_request") {
-        return Verdict::skip("the events API is not there yet");
+    let [method, path] = ["method", "path"].map(|name| case["request"][name].as_str().unwrap());
+    let request = format!("{method} {path}");
+    if !has_route(&request) {
+        return Verdict::skip(&format!("{request} is not there yet"));
     }
     Verdict::of(requested(player, case, now))
 }

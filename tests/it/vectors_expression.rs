@@ -2,14 +2,36 @@
 
 use odometer::core::decimal::Decimal;
 use odometer::core::expression::{Expression, Input, Outcome};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::scenario::{Player, has_route};
 use crate::usage_inputs::{event_time, properties};
 use crate::vectors_run::Verdict;
 
 /// Parses the case's expression and evaluates it on its event.
 pub fn check(case: &Value) -> Verdict {
     Verdict::of(result(case).err().into_iter().collect())
+}
+
+/// Has the service evaluate the expression, where the case says what it answers to that.
+pub fn asked(player: &mut Player, case: &Value) -> Verdict {
+    const PATH: &str = "/api/v1/billable_metrics/evaluate_expression";
+    let expected = &case["expect"]["api_error"];
+    if expected.is_null() {
+        return Verdict::default();
+    }
+    if !has_route(&format!("POST {PATH}")) {
+        let skipped = vec![format!("api_error: POST {PATH} is not there yet")];
+        return Verdict { skipped, ..Verdict::default() };
+    }
+    let scene = player.scene(case, event_time(&case["event"]["timestamp"]));
+    let request = json!({"expression": case["expression"], "event": case["event"]});
+    let answer = scene.send("POST", PATH, &request);
+    let codes = expected.as_object().unwrap().iter();
+    let details: Value = codes.map(|(field, code)| (field.clone(), json!([code]))).collect();
+    let right = answer.status == 422 && answer.json()["error_details"] == details;
+    let failure = (!right).then(|| format!("{answer:?}, expected {details}"));
+    Verdict::of(failure.into_iter().collect())
 }
 
 fn result(case: &Value) -> Result<(), String> {

@@ -51,7 +51,9 @@ impl Schema {
                     }
                 }
                 "allOf" => {
-                    list(rule).iter().for_each(|rule| self.check(rule, value, place, problems));
+                    for rule in list(rule) {
+                        self.check(rule, value, place, problems);
+                    }
                 }
                 "$ref" => self.check(self.definition(rule), value, place, problems),
                 "if" => {

@@ -135,7 +135,9 @@ fn invoice(input: &Json) -> Json {
 
 fn usage(input: &Json) -> Json {
     only_known(input, "input", &["fees", "taxes"]);
-    list(&input["fees"]).iter().for_each(|fee| only_known(fee, "fee", &["amount_cents"]));
+    for fee in list(&input["fees"]) {
+        only_known(fee, "fee", &["amount_cents"]);
+    }
     let taxes = taxes(list(&input["taxes"]).iter());
     let applicable = levels(input, &taxes, &["charge", "plan", "customer", "billing_entity"]);
     let fees = list(&input["fees"]).iter();
