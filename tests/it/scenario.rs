@@ -19,8 +19,8 @@ use crate::usage_inputs::instant;
 use crate::vectors::{Comparison, check};
 use crate::vectors_run::Verdict;
 
-/// Requests whose routes are not there yet: those of a timeline go through the seeds instead, others
-/// are left out.
+/// Requests whose routes are not there yet: those of a timeline go through the seeds instead,
+/// others are left out.
 const NEEDS_WRITE_API: [&str; 8] = [
     CREATE_EVENT,
     CREATE_SUBSCRIPTION,
@@ -286,8 +286,8 @@ impl Player {
         Verdict::of(failures)
     }
 
-    /// Stops the service, starts it again on what it has on disk, and repeats the last read of every
-    /// case. Returns what has changed.
+    /// Stops the service, starts it again on what it has on disk, and repeats the last read of
+    /// every case. Returns what has changed.
     pub fn read_again(&mut self) -> Vec<String> {
         let Some(Running { folder, service, agent, offsets }) = self.running.take() else {
             return Vec::new();

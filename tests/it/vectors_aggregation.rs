@@ -163,7 +163,11 @@ fn result(case: &Json) -> Json {
         bypass: case["bypass_aggregation"] == true,
     };
     match case["operation"].as_str().unwrap() {
-        "aggregate" => shown_aggregate(&terms, &aggregate(&terms, &bucket)),
+        "aggregate" => {
+            let mut json = shown_aggregate(&terms, &aggregate(&terms, &bucket));
+            show_options(&mut json, &terms, options);
+            json
+        }
         "per_event_aggregation" => {
             let include = arguments["include_event_value"] == true;
             let exclude = arguments["exclude_event"] == true;
@@ -369,9 +373,46 @@ fn shown_aggregate(terms: &Terms<'_>, result: &Aggregate) -> Json {
     json
 }
 
+/// Where there are no running totals, the options are those of the request, or none.
+fn show_options(json: &mut Json, terms: &Terms<'_>, options: &Json) {
+    let grouped = !terms.group_keys.is_empty();
+    let given = match terms.metric.aggregation {
+        _ if terms.prorated => true,
+        Aggregation::Max => true,
+        Aggregation::Latest => !grouped,
+        Aggregation::WeightedSum if !grouped => {
+            if json["options"].is_null() {
+                json["options"] = json!({});
+            }
+            false
+        }
+        _ => false,
+    };
+    let received = if options.is_object() { options.clone() } else { json!({}) };
+    let show = |entry: &mut Json| {
+        if given && entry["options"].is_null() {
+            entry["options"] = received.clone();
+        }
+    };
+    match json["aggregations"].as_array_mut() {
+        Some(entries) => entries.iter_mut().for_each(show),
+        None => show(json),
+    }
+}
+
 fn show_in_advance(json: &mut Json, keys: &[String], own: &InAdvance) {
     let breakdowns = own.breakdowns.as_ref().map(|list| shown_breakdowns(keys, list));
     json["pay_in_advance_aggregation"] = shown(&own.units);
     json["units_applied"] = shown_option(own.applied.as_ref());
+    let levels = own.levels.as_ref();
+    json["current_aggregation"] = shown_option(levels.map(|levels| &levels.current));
+    json["max_aggregation"] = shown_option(levels.map(|levels| &levels.max));
+    let prorated = levels.map(|levels| &levels.max_prorated).filter(|_| own.full_units.is_some());
+    json["max_aggregation_with_proration"] = shown_option(prorated);
+    if let Some(full) = &own.full_units {
+        json["full_units_number"] = shown(full);
+    }
+    let cents = shown_option(own.precise_cents.as_ref());
+    json["pay_in_advance_precise_total_amount_cents"] = cents;
     json["pay_in_advance_breakdowns"] = breakdowns.unwrap_or(Json::Null);
 }

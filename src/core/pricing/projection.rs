@@ -28,8 +28,8 @@ impl Model {
         }
     }
 
-    /// The present amount from which those models are extrapolated: nothing is given away, but where
-    /// events are priced one by one.
+    /// The present amount from which those models are extrapolated: nothing is given away, but
+    /// where events are priced one by one.
     pub fn extrapolated(&self, present: &Quantity, prorated: bool, currency: Currency) -> Decimal {
         match self {
             Self::Percentage(percentage) if !percentage.is_bounded() => {
