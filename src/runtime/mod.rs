@@ -33,6 +33,8 @@ mod stints;
 pub mod supervisor;
 pub mod sweeper;
 pub mod target;
+pub mod test_clock;
 pub mod turns;
 pub mod usages;
+pub mod view;
 pub mod worker;

@@ -10,11 +10,12 @@ use crate::core::aggregate::kept::Span;
 use crate::core::aggregate::{self, Stint};
 use crate::core::catalog::{BillableMetric, Charge, Tax};
 use crate::core::event::Usage;
-use crate::core::period::{Period, Window};
+use crate::core::instant::Instant;
+use crate::core::period::{Period, Window, around, day_diff};
 use crate::core::tax;
 use crate::core::usage::{
-    Ask, Context, CurrentUsage, Measured, Quantities, Request, Scan, ScanLimits, Terms, UsageError,
-    compute, measure,
+    Ask, Context, CurrentUsage, Elapsed, Measured, ProjectedUsage, Quantities, Request, Scan,
+    ScanLimits, Terms, UsageError, compute, measure, project,
 };
 use crate::engine::frame::Spell;
 use crate::engine::keys::SlotNumber;
@@ -33,6 +34,8 @@ pub struct Target {
     pub period: Period,
     /// The window that is asked for.
     pub window: Window,
+    /// The moment of the question.
+    pub now: Instant,
     /// Next offset of the catalogue log.
     pub catalog_version: u64,
 }
@@ -63,30 +66,56 @@ impl Target {
         tax::applicable(&levels.each_ref().map(Vec::as_slice))
     }
 
-    /// Prices what a source says was used.
-    pub fn compute<'a>(
+    fn terms<'a>(
         &'a self,
-        request: &Request,
-        source: &impl Quantities,
-    ) -> Result<CurrentUsage<'a>, UsageError> {
-        let terms = Terms {
+    ) -> Terms<
+        'a,
+        impl Fn(uuid::Uuid) -> Option<&'a BillableMetric>,
+        impl Fn(&'a Charge) -> Vec<&'a Tax>,
+    > {
+        Terms {
             plan: &self.resolved.plan,
             metrics: |id| self.metric(id),
             taxes: |charge| self.taxes(charge),
             window: self.window,
             issuing_date: self.period.issuing_date,
             context: Context::CurrentUsage,
-        };
-        compute(&terms, request, source)
+        }
     }
 
-    /// Prices what the events themselves say.
-    pub fn compute_scanned<'a>(
+    /// Prices what a source says was used.
+    pub fn compute<'a>(
         &'a self,
         request: &Request,
+        source: &dyn Quantities,
+    ) -> Result<CurrentUsage<'a>, UsageError> {
+        compute(&self.terms(), request, source)
+    }
+
+    /// Prices what a source says was used, and what it will come to; `whole` knows the plan's
+    /// period.
+    pub fn project<'a>(
+        &'a self,
+        request: &Request,
+        source: &dyn Quantities,
+        whole: &dyn Quantities,
+    ) -> Result<ProjectedUsage<'a>, UsageError> {
+        project(&self.terms(), request.apply_taxes, source, whole, self.elapsed())
+    }
+
+    /// The share of the plan's period that is over.
+    pub fn elapsed(&self) -> Elapsed {
+        Elapsed::of(self.period.plan, &self.resolved.frame.terms.zone, self.now)
+    }
+
+    /// Has `price` look at what the events themselves say about the window, and about the plan's
+    /// period.
+    pub fn scanned<R>(
+        &self,
         events: &[StoredEvent],
         limits: ScanLimits,
-    ) -> Result<CurrentUsage<'a>, UsageError> {
+        price: impl FnOnce(&dyn Quantities, &dyn Quantities) -> R,
+    ) -> R {
         let usages: Vec<(&str, Usage<'_>)> =
             events.iter().map(|event| (&*event.code, event.usage())).collect();
         let mut by_code: Vec<(&str, Vec<Usage<'_>>)> = Vec::new();
@@ -96,18 +125,24 @@ impl Target {
                 None => by_code.push((code, vec![usage])),
             }
         }
-        let scan = Scan {
+        let zone = &self.resolved.frame.terms.zone;
+        let scan = |window: Window, days: i64, current_usage: bool| Scan {
             events: |metric: &BillableMetric| {
                 let found = by_code.iter().find(|(code, _)| *code == metric.code);
                 Ok(found.map_or(&[][..], |(_, list)| list.as_slice()))
             },
             stints: |charge: &Charge| self.stints(charge),
-            frame: self.aggregated(),
-            current_usage: true,
+            frame: aggregate::Frame { from: window.from, to: window.to, days, zone },
+            current_usage,
             fewer_days: 0,
             limits,
         };
-        self.compute(request, &scan)
+        let whole = around(&self.resolved.frame.terms, self.now);
+        let days = day_diff(zone, whole.current_beginning, whole.next_end);
+        price(
+            &scan(self.window, i64::from(self.period.charges_duration), true),
+            &scan(self.period.plan, days, false),
+        )
     }
 
     /// The window as aggregations read it.
@@ -127,8 +162,9 @@ impl Target {
     }
 
     /// Everything that determines the figures, the same on every store: the subscription's rules
-    /// and window, the versions of what is priced with, the account's events, and the question.
-    pub fn tag(&self, request: &Request, state: u128) -> u128 {
+    /// and window, the versions of what is priced with, the account's events, the question, and the
+    /// `mark` of its view.
+    pub fn tag(&self, request: &Request, state: u128, mark: &str) -> u128 {
         use std::fmt::Write;
         let Resolved { tenant, customer, plan, frame, .. } = &self.resolved;
         let mut text = String::new();
@@ -137,7 +173,7 @@ impl Target {
         };
         let _ = write!(
             text,
-            "{:x} {:?} {} {:?} {:?} {:?} {state:x} {request:?}",
+            "{mark}{:x} {:?} {} {:?} {:?} {:?} {state:x} {request:?}",
             frame.digest,
             self.window,
             self.period.issuing_date,

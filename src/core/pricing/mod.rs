@@ -12,6 +12,7 @@ mod member;
 mod model;
 pub mod package;
 pub mod percentage;
+mod projection;
 pub mod prorated;
 mod quantity;
 pub mod range;

@@ -73,7 +73,7 @@ pub struct FeeRules {
 }
 
 impl FeeRules {
-    fn terms(self, charge: &Charge) -> FeeTerms<'_> {
+    pub(super) fn terms(self, charge: &Charge) -> FeeTerms<'_> {
         FeeTerms {
             currency: self.currency,
             conversion_rate: charge.pricing_unit.as_ref().map(|unit| &unit.conversion_rate),

@@ -6,8 +6,10 @@ use std::sync::mpsc::SyncSender;
 use tokio::sync::Semaphore;
 
 use super::sample;
+use crate::core::usage::ProjectedUsage;
 use crate::http::backend::{
-    Backend, CurrentUsageRequest, Freshness, Print, Readiness, UsageAnswer, UsageError, UsageLimit,
+    Backend, CurrentUsageRequest, Freshness, Print, PrintProjected, Readiness, UsageAnswer,
+    UsageError, UsageLimit,
 };
 
 /// The tag of every answer.
@@ -38,11 +40,11 @@ impl Backend for Mock {
     type Session = String;
 
     fn authenticate(&self, token: &str) -> Option<String> {
-        matches!(token, "KEY" | "LIMITED").then(|| token.to_owned())
+        matches!(token, "KEY" | "LIMITED" | "PLAIN").then(|| token.to_owned())
     }
 
     fn permits(&self, session: &String, resource: &str, mode: &str) -> bool {
-        session == "KEY" || (resource, mode) != ("customer_usage", "read")
+        session != "LIMITED" || (resource, mode) != ("customer_usage", "read")
     }
 
     async fn current_usage(
@@ -79,6 +81,26 @@ impl Backend for Mock {
         let usage = sample::usage(vec![sample::row(&charge, &metric)]);
         let body = (!has_it).then(|| print(&usage));
         Ok(UsageAnswer { freshness: freshness(), body })
+    }
+
+    fn projects(&self, session: &String) -> bool {
+        session == "KEY"
+    }
+
+    async fn projected_usage(
+        &self,
+        session: &String,
+        request: CurrentUsageRequest,
+        print: PrintProjected,
+    ) -> Result<UsageAnswer, UsageError> {
+        let answer = self.current_usage(session, request, |_| String::new()).await?;
+        let projected = ProjectedUsage {
+            usage: sample::usage(Vec::new()),
+            projected: Vec::new(),
+            projected_amount_cents: 7,
+        };
+        let body = answer.body.map(|_| print(&projected));
+        Ok(UsageAnswer { body, ..answer })
     }
 
     fn readiness(&self) -> Readiness {

@@ -6,3 +6,5 @@ pub mod freshness;
 mod group;
 mod parameters;
 mod presentation;
+pub mod projected_usage;
+mod projected_usage_body;
