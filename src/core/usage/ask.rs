@@ -147,12 +147,14 @@ pub fn quantity(
     }
 }
 
-/// The running totals as a list. Of counted ones only as many as allowances can tell apart: what
-/// lies more than one above both of them changes neither the free units nor the free events.
+/// The running totals as a list: empty where nothing is given away (aggregation details 4). Of
+/// counted ones only as many as allowances can tell apart: what lies more than one above both of
+/// them changes neither the free units nor the free events.
 fn running_total(totals: Option<RunningTotals>, allowance: &Allowance) -> Vec<Decimal> {
     match totals {
         None => Vec::new(),
         Some(RunningTotals::Listed(totals)) => totals,
+        Some(RunningTotals::Counted(_)) if *allowance == Allowance::default() => Vec::new(),
         Some(RunningTotals::Counted(count)) => {
             let free = allowance.total.ceil(0).to_i64().and_then(|n| u64::try_from(n).ok());
             let enough = allowance.events.max(free.unwrap_or(u64::MAX)).saturating_add(1);
@@ -169,6 +171,14 @@ mod tests {
     use crate::core::currency::Currency;
     use crate::core::pricing::ModelKind;
     use crate::core::value::Value;
+
+    #[test]
+    fn a_charge_that_gives_nothing_away_has_no_running_totals() {
+        let counted = || Some(RunningTotals::Counted(3));
+        assert_eq!(running_total(counted(), &Allowance::default()), []);
+        let one = Allowance { events: 1, ..Allowance::default() };
+        assert_eq!(running_total(counted(), &one), [Decimal::ONE, Decimal::from_i64(2)]);
+    }
 
     proptest! {
         /// A cut list of counted totals prices as the whole one does.
@@ -192,7 +202,8 @@ mod tests {
                 ..Figures::default()
             };
             let cut = quantity(Aggregation::Count, figures, None, &allowance(&model));
-            let running_total = (1..=count).map(Decimal::from).collect();
+            let counted = if free_events == 0 && free_tenths == 0 { 0 } else { count };
+            let running_total = (1..=counted).map(Decimal::from).collect();
             let whole = Quantity { running_total, ..cut.clone() };
             prop_assert!(cut.running_total.len() <= 14);
             let currency = Currency::of("EUR");
