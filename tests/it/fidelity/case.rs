@@ -199,7 +199,8 @@ fn back_date(maker: &mut Maker<'_>, tenant: &mut Tenant) {
     let rows = &mut tenant.rows;
     let before = rows.iter().filter(|row| row.external_id == "sub-0");
     let ended = before.filter_map(|row| row.terminated_at).max();
-    let row = rows.iter_mut().find(|row| row.external_id == "sub-0" && row.status == Status::Active);
+    let row =
+        rows.iter_mut().find(|row| row.external_id == "sub-0" && row.status == Status::Active);
     if let Some(row) = row {
         let start = row.started_at.unwrap().plus_micros(-maker.dice.within(0, 40 * DAY));
         let start = ended.map_or(start, |ended| start.max(ended.plus_micros(SECOND)));

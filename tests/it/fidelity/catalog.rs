@@ -327,7 +327,8 @@ impl<'d> Maker<'d> {
     ) -> Subscription {
         let started_at = Instant(started_at).floor_ms();
         let earlier = self.dice.within(0, 24 * 400 * HOUR);
-        let anchor = if self.dice.percent(50) { started_at } else { Instant(started_at.0 - earlier) };
+        let anchor =
+            if self.dice.percent(50) { started_at } else { Instant(started_at.0 - earlier) };
         let times = [BillingTime::Calendar, BillingTime::Anniversary];
         Subscription {
             id: self.id(),

@@ -57,7 +57,9 @@ impl Cell {
         let percents = [ModelKind::Percentage, ModelKind::GraduatedPercentage];
         let modelled = match self.aggregation {
             Aggregation::Sum => true,
-            Aggregation::Latest => self.model != ModelKind::Dynamic && !percents.contains(&self.model),
+            Aggregation::Latest => {
+                self.model != ModelKind::Dynamic && !percents.contains(&self.model)
+            }
             _ => self.model != ModelKind::Dynamic,
         };
         let payable = matches!(
@@ -67,8 +69,8 @@ impl Cell {
         let advance = !self.in_advance || (payable && self.model != ModelKind::Volume);
         let recurs = matches!(self.aggregation, Aggregation::Sum | Aggregation::UniqueCount);
         let in_arrears = matches!(self.model, ModelKind::Graduated | ModelKind::Volume);
-        let prorates = recurs
-            && (self.model == ModelKind::Standard || (in_arrears && !self.in_advance));
+        let prorates =
+            recurs && (self.model == ModelKind::Standard || (in_arrears && !self.in_advance));
         modelled && advance && (!self.prorated || prorates)
     }
 

@@ -71,13 +71,7 @@ fn moment(dice: &mut Dice, now: i64, edges: &[i64], seen: &[i64]) -> i64 {
     }
 }
 
-fn event(
-    dice: &mut Dice,
-    tenant: &Tenant,
-    now: i64,
-    edges: &[i64],
-    seen: &mut Vec<i64>,
-) -> Json {
+fn event(dice: &mut Dice, tenant: &Tenant, now: i64, edges: &[i64], seen: &mut Vec<i64>) -> Json {
     let at = moment(dice, now, edges, seen);
     seen.push(at);
     let codes: Vec<&str> = tenant.metrics.iter().map(|metric| metric.code.as_str()).collect();
@@ -97,7 +91,8 @@ fn event(
         "properties": properties(dice),
     });
     if dice.percent(60) {
-        let prices = [json!("12.5"), json!(3), json!("0.0000000000000005"), json!("7x"), json!("x")];
+        let prices =
+            [json!("12.5"), json!(3), json!("0.0000000000000005"), json!("7x"), json!("x")];
         event["precise_total_amount_cents"] = dice.pick(&prices).clone();
     }
     event

@@ -5,13 +5,15 @@ use odometer::core::instant::Instant;
 use serde_json::{Value as Json, json};
 
 use super::case::Case;
+use super::coverage::Coverage;
 use super::events::Sent;
+use super::feed::{Feed, Outgoing};
 use crate::oracle::{Event, Expected, Question, Tenant, answer};
 use crate::scenario_seeds::api_key;
 use crate::service::TestService;
 
 /// Organisations whose changes go into one catalogue record.
-const ORGANIZATIONS_PER_RECORD: usize = 40;
+const ORGANIZATIONS_PER_RECORD: usize = 20;
 
 /// An answer that is not the expected one.
 #[derive(Clone, Debug)]
@@ -40,20 +42,23 @@ struct Lived {
 /// Cases on their way through one service.
 pub struct World {
     pub service: TestService,
+    feed: Feed,
     lived: Vec<Lived>,
+    /// What was answered.
+    pub coverage: Coverage,
 }
 
 impl World {
     /// A world of these cases. `first` sets their ids apart from those of all others on the
     /// service.
-    pub fn new(service: TestService, cases: &[Case], first: u64) -> Self {
+    pub fn new(service: TestService, feed: Feed, cases: &[Case], first: u64) -> Self {
         let lived = cases.iter().zip(first..).map(|(case, high)| Lived {
             case: case.renumbered(high),
             name: format!("case-{high}"),
             shown: None,
             events: Vec::new(),
         });
-        Self { lived: lived.collect(), service }
+        Self { lived: lived.collect(), service, feed, coverage: Coverage::default() }
     }
 
     /// Rounds of the longest case.
@@ -85,46 +90,52 @@ impl World {
                 lived.shown = Some(tenant);
             }
             if !changes.is_empty() {
-                self.service.change(changes);
+                self.feed.change(&self.service, changes);
             }
         }
     }
 
     fn send(&mut self, round: usize) {
-        let mut offset = i64::try_from(self.service.end()).unwrap();
         let mut records = Vec::new();
-        for lived in &mut self.lived {
-            let Some(round) = lived.case.rounds.get(round) else { continue };
-            for sent in &round.events {
+        let mut events = Vec::new();
+        for (at, lived) in self.lived.iter().enumerate() {
+            for sent in lived.case.rounds.get(round).map_or(&[][..], |round| &round.events) {
                 let record = named(sent, &lived.name);
-                let list = match &record {
-                    Json::Array(list) => list.as_slice(),
-                    one => std::slice::from_ref(one),
-                };
-                for (event, index) in list.iter().zip(0..) {
-                    lived.events.push(Event::read(event, (0, 0, offset, index)));
-                }
-                records.push(record.to_string());
-                offset += 1;
+                records.push(Outgoing {
+                    partition: sent.partition,
+                    behind_ms: sent.behind_ms,
+                    payload: record.to_string(),
+                });
+                events.push((at, record));
             }
         }
-        self.service.append(&records);
+        let places = self.feed.send(&self.service, round, &records);
+        for ((at, record), place) in events.into_iter().zip(places) {
+            let list = match &record {
+                Json::Array(list) => list.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            for (event, index) in list.iter().zip(0..) {
+                let place = (place.0, place.1, place.2, index);
+                self.lived[at].events.push(Event::read(event, place));
+            }
+        }
     }
 
     /// Asks the questions of a round. `most` bounds their number for each case.
-    pub fn ask(&self, round: usize, when: &'static str, most: usize) -> Vec<Mismatch> {
+    pub fn ask(&mut self, round: usize, when: &'static str, most: usize) -> Vec<Mismatch> {
         let mut mismatches = Vec::new();
+        let offsets = self.feed.end(&self.service);
         for (at, lived) in self.lived.iter().enumerate() {
-            let last = lived.case.rounds.len() - 1;
-            if round > last {
-                continue;
-            }
-            let (round, number) = (&lived.case.rounds[round], round);
-            let Some(tenant) = &lived.shown else { continue };
+            let (now, number) = (lived.case.rounds.get(round), round);
+            let (Some(round), Some(tenant)) = (now, &lived.shown) else { continue };
             self.service.set_clock(Instant(round.now));
             for question in round.questions.iter().take(most) {
                 let expected = answer(tenant, &lived.events, question, round.now);
-                let actual = self.answer(&lived.name, question);
+                let actual = self.answer(&lived.name, question, &offsets);
+                if expected.status == 200 {
+                    self.coverage.note(lived.case.number, tenant, &expected.body);
+                }
                 if actual != expected {
                     mismatches.push(Mismatch {
                         at,
@@ -143,20 +154,19 @@ impl World {
     }
 
     /// Asks the questions of every case's last round again.
-    pub fn ask_again(&self, when: &'static str, most: usize) -> Vec<Mismatch> {
-        (0..self.rounds())
-            .flat_map(|round| {
-                let last = |mismatch: &Mismatch| {
-                    self.lived[mismatch.at].case.rounds.len() == round + 1
-                };
-                self.ask(round, when, most).into_iter().filter(last).collect::<Vec<_>>()
-            })
-            .collect()
+    pub fn ask_again(&mut self, when: &'static str, most: usize) -> Vec<Mismatch> {
+        let mut mismatches = Vec::new();
+        for round in 0..self.rounds() {
+            let mut found = self.ask(round, when, most);
+            found.retain(|found| self.lived[found.at].case.rounds.len() == round + 1);
+            mismatches.extend(found);
+        }
+        mismatches
     }
 
-    fn answer(&self, organization: &str, question: &Question) -> Expected {
+    fn answer(&self, organization: &str, question: &Question, offsets: &str) -> Expected {
         let answer =
-            self.service.current_usage(organization, &question.customer, &question.query());
+            self.service.usage_at(organization, &question.customer, &question.query(), offsets);
         Expected { status: answer.status, body: answer.body }
     }
 }
@@ -165,7 +175,8 @@ impl World {
 fn difference(before: Option<&Tenant>, after: &Tenant) -> Vec<Change> {
     let organization = &after.organization.external_id;
     let entity = |body| Entity { organization: organization.clone(), body };
-    let known: Vec<Entity> = before.map(bodies).unwrap_or_default().into_iter().map(entity).collect();
+    let known: Vec<Entity> =
+        before.map(bodies).unwrap_or_default().into_iter().map(entity).collect();
     let wanted: Vec<Entity> = bodies(after).into_iter().map(entity).collect();
     let keys: Vec<_> = wanted.iter().map(Entity::key).collect();
     let gone = known.iter().map(Entity::key).filter(|key| !keys.contains(key));

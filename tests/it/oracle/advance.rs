@@ -84,8 +84,7 @@ fn after(
             }
         }
     }
-    let prorated =
-        (added * bucket.ratio_from(event.timestamp).fd()).ceil(PRORATED_PLACES);
+    let prorated = (added * bucket.ratio_from(event.timestamp).fd()).ceil(PRORATED_PLACES);
     let max_prorated = match before {
         None => prorated,
         Some(record) if max > record.max => &record.max_prorated + &prorated,

@@ -101,7 +101,8 @@ fn period(interval: Interval, time: BillingTime, anchor: Date, today: Date) -> (
     let anniversary = time == BillingTime::Anniversary;
     match interval {
         Interval::Weekly => {
-            let first_day = if anniversary { anchor.weekday() } else { jiff::civil::Weekday::Monday };
+            let first_day =
+                if anniversary { anchor.weekday() } else { jiff::civil::Weekday::Monday };
             let back = today.weekday().since(first_day);
             let first = shifted(today, -i64::from(back));
             (first, shifted(first, 6))

@@ -110,7 +110,8 @@ fn keys(charge: &Charge, filter: Option<usize>, question: &Question) -> Vec<Stri
     if question.skip_grouping {
         return Vec::new();
     }
-    let own = filter.map_or(&charge.pricing_group_keys, |at| &charge.filters[at].pricing_group_keys);
+    let own =
+        filter.map_or(&charge.pricing_group_keys, |at| &charge.filters[at].pricing_group_keys);
     let mut keys = own.clone();
     if charge.accepts_target_wallet && !keys.contains(&WALLET.to_owned()) {
         keys.push(WALLET.to_owned());
@@ -129,9 +130,8 @@ fn of_group(
     all: &[(Vec<(String, Option<String>)>, Decimal)],
     group: &[(String, Option<String>)],
 ) -> Vec<(Vec<(String, Option<String>)>, Decimal)> {
-    let fits = |values: &Vec<(String, Option<String>)>| {
-        group.iter().all(|own| values.contains(own))
-    };
+    let fits =
+        |values: &Vec<(String, Option<String>)>| group.iter().all(|own| values.contains(own));
     let rest = |values: &[(String, Option<String>)]| {
         values.iter().filter(|(key, _)| group.iter().all(|(own, _)| own != key)).cloned().collect()
     };

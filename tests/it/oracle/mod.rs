@@ -19,9 +19,7 @@ mod weighted;
 pub use event::{Event, Place};
 pub use usage::{answer, window_of};
 
-use odometer::core::catalog::{
-    BillableMetric, Customer, Organization, Plan, Subscription, Tax,
-};
+use odometer::core::catalog::{BillableMetric, Customer, Organization, Plan, Subscription, Tax};
 
 /// One organisation as the catalogue has it now.
 #[derive(Clone, Debug)]

@@ -65,11 +65,7 @@ fn free_events(properties: &Value, running: &[Decimal]) -> Decimal {
     candidates.into_iter().filter(|events| !events.is_zero()).min().unwrap_or_default()
 }
 
-fn bounded(
-    properties: &Value,
-    figures: &Figures,
-    price: impl Fn(&Decimal) -> Decimal,
-) -> Decimal {
+fn bounded(properties: &Value, figures: &Figures, price: impl Fn(&Decimal) -> Decimal) -> Decimal {
     let (mut events, mut units) = free(properties);
     let mut total = Decimal::ZERO;
     for value in &figures.listed {

@@ -74,8 +74,8 @@ pub fn amount(
 }
 
 fn graduated(ranges: &[Range], units: &Decimal) -> Decimal {
-    let adjacent =
-        ranges.len() > 1 && ranges.windows(2).all(|pair| Some(&pair[1].from) == pair[0].to.as_ref());
+    let adjacent = ranges.len() > 1
+        && ranges.windows(2).all(|pair| Some(&pair[1].from) == pair[0].to.as_ref());
     let mut amount = Decimal::ZERO;
     for range in ranges {
         let top = range.to.clone().map_or(units.clone(), |to| to.min(units.clone()));

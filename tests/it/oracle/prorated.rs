@@ -140,10 +140,7 @@ fn days_present(bucket: &Bucket<'_>, added: i64, removed: i64, grouped: bool) ->
 }
 
 /// Values of the events one by one, and the same prorated: what graduated prices walk over.
-pub fn list(
-    bucket: &Bucket<'_>,
-    found: &[&Event],
-) -> (Vec<Decimal>, Vec<Decimal>) {
+pub fn list(bucket: &Bucket<'_>, found: &[&Event]) -> (Vec<Decimal>, Vec<Decimal>) {
     let mut listed = Vec::new();
     if bucket.is(Aggregation::UniqueCount) {
         for row in operations(bucket, found, false) {

@@ -25,12 +25,7 @@ fn of_charge<'t>(
 }
 
 /// The taxes on charges with these amounts.
-pub fn total(
-    tenant: &Tenant,
-    plan: &Plan,
-    customer: &Customer,
-    charges: &[(&Charge, i64)],
-) -> i64 {
+pub fn total(tenant: &Tenant, plan: &Plan, customer: &Customer, charges: &[(&Charge, i64)]) -> i64 {
     let mut distinct: Vec<(&Tax, i64)> = Vec::new();
     for (charge, cents) in charges {
         for tax in of_charge(tenant, charge, plan, customer) {

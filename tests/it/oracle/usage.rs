@@ -62,8 +62,7 @@ fn usage(
         rows.push(charge_row(charge, metric, &plan.currency, &fees));
     }
     let amount: i64 = amounts.iter().map(|(_, cents)| cents).sum();
-    let taxes =
-        if question.apply_taxes { tax::total(tenant, plan, customer, &amounts) } else { 0 };
+    let taxes = if question.apply_taxes { tax::total(tenant, plan, customer, &amounts) } else { 0 };
     Ok(body(&window, &plan.currency, amount, taxes, rows))
 }
 
@@ -178,9 +177,8 @@ fn stints(tenant: &Tenant, read: &Subscription, charge: &Charge) -> Vec<Stint> {
 
 /// 2.1.
 fn body(window: &Window, currency: &str, amount: i64, taxes: i64, rows: Vec<Json>) -> Json {
-    let seconds = |micros: i64| {
-        Timestamp::from_second(micros.div_euclid(SECOND)).unwrap().to_string()
-    };
+    let seconds =
+        |micros: i64| Timestamp::from_second(micros.div_euclid(SECOND)).unwrap().to_string();
     json!({"customer_usage": {
         "from_datetime": seconds(window.from),
         "to_datetime": seconds(window.to),
