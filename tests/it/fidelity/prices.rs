@@ -56,16 +56,20 @@ fn ranges(dice: &mut Dice, list: &str, price: &str) -> Json {
     // Fractions go with touching bounds alone, and percentages read them as doubles.
     let fractions = list == "graduated_ranges" && dice.percent(20);
     let mut rows = Vec::new();
-    let mut from = json!(i64::from(dice.percent(15)));
-    let mut bound = 0;
+    let mut from = i64::from(dice.percent(15));
+    let shown = |bound: i64, whole: bool| {
+        if whole { json!(bound) } else { json!(format!("{bound}.5")) }
+    };
+    let mut first = json!(from);
     for _ in 0..dice.below(4) {
-        bound += dice.within(1, 8) + i64::from(bound == 0);
-        let to = if fractions { json!(format!("{bound}.5")) } else { json!(bound) };
-        rows.push(range(dice, &from, &to, price));
+        let to = from + dice.within(1, 8);
+        let last = shown(to, !fractions);
+        rows.push(range(dice, &first, &last, price));
         let touches = fractions || (!volume && dice.percent(40));
-        from = if touches { to } else { json!(bound + 1 + i64::from(volume && dice.percent(20))) };
+        from = if touches { to } else { to + 1 + i64::from(volume && dice.percent(20)) };
+        first = shown(from, !fractions);
     }
-    rows.push(range(dice, &from, &Json::Null, price));
+    rows.push(range(dice, &first, &Json::Null, price));
     json!({ list: rows })
 }
 
