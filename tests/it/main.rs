@@ -5,10 +5,12 @@
 mod aggregation_store;
 mod charge_check;
 mod end_to_end;
+mod fidelity;
 mod kafka_log;
 mod kill;
 mod oracle;
 mod restart;
+mod restart_oracle;
 mod restart_steps;
 mod restart_world;
 mod rig;
