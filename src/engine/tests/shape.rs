@@ -40,9 +40,9 @@ fn an_event_feeds_every_charge_on_its_metric_in_one_bucket() {
     assert_eq!(cells.get(1, Bucket::Filter(0)), filtered.get(1, Bucket::Filter(0)));
     assert_eq!(cells.get(1, Bucket::Default), rest.get(1, Bucket::Default));
     assert!(!alike(&cells, (1, Bucket::Default), (1, Bucket::Filter(0))));
-    assert!(cells.get(0, Bucket::Default).is_some_and(|content| !content.is_empty()));
+    assert!(cells.get(0, Bucket::Default).is_some());
     assert_eq!(filtered.get(0, Bucket::Default), None, "no call, no cell");
-    assert!(cells.get(2, Bucket::Default).is_some_and(|content| !content.is_empty()));
+    assert!(cells.get(2, Bucket::Default).is_some());
 }
 
 #[test]
