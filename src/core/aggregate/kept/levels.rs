@@ -21,7 +21,7 @@ const VALUE_BYTES: usize = 4;
 /// Events come nearly in order of position; see [`Billed::needs_repair`]. For unique counts, the
 /// two latest moments of every value are kept: that tells whether it was active as long as the
 /// events of one value are dated no earlier than the last but one; see [`Billed::levels`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Billed {
     /// Timestamp and levels of the record that the next one builds on.
     record: Option<(Instant, Levels)>,
@@ -133,12 +133,6 @@ impl Moments {
         } else if at >= self.before {
             (self.before, self.active_before) = (at, adds);
         }
-    }
-}
-
-impl Default for Billed {
-    fn default() -> Self {
-        Self { record: None, values: Box::default(), unclear: false, recent: Recent::default() }
     }
 }
 

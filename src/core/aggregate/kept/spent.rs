@@ -254,7 +254,9 @@ mod tests {
                     let mut amounts = trial::amounts(terms, events);
                     let late = amounts.remove(15);
                     amounts.push(late);
-                    amounts.into_iter().for_each(|amount| kept.insert(&context, amount));
+                    for amount in amounts {
+                        kept.insert(&context, amount);
+                    }
                     prop_assert_eq!(kept.needs_repair(&context), repairs);
                     Ok(())
                 })
