@@ -84,18 +84,19 @@ impl Percentage {
         let mut meter = Meter::new(self);
         match entries {
             Entries::Listed { full, .. } => {
-                full.iter().for_each(|value| meter.push(self, value));
+                for value in full {
+                    meter.push(self, value);
+                }
             }
             Entries::Ones(count) => meter.push_alike(self, true, *count),
-            Entries::Peak(Peak { count: 0, .. }) => {}
-            Entries::Peak(Peak { count, before, max }) => {
+            Entries::Peak(Peak { count: count @ 1.., before, max }) => {
                 meter.push_alike(self, false, *before);
                 meter.push(self, max);
                 meter.push_alike(self, false, count.saturating_sub(before.saturating_add(1)));
             }
             Entries::Metered(kept) => return kept.total.clone(),
-            // Made for tiers: no event stands by itself.
-            Entries::Walked(_) => {}
+            // No event; or made for tiers, where none stands by itself.
+            Entries::Peak(_) | Entries::Walked(_) => {}
         }
         meter.total
     }

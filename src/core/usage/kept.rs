@@ -75,6 +75,8 @@ fn conditions<'a>(ask: &'a Ask<'_>, keys: &[String]) -> Option<Vec<Condition<'a>
 }
 
 #[cfg(test)]
+mod lines;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod world;

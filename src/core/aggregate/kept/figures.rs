@@ -243,7 +243,7 @@ impl State {
         match self {
             Self::Tally(tally) if terms.metric.aggregation == Aggregation::Sum => {
                 let running = running.or(Some(RunningTotals::EMPTY));
-                Summed { running, levels, ..summed(terms, tally) }.figures(terms, group)
+                Summed { levels, running, ..summed(terms, tally) }.figures(terms, group)
             }
             Self::Tally(tally) => plain_count(terms, Decimal::from(tally.count), group),
             Self::Peak(peak) => plain_value(peak.max.clone(), Decimal::from(peak.count), group),

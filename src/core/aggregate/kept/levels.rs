@@ -21,7 +21,7 @@ const VALUE_BYTES: usize = 4;
 /// Events come nearly in order of position; see [`Billed::needs_repair`]. For unique counts, the
 /// two latest moments of every value are kept: that tells whether it was active as long as the
 /// events of one value are dated no earlier than the last but one; see [`Billed::levels`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Billed {
     /// Timestamp and levels of the record that the next one builds on.
     record: Option<(Instant, Levels)>,
@@ -133,12 +133,6 @@ impl Moments {
         } else if at >= self.before {
             (self.before, self.active_before) = (at, adds);
         }
-    }
-}
-
-impl Default for Billed {
-    fn default() -> Self {
-        Self { record: None, values: Box::default(), unclear: false, recent: Recent::default() }
     }
 }
 
@@ -345,5 +339,36 @@ impl Entry for Bill {
             _ => return None,
         };
         Some(Self { position, timestamp, change })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The two latest moments tell what the whole history does, or say that they cannot.
+        #[test]
+        fn moments_are_the_end_of_the_history(
+            events in prop::collection::vec((0_i64..6, any::<bool>()), 1..12),
+        ) {
+            let mut moments: Option<Moments> = None;
+            let mut history: BTreeMap<i64, bool> = BTreeMap::new();
+            for (at, adds) in events {
+                let own = moments.get_or_insert(Moments::first(Instant(at), adds));
+                own.take(Instant(at), adds);
+                history.insert(at, adds);
+                for at in 0..8 {
+                    let found = own.active_before(Instant(at));
+                    let before = history.range(..at).next_back().is_some_and(|(_, adds)| *adds);
+                    let known = history.range(at..).count() < 2 || history.len() < 2;
+                    prop_assert_eq!(found, if known { Ok(before) } else { Err(Unclear) });
+                }
+            }
+        }
     }
 }

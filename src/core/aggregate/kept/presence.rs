@@ -352,11 +352,15 @@ mod tests {
         let mut kept = Presence::default();
         let first = events.partition_point(|event| event.timestamp <= before.to);
         let (past, own) = events.split_at(first);
-        past.iter().for_each(|event| kept.add(&old, &operation(event, keys)));
+        for event in past {
+            kept.add(&old, &operation(event, keys));
+        }
         if rolls {
             kept.roll(&new);
         }
-        own.iter().for_each(|event| kept.add(&new, &operation(event, keys)));
+        for event in own {
+            kept.add(&new, &operation(event, keys));
+        }
         kept
     }
 
@@ -386,40 +390,42 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn presences_are_those_of_the_scan(
-            trial in trial::trial_of(Aggregation::UniqueCount, properties(false)),
-            rolls in any::<bool>(), grouped in any::<bool>(),
-        ) {
-            let keys = if grouped { vec!["g".to_owned()] } else { Vec::new() };
-            check(&trial, &keys, rolls)?;
-        }
+            #[test]
+            fn presences_are_those_of_the_scan(
+                trial in trial::trial_of(Aggregation::UniqueCount, properties(false)),
+                rolls in any::<bool>(), grouped in any::<bool>(),
+            ) {
+                let keys = if grouped { vec!["g".to_owned()] } else { Vec::new() };
+                check(&trial, &keys, rolls)?;
+            }
 
-        #[test]
-        fn a_group_of_missing_and_empty_keys_is_right_or_unclear(
-            trial in trial::trial_of(Aggregation::UniqueCount, properties(true)),
-            rolls in any::<bool>(),
-        ) {
-            check(&trial, &["g".to_owned()], rolls)?;
-        }
+            #[test]
+            fn a_group_of_missing_and_empty_keys_is_right_or_unclear(
+                trial in trial::trial_of(Aggregation::UniqueCount, properties(true)),
+                rolls in any::<bool>(),
+            ) {
+                check(&trial, &["g".to_owned()], rolls)?;
+            }
 
-        /// Values do not mind each other's order.
-        #[test]
-        fn values_come_in_any_order(
-            trial in trial::trial_of(Aggregation::UniqueCount, properties(false)),
-        ) {
-            trial.check(|terms, events, _| {
-                let in_order = fold(terms, &[], events, false);
-                let mut by_value = events.to_vec();
-                by_value.sort_by_key(|event| SECRET.text(event.properties.text("v")));
-                let days = Days { frame: &terms.frame, grouped: false };
-                let mut kept = Presence::default();
-                by_value.iter().for_each(|event| kept.add(&days, &operation(event, &[])));
-                prop_assert_eq!(kept, in_order);
-                Ok(())
-            })?;
-        }
+            /// Values do not mind each other's order.
+            #[test]
+            fn values_come_in_any_order(
+                trial in trial::trial_of(Aggregation::UniqueCount, properties(false)),
+            ) {
+                trial.check(|terms, events, _| {
+                    let in_order = fold(terms, &[], events, false);
+                    let mut by_value = events.to_vec();
+                    by_value.sort_by_key(|event| SECRET.text(event.properties.text("v")));
+                    let days = Days { frame: &terms.frame, grouped: false };
+                    let mut kept = Presence::default();
+                    for event in by_value {
+     kept.add(&days, &operation(event, &[]));
     }
+                    prop_assert_eq!(kept, in_order);
+                    Ok(())
+                })?;
+            }
+        }
 
     /// The worked example of specification 5.10.
     #[test]
@@ -464,7 +470,9 @@ mod tests {
                 .check(|terms, events, _| {
                     let days = Days { frame: &terms.frame, grouped: false };
                     let mut kept = Presence::default();
-                    order.iter().for_each(|at| kept.add(&days, &operation(events[*at], &[])));
+                    for at in order {
+                        kept.add(&days, &operation(events[at], &[]));
+                    }
                     prop_assert_eq!(kept.is_late(), late);
                     Ok(())
                 })

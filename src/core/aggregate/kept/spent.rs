@@ -238,7 +238,8 @@ mod tests {
     fn what_comes_after_all_that_is_free_is_never_late() {
         let values: Vec<(&str, i64)> = (0..300).map(|at| ("2", at / 10)).collect();
         let trial = Trial::of_days(Aggregation::Sum, 31, &values);
-        for (free, repairs) in [(20, false), (550, true)] {
+        // The eleventh event is the last one that is free; or nothing ever ends it.
+        for (free, at, repairs) in [(20, 15, false), (20, 3, true), (650, 15, true)] {
             let percentage = Percentage {
                 rate: Decimal::ONE,
                 fixed_amount: Decimal::ONE,
@@ -252,9 +253,11 @@ mod tests {
                     let context = Prices { percentage: &percentage, lower: terms.frame.lower() };
                     let mut kept = Ordered::<Spent>::default();
                     let mut amounts = trial::amounts(terms, events);
-                    let late = amounts.remove(15);
+                    let late = amounts.remove(at);
                     amounts.push(late);
-                    amounts.into_iter().for_each(|amount| kept.insert(&context, amount));
+                    for amount in amounts {
+                        kept.insert(&context, amount);
+                    }
                     prop_assert_eq!(kept.needs_repair(&context), repairs);
                     Ok(())
                 })

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::lines::Line;
 use crate::core::aggregate::{Frame, Stint};
 use crate::core::catalog::{
     Aggregation, BillableMetric, Charge, ChargeFilter, PresentationKey, Rounding, RoundingMode,
@@ -12,175 +13,14 @@ use crate::core::event::Usage;
 use crate::core::instant::{Instant, SECOND};
 use crate::core::period::Zone;
 use crate::core::position::Position;
-use crate::core::pricing::{Model, ModelKind};
 use crate::core::properties::{Kind, PropertiesBuf};
-use crate::core::usage::{Request, Scan, ScanLimits, UsageError};
+use crate::core::usage::{Quantities, Request, Scan, ScanLimits};
 use crate::core::value::Value;
 
 pub const HOUR: i64 = 3_600 * SECOND;
 pub const DAY: i64 = 24 * HOUR;
 /// 1 March 2024 00:00 in Berlin, the month in which the clocks go forward.
 const MARCH: i64 = 1_709_247_600 * SECOND;
-
-/// A kind of price, with what of it decides how a bucket is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Price {
-    Standard,
-    Graduated,
-    Package,
-    Volume,
-    GraduatedPercentage,
-    Dynamic,
-    Percentage,
-    FreeEvents,
-    FreeUnits,
-    Free,
-    Bounded,
-    BoundedFree,
-}
-
-impl Price {
-    pub const ALL: [Self; 12] = [
-        Self::Standard,
-        Self::Graduated,
-        Self::Package,
-        Self::Volume,
-        Self::GraduatedPercentage,
-        Self::Dynamic,
-        Self::Percentage,
-        Self::FreeEvents,
-        Self::FreeUnits,
-        Self::Free,
-        Self::Bounded,
-        Self::BoundedFree,
-    ];
-
-    pub const fn is_percentage(self) -> bool {
-        matches!(
-            self,
-            Self::Percentage
-                | Self::FreeEvents
-                | Self::FreeUnits
-                | Self::Free
-                | Self::Bounded
-                | Self::BoundedFree
-        )
-    }
-
-    fn model(self) -> Model {
-        let text = |text: &str| Value::Text(text.into());
-        let range = |from: &str, to: &str, name: &str, price: &str| {
-            let bound = |bound: &str| match bound {
-                "" => Value::Null,
-                _ => Value::Number(bound.into()),
-            };
-            Value::Object(vec![
-                ("from_value".into(), bound(from)),
-                ("to_value".into(), bound(to)),
-                (name.into(), text(price)),
-                ("flat_amount".into(), text("7")),
-            ])
-        };
-        let table = |name: &str, price: &str| {
-            let ranges = [("0", "3", "10"), ("4", "6", "3"), ("7", "", "1.5")];
-            let ranges = ranges.map(|(from, to, amount)| range(from, to, price, amount));
-            vec![(name.to_owned(), Value::List(ranges.into()))]
-        };
-        let percentage = |members: &[(&str, &str)]| {
-            let member = |(name, amount): &(&str, &str)| {
-                let number = *name == "free_units_per_events";
-                let value = if number { Value::Number((*amount).into()) } else { text(amount) };
-                ((*name).to_owned(), value)
-            };
-            let common = [("rate", "12.5"), ("fixed_amount", "0.3")];
-            common.iter().chain(members).map(member).collect()
-        };
-        let events = ("free_units_per_events", "3");
-        let units = ("free_units_per_total_aggregation", "4.5");
-        let (min, max) =
-            (("per_transaction_min_amount", "0.4"), ("per_transaction_max_amount", "1.1"));
-        let (kind, properties) = match self {
-            Self::Standard => (ModelKind::Standard, vec![("amount".to_owned(), text("2.5"))]),
-            Self::Graduated => (ModelKind::Graduated, table("graduated_ranges", "per_unit_amount")),
-            Self::Volume => (ModelKind::Volume, table("volume_ranges", "per_unit_amount")),
-            Self::GraduatedPercentage => {
-                (ModelKind::GraduatedPercentage, table("graduated_percentage_ranges", "rate"))
-            }
-            Self::Package => (
-                ModelKind::Package,
-                vec![
-                    ("amount".to_owned(), text("5")),
-                    ("package_size".to_owned(), Value::Number("2".into())),
-                    ("free_units".to_owned(), Value::Number("1".into())),
-                ],
-            ),
-            Self::Dynamic => (ModelKind::Dynamic, Vec::new()),
-            Self::Percentage => (ModelKind::Percentage, percentage(&[])),
-            Self::FreeEvents => (ModelKind::Percentage, percentage(&[events])),
-            Self::FreeUnits => (ModelKind::Percentage, percentage(&[units])),
-            Self::Free => (ModelKind::Percentage, percentage(&[events, units])),
-            Self::Bounded => (ModelKind::Percentage, percentage(&[min, max])),
-            Self::BoundedFree => (ModelKind::Percentage, percentage(&[events, units, min, max])),
-        };
-        Model::from_properties(kind, &Value::Object(properties))
-    }
-}
-
-/// What decides how a bucket is kept, keys aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Line {
-    pub aggregation: &'static str,
-    pub price: Price,
-    pub recurring: bool,
-    pub prorated: bool,
-    pub in_advance: bool,
-}
-
-impl Line {
-    pub fn aggregation(&self) -> Aggregation {
-        Aggregation::from_name(self.aggregation).unwrap()
-    }
-
-    /// Every combination that the catalogue accepts (5.1, 5.10, 6.2).
-    pub fn all() -> Vec<Self> {
-        let mut lines = Vec::new();
-        for aggregation in [
-            "count_agg",
-            "sum_agg",
-            "max_agg",
-            "unique_count_agg",
-            "weighted_sum_agg",
-            "latest_agg",
-        ] {
-            for price in Price::ALL {
-                for flags in 0..8 {
-                    let [recurring, prorated, in_advance] =
-                        [flags & 1 > 0, flags & 2 > 0, flags & 4 > 0];
-                    let line = Self { aggregation, price, recurring, prorated, in_advance };
-                    if line.is_accepted() {
-                        lines.push(line);
-                    }
-                }
-            }
-        }
-        lines
-    }
-
-    fn is_accepted(&self) -> bool {
-        let sums = matches!(self.aggregation(), Aggregation::Sum | Aggregation::UniqueCount);
-        let recurs = sums || self.aggregation() == Aggregation::WeightedSum;
-        let tiers = matches!(self.price, Price::Volume | Price::Graduated);
-        let prorates = self.price == Price::Standard || (tiers && !self.in_advance);
-        let counts = sums || self.aggregation() == Aggregation::Count;
-        let percentage =
-            matches!(self.price, Price::GraduatedPercentage) || self.price.is_percentage();
-        (!self.recurring || recurs)
-            && (!self.prorated || (sums && self.recurring && prorates))
-            && (!self.in_advance || (counts && self.price != Price::Volume))
-            && (self.price != Price::Dynamic || self.aggregation() == Aggregation::Sum)
-            && !(percentage && self.aggregation() == Aggregation::Latest)
-    }
-}
 
 /// A property: kind and text.
 pub type Sent = Option<(Kind, &'static str)>;
@@ -211,6 +51,21 @@ pub struct World {
 }
 
 impl World {
+    /// Nothing special, and nothing happened.
+    pub fn plain() -> Self {
+        Self {
+            zone: Zone::UTC,
+            windows: [(Instant(0), Instant(DAY), 1), (Instant(DAY + 1), Instant(2 * DAY), 1)],
+            stints: Vec::new(),
+            group_keys: Vec::new(),
+            presentation_keys: Vec::new(),
+            filtered: false,
+            rounding: None,
+            request: Request::default(),
+            happened: Vec::new(),
+        }
+    }
+
     pub fn metric(&self, line: Line) -> BillableMetric {
         BillableMetric {
             id: Uuid::from_u128(100),
@@ -298,15 +153,7 @@ impl World {
         usages
     }
 
-    pub fn scan<'a>(
-        &'a self,
-        window: usize,
-        events: &'a [Usage<'a>],
-    ) -> Scan<
-        'a,
-        impl Fn(&BillableMetric) -> Result<&'a [Usage<'a>], UsageError>,
-        impl Fn(&Charge) -> Vec<Stint>,
-    > {
+    pub fn scan<'a>(&'a self, window: usize, events: &'a [Usage<'a>]) -> impl Quantities + 'a {
         Scan {
             events: move |_: &BillableMetric| Ok(events),
             stints: |_: &Charge| self.stints.clone(),
@@ -368,15 +215,17 @@ fn key() -> impl Strategy<Value = Sent> {
     prop::sample::select(values.into_iter().chain([text("1"), text("eu")]).collect::<Vec<_>>())
 }
 
-fn happened() -> impl Strategy<Value = Happened> {
+/// One event around the windows, or inside the first one if `inside`.
+fn happened(inside: bool) -> impl Strategy<Value = Happened> {
     let operation =
         prop::sample::select(vec![None, None, text("add"), text("remove"), text("drop")]);
     let kind = prop::sample::select(vec![None, None, text("odd")]);
     let members = (value(), operation, key(), key(), kind);
     let cents = prop::sample::select(vec![None, Some("10.1"), Some("901.90"), Some("-3")]);
     // Hours around both windows, and the instants at their bounds.
+    let days = if inside { -2..34_i64 } else { -40..75 };
     let hours = prop_oneof![
-        8 => (-40 * 24_i64..75 * 24).prop_map(|hour| hour * HOUR),
+        8 => (days.start * 24..days.end * 24).prop_map(|hour| hour * HOUR),
         3 => (0_i64..6).prop_map(|hour| (10 * 24 + hour) * HOUR),
         1 => prop::sample::select(vec![-SECOND, -1_000, -999, -1, 0, 1, SECOND]),
         1 => (-3_i64..4).prop_map(|micros| 31 * DAY - HOUR + micros),
@@ -438,7 +287,21 @@ fn request() -> impl Strategy<Value = Request> {
     )
 }
 
-pub fn world() -> impl Strategy<Value = World> {
+/// How many events, and how they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// A few, anywhere, with positions that have nothing to do with their time.
+    Small,
+    /// More in a window than are kept unfolded, received in the order of their time, and a request
+    /// that asks for nothing special.
+    Large,
+}
+
+pub fn world(size: Size) -> impl Strategy<Value = World> {
+    let (large, count) = match size {
+        Size::Small => (false, 0..40),
+        Size::Large => (true, 160..240),
+    };
     let roundings = [None, Some((RoundingMode::Round, 1)), Some((RoundingMode::Ceil, 0))];
     let rounding = prop::sample::select(roundings.to_vec());
     let group_keys = vec![vec![], vec![], vec!["cloud"], vec!["cloud"], vec!["region", "cloud"]];
@@ -446,8 +309,13 @@ pub fn world() -> impl Strategy<Value = World> {
     let keys = (prop::sample::select(group_keys), prop::sample::select(shown), any::<bool>());
     let stints = (0_i64..60, any::<bool>(), any::<bool>());
     let rest = (windows(), keys, rounding, stints, request());
-    (rest, prop::collection::vec(happened(), 0..40)).prop_map(|(rest, happened)| {
-        let ((zone, windows, from), keys, rounding, (age, has_previous, twice), request) = rest;
+    (rest, prop::collection::vec(happened(large), count)).prop_map(move |(rest, mut happened)| {
+        let ((zone, windows, from), keys, rounding, (age, has_previous, twice), mut request) = rest;
+        if large {
+            request = Request::default();
+            happened.iter_mut().for_each(|own| own.log_time = own.timestamp.micros());
+            happened.sort_by_key(|own| own.timestamp);
+        }
         let started_at = Instant(from.micros().min(MARCH - age * DAY));
         let started_at = if from.micros() > MARCH + 2 * DAY { from } else { started_at };
         let mut stints = vec![Stint { started_at, ended_at: None, has_previous }];
