@@ -1,8 +1,7 @@
 //! From events to quantities (specification chapter 5, aggregation details).
 //!
 //! Every aggregation is *defined* as a scan over a bucket's events in order of (timestamp,
-//! position): [`aggregate`]. Where the order does not matter, [`Totals`] keep the same figures
-//! event by event.
+//! position): [`aggregate`]. [`kept`] keeps the same figures event by event.
 
 mod advance;
 mod dated;
@@ -22,7 +21,6 @@ pub mod store;
 mod terms;
 #[cfg(test)]
 mod tests;
-mod totals;
 mod unique;
 mod weighted;
 
@@ -35,7 +33,6 @@ pub use select::{Sample, numeric};
 pub use terms::{
     Aggregate, Allowance, Breakdown, Figures, RunningTotals, Terms, Trigger, breakdown_keys,
 };
-pub use totals::{Fold, Totals};
 pub use unique::Row;
 pub use weighted::{Carry, Stint, stretches};
 

@@ -2,7 +2,7 @@
 
 use super::error::UsageError;
 use super::request::Request;
-use crate::core::aggregate::{Allowance, Breakdown, Figures, Listed, breakdown_keys};
+use crate::core::aggregate::{Allowance, Breakdown, Figures, Listed};
 use crate::core::catalog::{Aggregation, BillableMetric, Charge, ChargeFilter};
 use crate::core::decimal::Decimal;
 use crate::core::matching::{Bucket, Group, TARGET_WALLET_KEY};
@@ -87,14 +87,6 @@ pub fn pricing_keys(charge: &Charge, filter: Option<&ChargeFilter>) -> Vec<Strin
         keys.push(TARGET_WALLET_KEY.to_owned());
     }
     keys
-}
-
-/// The keys under which totals of a bucket answer every request that asks for no other key: pricing
-/// keys, then presentation keys.
-pub fn total_keys(charge: &Charge, filter: Option<&ChargeFilter>) -> Vec<String> {
-    let shown: Vec<String> =
-        charge.presentation_group_keys.iter().map(|key| key.value.clone()).collect();
-    breakdown_keys(&pricing_keys(charge, filter), &shown)
 }
 
 /// What one bucket holds.

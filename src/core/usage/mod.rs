@@ -2,12 +2,11 @@
 //! chapter 2).
 //!
 //! Everything is a pure function of the plan, the window, the request and [`Quantities`], whether
-//! these are scanned ([`Scan`]) or kept event by event ([`folded`]).
+//! these are scanned ([`Scan`]) or kept event by event ([`measure`]).
 
 mod ask;
 mod error;
 mod fee;
-pub mod folded;
 mod kept;
 mod projected;
 mod request;
@@ -16,9 +15,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-pub use ask::{
-    Ask, BucketAsk, Measured, Quantities, allowance, pricing_keys, quantity, total_keys,
-};
+pub use ask::{Ask, BucketAsk, Measured, Quantities, allowance, pricing_keys, quantity};
 pub use error::UsageError;
 pub use fee::{Context, Fee, FeeRules, Presented};
 pub use kept::{measure, recipe};

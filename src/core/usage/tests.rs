@@ -1,18 +1,11 @@
-use std::collections::HashMap;
-
-use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::core::aggregate::{Fold, Frame, Stint, Totals};
-use crate::core::catalog::{
-    Aggregation, ChargeFilter, Interval, MetricFilter, PresentationKey, PricingUnit, Rounding,
-    RoundingMode,
-};
+use crate::core::aggregate::{Frame, Stint};
+use crate::core::catalog::{Aggregation, ChargeFilter, Interval, MetricFilter, PricingUnit};
 use crate::core::double::Double;
 use crate::core::event::Usage;
 use crate::core::instant::{Instant, SECOND};
-use crate::core::matching::{Bucket, Buckets, Group, Matcher};
 use crate::core::period::Zone;
 use crate::core::position::Position;
 use crate::core::pricing::{Model, ModelKind};
@@ -296,105 +289,4 @@ fn beyond_its_limits_a_scan_has_no_figure() {
     assert_eq!(outcome(Aggregation::Sum, 1, 2), exceeded("groups"));
     assert_eq!(outcome(Aggregation::UniqueCount, 2, 1), exceeded("unique_values"));
     assert_eq!(outcome(Aggregation::Sum, 2, 1), Ok(300));
-}
-
-/// Totals per bucket as a fold keeps them, answering through [`folded::measure`].
-struct Fed(HashMap<Bucket, Kept>);
-
-type Kept = (Fold, Vec<String>, HashMap<Group, Totals>);
-
-impl Fed {
-    fn new(charge: &Charge, metric: &BillableMetric, events: &[Usage<'_>]) -> Option<Self> {
-        let matcher = Matcher::compile(&charge.filters, &metric.filters);
-        let mut fed: HashMap<Bucket, Kept> = HashMap::new();
-        let filters =
-            charge.filters.iter().enumerate().map(|(at, f)| (Bucket::Filter(at), Some(f)));
-        for (bucket, filter) in filters.chain([(Bucket::Default, None)]) {
-            let model = filter.map_or(&charge.model, |filter| &filter.model);
-            let fold = folded::fold(metric, charge, model)?;
-            fed.insert(bucket, (fold, total_keys(charge, filter), HashMap::new()));
-        }
-        let mut taken = Buckets::default();
-        for event in events.iter().filter(|event| WINDOW.holds(event.timestamp)) {
-            matcher.classify(event.properties, &mut taken);
-            for bucket in taken.taken() {
-                let (fold, keys, groups) = fed.get_mut(bucket)?;
-                let totals = groups.entry(Group::of(event.properties, keys)).or_default();
-                totals.add(fold, event);
-                totals.add(fold, event);
-                totals.retract(fold, event);
-            }
-        }
-        Some(Self(fed))
-    }
-}
-
-impl Quantities for Fed {
-    fn measure(&self, ask: &Ask<'_>) -> Result<Vec<Measured>, UsageError> {
-        let measure = |bucket: &BucketAsk<'_>| {
-            let (fold, keys, groups) = &self.0[&bucket.bucket];
-            folded::measure(ask, bucket, fold, keys, groups)
-        };
-        let measured = ask.buckets.iter().map(measure).collect::<Option<Vec<_>>>();
-        measured.ok_or_else(|| UsageError::Unavailable("not foldable".into()))
-    }
-}
-
-proptest! {
-    /// Whatever the events, totals give the answer of the scan, or say that they cannot.
-    #[test]
-    fn totals_answer_as_the_scan_does(
-        rows in prop::collection::vec((
-            -2_i64..33, prop::sample::select(vec!["", "eu", "us", "af"]),
-            prop::sample::select(vec!["", "aws", "gcp"]),
-            prop::sample::select(vec!["1", "-2.50", "abc", "0", "1e3", "12.345"]),
-        ), 0..30),
-        counts in any::<bool>(), rounds in any::<bool>(), grouped in any::<bool>(),
-        filter_grouped in any::<bool>(), presents in any::<bool>(), skip_grouping in any::<bool>(),
-        asked in prop::sample::select(vec![
-            None, Some(("cloud", "aws")), Some(("region", "eu")), Some(("user", "1")),
-        ]),
-    ) {
-        let mut metric = metric(if counts { Aggregation::Count } else { Aggregation::Sum });
-        let rounding = Rounding { mode: RoundingMode::Ceil, precision: 0 };
-        metric.rounding = rounds.then_some(rounding);
-        let mut filter = filter(2, "eu", graduated("2"));
-        let cloud = texts(&["cloud"]);
-        if filter_grouped {
-            filter.pricing_group_keys.clone_from(&cloud);
-        }
-        let mut charge = charge(1, standard("0.333"), vec![filter]);
-        if grouped {
-            charge.pricing_group_keys = cloud;
-        }
-        if presents {
-            for key in ["region", "cloud"] {
-                let key = PresentationKey { value: key.into(), display_in_invoice: false };
-                charge.presentation_group_keys.push(key);
-            }
-        }
-        let owned: Vec<(i64, PropertiesBuf)> = rows.iter().map(|(day, region, cloud, value)| {
-            (*day, properties(&[("region", region), ("cloud", cloud), ("value", value)]))
-        }).collect();
-        let mut events: Vec<Usage<'_>> =
-            owned.iter().zip(0..).map(|((day, props), at)| event(*day, at, props)).collect();
-        events.sort_by_key(|event| (event.timestamp, event.position));
-        let group = asked.map(|(key, value)| (key.to_owned(), texts(&[value])));
-        let group = group.into_iter().collect();
-        let request = Request { group, skip_grouping, ..Request::default() };
-        let fed = Fed::new(&charge, &metric, &events).unwrap();
-        let plan = plan(vec![charge]);
-        let zone = Zone::UTC;
-        let scanned = answer(&plan, &metric, &[], &request, &scan(&events, &zone)).unwrap();
-        match answer(&plan, &metric, &[], &request, &fed) {
-            Ok(folded) => prop_assert_eq!(folded, scanned),
-            // The key of a filter or one that no bucket is split by needs the events.
-            Err(_) => prop_assert!(asked.is_some()),
-        }
-        let needs_no_event = asked.is_none()
-            || (asked == Some(("cloud", "aws")) && (presents || (grouped && filter_grouped)));
-        if needs_no_event {
-            prop_assert!(answer(&plan, &metric, &[], &request, &fed).is_ok());
-        }
-    }
 }
