@@ -1,8 +1,7 @@
 //! From events to quantities (specification chapter 5, aggregation details).
 //!
 //! Every aggregation is *defined* as a scan over a bucket's events in order of (timestamp,
-//! position): [`aggregate`]. Where the order does not matter, [`Totals`] keep the same figures
-//! event by event.
+//! position): [`aggregate`]. The same figures are [`kept`] event by event.
 
 mod advance;
 mod dated;
