@@ -1,7 +1,7 @@
 //! From events to quantities (specification chapter 5, aggregation details).
 //!
 //! Every aggregation is *defined* as a scan over a bucket's events in order of (timestamp,
-//! position): [`aggregate`]. [`kept`] keeps the same figures event by event.
+//! position): [`aggregate`]. The same figures are [`kept`] event by event.
 
 mod advance;
 mod dated;
@@ -21,6 +21,7 @@ pub mod store;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod unique;
 mod weighted;
 
@@ -33,6 +34,7 @@ pub use select::{Sample, numeric};
 pub use terms::{
     Aggregate, Allowance, Breakdown, Figures, RunningTotals, Terms, Trigger, breakdown_keys,
 };
+pub use totals::{Fold, Totals};
 pub use unique::Row;
 pub use weighted::{Carry, Stint, stretches};
 

@@ -213,8 +213,8 @@ impl Billed {
         self.recent.is_late()
     }
 
-    /// Goes on to a later window of a unique count that recurs: nothing has made a record in it, and
-    /// every value is as active as it was. All others begin anew.
+    /// Goes on to a later window of a unique count that recurs: nothing has made a record in it,
+    /// and every value is as active as it was. All others begin anew.
     pub fn roll(&mut self) {
         self.record = None;
         self.unclear = false;

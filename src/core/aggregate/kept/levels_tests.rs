@@ -138,7 +138,8 @@ proptest! {
         case.trial.sheet.metric.recurring = true;
         case.trial.check(|terms, events, _| {
             let mut next = terms.frame.clone();
-            (next.from, next.to) = (terms.frame.to.plus_micros(1), terms.frame.to.plus_micros(9 * DAY));
+            next.from = terms.frame.to.plus_micros(1);
+            next.to = terms.frame.to.plus_micros(9 * DAY);
             let mut received = events.to_vec();
             received.sort_by_key(|event| event.position);
             let mut kept = fold(terms, &case, None, &received);

@@ -5,7 +5,9 @@
 //! and a [`Content`] is what it holds: one state, or a state per group. Count, sum, maximum, latest
 //! value, unique count and prorated sum do not depend on the order of events; they are exact in any
 //! order. What depends on it sorts in events that come a little late, and says when one came too
-//! late: [`Content::needs_repair`].
+//! late: [`Content::needs_repair`]. It is then folded again from events in order of (timestamp,
+//! position). Levels billed in advance follow the order of position; where the two orders differ so
+//! much that the content needs repair even then, it is of no use and its events are scanned.
 
 mod bytes;
 mod carrying;

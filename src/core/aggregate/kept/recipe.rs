@@ -10,7 +10,8 @@ use crate::core::pricing::{Model, ModelKind};
 /// How the buckets of a charge, or of one of its filters, are kept.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Recipe {
-    /// They are not kept: the events are read whenever somebody asks.
+    /// They are not kept: the events are read whenever somebody asks. Of all that the catalogue
+    /// accepts only prorated unique counts under graduated prices are.
     Scanned,
     /// They are kept by these rules.
     Kept(Rules),

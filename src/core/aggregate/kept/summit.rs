@@ -9,8 +9,8 @@ use super::ordered::{Amount, Machine};
 use crate::core::decimal::Decimal;
 use crate::core::pricing::{Entries, Peak};
 
-/// The events of a maximum. Fed with the valid events of the window; in a group, with those that its
-/// values find ([`Group::finds`]).
+/// The events of a maximum. Fed with the valid events of the window; in a group, with those that
+/// its values find ([`Group::finds`]).
 ///
 /// [`Group::finds`]: crate::core::matching::Group::finds
 #[derive(Clone, Debug, PartialEq)]

@@ -165,10 +165,12 @@ impl World {
     }
 }
 
+#[allow(clippy::unnecessary_wraps)] // it is one of the ways to send a property
 fn text(text: &'static str) -> Sent {
     Some((Kind::Text, text))
 }
 
+#[allow(clippy::unnecessary_wraps)] // as above
 fn number(text: &'static str) -> Sent {
     Some((Kind::Number, text))
 }
@@ -313,7 +315,9 @@ pub fn world(size: Size) -> impl Strategy<Value = World> {
         let ((zone, windows, from), keys, rounding, (age, has_previous, twice), mut request) = rest;
         if large {
             request = Request::default();
-            happened.iter_mut().for_each(|own| own.log_time = own.timestamp.micros());
+            for own in &mut happened {
+                own.log_time = own.timestamp.micros();
+            }
             happened.sort_by_key(|own| own.timestamp);
         }
         let started_at = Instant(from.micros().min(MARCH - age * DAY));
