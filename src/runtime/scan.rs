@@ -14,6 +14,8 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::owner::Sealed;
+use super::shared::Shared;
+use super::worker::{Command, CutAccount};
 use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
 use crate::core::instant::Instant;
@@ -247,6 +249,14 @@ impl Cut {
         })?;
         Ok(events)
     }
+}
+
+/// Has the owner of a slot cut its ledger for an account, and waits for it. For threads that may
+/// block. None: the service has ended.
+pub fn cut_now(shared: &Shared, slot: u8, account: AccountKey) -> Option<CutAccount> {
+    let (reply, cut) = tokio::sync::oneshot::channel();
+    shared.owner(slot).send(Command::Cut(slot, account, reply)).ok()?;
+    cut.blocking_recv().ok()
 }
 
 /// A row as aggregations read it.

@@ -14,6 +14,7 @@
 mod catalogue;
 mod client;
 mod fold;
+mod history;
 mod process;
 mod produce;
 mod queries;
@@ -27,7 +28,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use self::report::Report;
 use self::workload::Workload;
@@ -35,12 +36,16 @@ use self::yardstick::Rate;
 use super::Failure;
 use crate::config::{LogLevel, Settings};
 use crate::log::kafka::admin::{create_topic, delete_topics};
+use crate::runtime::catalog_apply::CatalogWriter;
 use crate::runtime::clock::{Clock, Stopwatch};
 use crate::telemetry::logging;
 
 /// Flags of `odometer bench`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Records to produce
     #[arg(long, default_value_t = 2_000_000)]
     events: u64,
@@ -77,6 +82,14 @@ pub struct BenchArgs {
     topic: Option<String>,
 }
 
+/// Another bench than that of the fold.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Measure how fast accounts are read back from a store with many events, and how soon a
+    /// service that starts on it answers; needs no brokers
+    History(history::HistoryArgs),
+}
+
 /// What runs in a process of its own.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Step {
@@ -86,6 +99,9 @@ enum Step {
 
 /// Runs a bench, or one of its steps. `arguments` are those of this process.
 pub fn run(args: &BenchArgs, arguments: &[OsString], settings: Settings) -> Result<(), Failure> {
+    if let Some(Other::History(args)) = &args.other {
+        return history::run(args, arguments, settings);
+    }
     if settings.kafka.brokers.is_none() {
         return Err("a bench needs brokers\n  hint: dev/with-kafka odometer bench".into());
     }
@@ -120,7 +136,7 @@ impl Step {
         match self {
             Self::Produce => {
                 let watch = Stopwatch::start();
-                catalogue::write(settings, workload)?;
+                catalogue::write(&CatalogWriter::kafka(settings)?, workload)?;
                 eprintln!("catalogue written in {:.1} s", watch.elapsed().as_secs_f64());
                 let watch = Stopwatch::start();
                 produce::produce(settings, topic, workload)?;
