@@ -280,3 +280,6 @@ fn stored(row: &Row<'_>) -> StoredEvent {
         precise_cents: row.precise_cents.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;
