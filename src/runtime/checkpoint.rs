@@ -213,7 +213,7 @@ impl Checkpointer {
             return None;
         }
         self.since_totals = Stopwatch::start();
-        self.turns.next()
+        self.turns.due()
     }
 
     fn commit_of(&self, handed: &[Handed]) -> Commit {

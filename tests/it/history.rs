@@ -65,7 +65,8 @@ fn assert_ledger(service: &TestService, written: i64) {
 
 #[test]
 fn the_ledger_is_merged_and_loses_nothing() {
-    let settings = [("checkpoint.interval_ms", "3600000"), ("checkpoint.totals_interval_ms", "64")];
+    let settings =
+        [("checkpoint.interval_ms", "3600000"), ("checkpoint.totals_interval_ms", "100")];
     let mut service = TestService::start(NOW, &settings);
     let merged = |service: &TestService| service.running().metrics.merged_events.get();
     let mut written = 0;

@@ -33,7 +33,9 @@ impl World {
             Self { store, blocks: Vec::new(), rows: Vec::new(), void: Vec::new(), _folder: folder };
         for (number, rows) in blocks.iter().enumerate() {
             let mut writer = BlockWriter::new();
-            rows.iter().for_each(|given| world.append(&mut writer, *given));
+            for given in rows {
+                world.append(&mut writer, *given);
+            }
             world.blocks.push(writer.seal(SLOT, number as u64));
         }
         world
@@ -43,7 +45,7 @@ impl World {
         let account = AccountKey(account);
         let first = self.rows.iter().find(|row| row.0 == account && !self.void.contains(&row.2));
         let retracted = first.filter(|_| replaces).map(|row| row.2);
-        let offset = self.rows.len() as i64;
+        let offset = i64::try_from(self.rows.len()).unwrap();
         let (log_time, source) = (Instant(-offset), Source(0));
         let position = Position { log_time, source, offset, index: 0 };
         let row = Row {
