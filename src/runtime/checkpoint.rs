@@ -9,6 +9,7 @@ use super::clock::Stopwatch;
 use super::compactor::Job;
 use super::dead_letters;
 use super::fatal::Fatal;
+use super::merger::MERGE_DUE_BLOCKS;
 use super::shared::{Shared, worker_of};
 use super::turns::Turns;
 use super::worker::{Command, Handed};
@@ -21,9 +22,9 @@ use crate::telemetry::events::{CheckpointFailed, CheckpointWritten, Emit, Reject
 /// New ids of all slots together at which they are brought into the store's index. Fewer would make
 /// more files, which every look-up of an unknown id has to ask.
 const IDS_DUE: u64 = 1_000_000;
-/// Longest time that new ids stay out of the index: blocks are merged into the history only when
-/// their ids are in it.
-const IDS_INTERVAL: Duration = Duration::from_mins(5);
+/// Checkpoints with blocks after which new ids are brought in however few they are: blocks are
+/// merged into the history only when their ids are in the index.
+const IDS_DUE_CHECKPOINTS: u64 = MERGE_DUE_BLOCKS / 2;
 /// Pause before a failed write is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -60,9 +61,9 @@ pub struct Checkpointer {
     compactor: Sender<Job>,
     /// Tells the merger to look for what is due.
     merger: Sender<()>,
-    /// Ids that were accepted when the last merge of ids began, and when that was.
+    /// Ids that were accepted when the last merge of ids began, and checkpoints since then.
     ids_at_merge: u64,
-    since_ids: Stopwatch,
+    since_ids: u64,
     turns: Turns,
     since_totals: Stopwatch,
 }
@@ -87,7 +88,7 @@ impl Checkpointer {
             compactor,
             merger,
             ids_at_merge: 0,
-            since_ids: Stopwatch::start(),
+            since_ids: 0,
             turns,
             since_totals: Stopwatch::start(),
         })
@@ -144,6 +145,7 @@ impl Checkpointer {
         let rows = handed.iter().map(|handed| handed.rows).sum();
         CheckpointWritten { took: watch.elapsed(), bytes: stats.bytes, events: rows }
             .emit(&self.shared.metrics);
+        self.since_ids += u64::from(!commit.blocks.is_empty());
         for block in &commit.blocks {
             self.turns.committed(block.slot, block.bytes.len() as u64);
         }
@@ -195,11 +197,11 @@ impl Checkpointer {
             counters.accepted + counters.replaced
         });
         let accepted: u64 = accepted.sum();
-        let new = accepted.saturating_sub(self.ids_at_merge);
-        let due = new >= IDS_DUE || (new > 0 && self.since_ids.elapsed() >= IDS_INTERVAL);
+        let many = accepted.saturating_sub(self.ids_at_merge) >= IDS_DUE;
+        let due = many || self.since_ids >= IDS_DUE_CHECKPOINTS;
         if due {
             self.ids_at_merge = accepted;
-            self.since_ids = Stopwatch::start();
+            self.since_ids = 0;
         }
         due
     }
@@ -211,7 +213,7 @@ impl Checkpointer {
             return None;
         }
         self.since_totals = Stopwatch::start();
-        self.turns.next()
+        self.turns.due()
     }
 
     fn commit_of(&self, handed: &[Handed]) -> Commit {

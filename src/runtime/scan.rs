@@ -14,6 +14,8 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::owner::Sealed;
+use super::shared::Shared;
+use super::worker::{Command, CutAccount};
 use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
 use crate::core::instant::Instant;
@@ -246,6 +248,14 @@ impl Cut {
     }
 }
 
+/// Has the owner of a slot cut its ledger for an account, and waits for it. For threads that may
+/// block. None: the service has ended.
+pub fn cut_now(shared: &Shared, slot: u8, account: AccountKey) -> Option<CutAccount> {
+    let (reply, cut) = tokio::sync::oneshot::channel();
+    shared.owner(slot).send(Command::Cut(slot, account, reply)).ok()?;
+    cut.blocking_recv().ok()
+}
+
 /// A row as aggregations read it.
 pub fn usage<'a>(row: &Row<'a>) -> Usage<'a> {
     Usage {
@@ -267,3 +277,6 @@ fn stored(row: &Row<'_>) -> StoredEvent {
         precise_cents: row.precise_cents.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,7 +71,7 @@ impl Turns {
 
     /// The slot to be saved now, if there is one: the one in most need, else the next one in turn
     /// if it is worth it.
-    pub fn next(&mut self) -> Option<u8> {
+    pub fn due(&mut self) -> Option<u8> {
         let urgent = self.slots.iter().enumerate().filter(|(_, unsaved)| unsaved.is_urgent());
         let found = urgent.max_by_key(|(_, unsaved)| (unsaved.bytes, unsaved.blocks));
         let found = found.map(|(slot, _)| slot).or_else(|| self.in_turn());
@@ -94,14 +94,14 @@ mod tests {
     #[test]
     fn slots_take_turns_and_those_without_blocks_are_passed_over() {
         let mut turns = Turns::new([1, 0, 2]);
-        assert_eq!([turns.next(), turns.next(), turns.next()], [Some(0), None, Some(2)]);
+        assert_eq!([turns.due(), turns.due(), turns.due()], [Some(0), None, Some(2)]);
         turns.saved(0, 100);
         turns.saved(2, 100);
         turns.committed(0, 24);
-        assert_eq!(turns.next(), None, "24 bytes are not worth 100");
+        assert_eq!(turns.due(), None, "24 bytes are not worth 100");
         turns.committed(0, 1);
         turns.committed(2, 25);
-        assert_eq!([turns.next(), turns.next(), turns.next()], [None, Some(2), Some(0)]);
+        assert_eq!([turns.due(), turns.due(), turns.due()], [None, Some(2), Some(0)]);
     }
 
     #[test]
@@ -111,25 +111,25 @@ mod tests {
             turns.saved(slot, 1 << 40);
         }
         turns.committed(1, REFOLD_BYTES_MAX - 1);
-        assert_eq!(turns.next(), None);
+        assert_eq!(turns.due(), None);
         turns.committed(1, 1);
         turns.committed(2, REFOLD_BYTES_MAX + 1);
-        assert_eq!(turns.next(), Some(2));
+        assert_eq!(turns.due(), Some(2));
         turns.saved(2, 1);
-        assert_eq!(turns.next(), Some(1));
+        assert_eq!(turns.due(), Some(1));
         turns.saved(1, 1 << 40);
         for _ in 0..REFOLD_BLOCKS_MAX {
             turns.committed(0, 0);
         }
-        assert_eq!(turns.next(), Some(0));
+        assert_eq!(turns.due(), Some(0));
     }
 
     #[test]
     fn nobody_waits_for_ever() {
         let mut turns = Turns::new([0]);
-        let passed = (0..).take_while(|_| turns.next().is_none()).count();
+        let passed = (0..2 * PASSED_MAX).take_while(|_| turns.due().is_none()).count();
         assert_eq!(passed, PASSED_MAX as usize);
         turns.saved(0, 0);
-        assert_eq!(turns.next(), None);
+        assert_eq!(turns.due(), None);
     }
 }

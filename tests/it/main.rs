@@ -6,6 +6,7 @@ mod aggregation_store;
 mod charge_check;
 mod end_to_end;
 mod fidelity;
+mod history;
 mod kafka_log;
 mod kill;
 mod oracle;

@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::workload::{ORGANIZATION, Workload, begins_customer, customer_id, subscription_id};
 use crate::catalog_file::Options;
 use crate::cli::Failure;
-use crate::config::Settings;
 use crate::core::catalog::book::Book;
 use crate::core::catalog::directory::MemoryDirectory;
 use crate::core::catalog::record::{Body, Change, Entity, Record};
@@ -79,9 +78,8 @@ organizations:
     )
 }
 
-/// Appends the catalogue to its topic.
-pub fn write(settings: &Settings, workload: &Workload) -> Result<(), Failure> {
-    let writer = CatalogWriter::kafka(settings)?;
+/// Appends the catalogue to its log.
+pub fn write(writer: &CatalogWriter, workload: &Workload) -> Result<(), Failure> {
     let now = Instant::from_millis(workload.base_ms);
     let options = Options { now, prune: false };
     let none = MemoryDirectory::default();

@@ -83,7 +83,7 @@ pub fn measure(settings: &Settings, workload: &Workload) -> Result<(Fold, Runnin
 }
 
 /// Waits until so many records are applied. They are counted once readers can see them.
-fn await_consumed(running: &Running, records: u64) -> Result<(), Failure> {
+pub fn await_consumed(running: &Running, records: u64) -> Result<(), Failure> {
     let (mut seen, mut moved) = (0, Stopwatch::start());
     loop {
         if let Some(reason) = running.service.fatal.borrow().clone() {

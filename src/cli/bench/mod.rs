@@ -16,6 +16,7 @@ mod cases;
 mod catalogue;
 mod client;
 mod fold;
+mod history;
 mod process;
 mod produce;
 mod queries;
@@ -37,6 +38,7 @@ use self::yardstick::Rate;
 use super::Failure;
 use crate::config::{LogLevel, Settings};
 use crate::log::kafka::admin::{create_topic, delete_topics};
+use crate::runtime::catalog_apply::CatalogWriter;
 use crate::runtime::clock::{Clock, Stopwatch};
 use crate::telemetry::logging;
 
@@ -88,6 +90,9 @@ pub struct BenchArgs {
 enum Other {
     /// Whether a subscription with very many events answers as fast as one with ten
     Aggregations(aggregations::AggregationsArgs),
+    /// Measure how fast accounts are read back from a store with many events, and how soon a
+    /// service that starts on it answers
+    History(history::HistoryArgs),
 }
 
 /// What runs in a process of its own.
@@ -99,8 +104,10 @@ enum Step {
 
 /// Runs a bench, or one of its steps. `arguments` are those of this process.
 pub fn run(args: &BenchArgs, arguments: &[OsString], settings: Settings) -> Result<(), Failure> {
-    if let Some(Other::Aggregations(args)) = &args.other {
-        return aggregations::run(args, settings);
+    match &args.other {
+        Some(Other::Aggregations(args)) => return aggregations::run(args, settings),
+        Some(Other::History(args)) => return history::run(args, arguments, settings),
+        None => {}
     }
     if settings.kafka.brokers.is_none() {
         return Err("a bench needs brokers\n  hint: dev/with-kafka odometer bench".into());
@@ -136,7 +143,7 @@ impl Step {
         match self {
             Self::Produce => {
                 let watch = Stopwatch::start();
-                catalogue::write(settings, workload)?;
+                catalogue::write(&CatalogWriter::kafka(settings)?, workload)?;
                 eprintln!("catalogue written in {:.1} s", watch.elapsed().as_secs_f64());
                 let watch = Stopwatch::start();
                 produce::produce(settings, topic, workload)?;

@@ -132,15 +132,12 @@ impl<'v> EventStream<'v> {
         cursor.at = cursor.rows().first_from(self.from);
         let Some(key) = cursor.rows().key(cursor.at) else { return };
         // A cursor at its end is only replaced here, so that its last row could be returned.
-        let number = match self.free.pop() {
-            Some(number) => {
-                self.cursors[number] = cursor;
-                number
-            }
-            None => {
-                self.cursors.push(cursor);
-                self.cursors.len() - 1
-            }
+        let number = if let Some(number) = self.free.pop() {
+            self.cursors[number] = cursor;
+            number
+        } else {
+            self.cursors.push(cursor);
+            self.cursors.len() - 1
         };
         self.heap.push(Reverse((key, number)));
     }

@@ -71,7 +71,7 @@ impl World {
                 account: *account,
                 position: Position {
                     log_time: Instant(1_750_000_000_000_000 - offset),
-                    source: Source(offset.unsigned_abs() as u32 % 3),
+                    source: Source(u32::try_from(offset % 3).unwrap()),
                     offset,
                     index: 0,
                 },
