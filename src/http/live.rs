@@ -7,13 +7,16 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::backend::{
-    Backend, CurrentUsageRequest, Freshness, Print, Readiness, UsageAnswer, UsageError, UsageLimit,
+    Backend, CommandError, CurrentUsageRequest, Freshness, Print, Readiness, Snapshot, UsageAnswer,
+    UsageError, UsageLimit,
 };
 use crate::core::catalog::Flag;
+use crate::core::catalog::commands::Command;
 use crate::core::position::Source;
 use crate::core::usage;
 use crate::engine::counters::Counters;
 use crate::engine::keys::numbers;
+use crate::runtime::commands::{Commands, Failure};
 use crate::runtime::shared::Shared;
 use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
 
@@ -21,6 +24,7 @@ use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
 pub struct Live {
     shared: Arc<Shared>,
     usages: Usages,
+    commands: Commands,
 }
 
 /// Who asks.
@@ -31,9 +35,9 @@ pub struct Session {
 }
 
 impl Live {
-    /// A backend over a running service.
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { usages: Usages::new(Arc::clone(&shared)), shared }
+    /// A backend over a running service, which writes to its catalogue log.
+    pub fn new(shared: Arc<Shared>, commands: Commands) -> Self {
+        Self { usages: Usages::new(Arc::clone(&shared)), commands, shared }
     }
 
     fn freshness(&self, reflects: &Reflects) -> Freshness {
@@ -133,6 +137,28 @@ impl Backend for Live {
         let answered = self.usages.answer(&question, known, print).await;
         let (reflects, body) = answered.map_err(|refusal| self.refuse(&refusal))?;
         Ok(UsageAnswer { freshness: self.freshness(&reflects), body })
+    }
+
+    fn catalogue(&self, session: &Session) -> Option<Snapshot> {
+        let catalogue = &self.shared.catalogue;
+        let tenant = Arc::clone(catalogue.book().tenant(&session.organization)?);
+        let now = self.shared.clock.now();
+        Some(Snapshot { tenant, directory: Arc::clone(catalogue) as Arc<_>, now })
+    }
+
+    async fn command<C: Command>(
+        &self,
+        session: &Session,
+        command: C,
+    ) -> Result<C::Reply, CommandError> {
+        self.commands.run(&session.organization, command).await.map_err(|failure| match failure {
+            Failure::Refused(refusal) => CommandError::Refused(refusal),
+            Failure::NoOrganization => CommandError::NoOrganization,
+            Failure::Contended | Failure::Unconfirmed | Failure::Log(_) => {
+                tracing::error!(error = %failure, "a change of the catalogue is not confirmed");
+                CommandError::Unavailable
+            }
+        })
     }
 
     fn readiness(&self) -> Readiness {

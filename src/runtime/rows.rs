@@ -176,6 +176,19 @@ impl Directory for Rows {
         ids.sort_unstable();
         ids
     }
+
+    fn each_customer(&self, organization: &str, visit: &mut dyn FnMut(CustomerRow)) {
+        let visited = self.store.catalog_newest(kind::CUSTOMER, Some(organization), |entry| {
+            if entry.value != GONE
+                && let Some(stored) = self.read(decode_stored(entry.value))
+                && let Body::Customer(customer) = stored.entity.body
+            {
+                visit(Versioned::new(customer, stored.version, stored.log_time));
+            }
+            ControlFlow::Continue(())
+        });
+        let _ = self.read(visited);
+    }
 }
 
 /// Rows of the store that one record leads to, under construction.
@@ -194,7 +207,7 @@ impl Entries {
             EntityId::Plan(id) => (kind::PLAN, id.to_string()),
             EntityId::Customer(id) => (kind::CUSTOMER, id.clone()),
             // Written with all rows of the external id, see `row`.
-            EntityId::Subscription { .. } => return,
+            EntityId::Subscription { .. } | EntityId::Code(..) => return,
         };
         let value = entity.map_or_else(
             || GONE.to_vec(),

@@ -19,6 +19,9 @@ pub trait Directory {
 
     /// External ids of the subscriptions of a customer, ascending, each once.
     fn subscriptions_of(&self, organization: &str, customer: &str) -> Vec<String>;
+
+    /// Shows every customer of an organisation, in no order that means anything.
+    fn each_customer(&self, organization: &str, visit: &mut dyn FnMut(CustomerRow));
 }
 
 /// A directory in memory, for tests and for tools that read a small catalogue.
@@ -79,5 +82,10 @@ impl Directory for MemoryDirectory {
             .take_while(|(org, of, _)| org == organization && of == customer)
             .map(|(_, _, external_id)| external_id.clone())
             .collect()
+    }
+
+    fn each_customer(&self, organization: &str, visit: &mut dyn FnMut(CustomerRow)) {
+        let rows = self.customers.iter().filter(|((owner, _), _)| owner == organization);
+        rows.for_each(|(_, row)| visit(row.clone()));
     }
 }

@@ -8,6 +8,7 @@ pub mod apply;
 pub mod book;
 mod charge;
 pub mod check;
+pub mod commands;
 mod customer;
 pub mod directory;
 mod metric;

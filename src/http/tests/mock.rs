@@ -6,8 +6,11 @@ use std::sync::mpsc::SyncSender;
 use tokio::sync::Semaphore;
 
 use super::sample;
+use super::world::World;
+use crate::core::catalog::commands::Command;
 use crate::http::backend::{
-    Backend, CurrentUsageRequest, Freshness, Print, Readiness, UsageAnswer, UsageError, UsageLimit,
+    Backend, CommandError, CurrentUsageRequest, Freshness, Print, Readiness, Snapshot, UsageAnswer,
+    UsageError, UsageLimit,
 };
 
 /// The tag of every answer.
@@ -24,6 +27,8 @@ pub struct Mock {
     pub gate: Semaphore,
     /// Whether the service is ready.
     pub ready: bool,
+    /// The catalogue.
+    pub world: World,
 }
 
 pub fn freshness() -> Freshness {
@@ -38,11 +43,11 @@ impl Backend for Mock {
     type Session = String;
 
     fn authenticate(&self, token: &str) -> Option<String> {
-        matches!(token, "KEY" | "LIMITED").then(|| token.to_owned())
+        matches!(token, "KEY" | "LIMITED" | "OTHER").then(|| token.to_owned())
     }
 
-    fn permits(&self, session: &String, resource: &str, mode: &str) -> bool {
-        session == "KEY" || (resource, mode) != ("customer_usage", "read")
+    fn permits(&self, session: &String, _resource: &str, _mode: &str) -> bool {
+        session != "LIMITED"
     }
 
     async fn current_usage(
@@ -79,6 +84,18 @@ impl Backend for Mock {
         let usage = sample::usage(vec![sample::row(&charge, &metric)]);
         let body = (!has_it).then(|| print(&usage));
         Ok(UsageAnswer { freshness: freshness(), body })
+    }
+
+    fn catalogue(&self, session: &String) -> Option<Snapshot> {
+        self.world.snapshot(session)
+    }
+
+    async fn command<C: Command>(
+        &self,
+        session: &String,
+        command: C,
+    ) -> Result<C::Reply, CommandError> {
+        self.world.run(session, &command)
     }
 
     fn readiness(&self) -> Readiness {

@@ -1,8 +1,25 @@
 //! Version 1 of Lago's API.
 
+use std::sync::Arc;
+
+use axum::routing::MethodRouter;
+
+use super::backend::Backend;
+use super::router::App;
+
 pub mod current_usage;
 mod current_usage_body;
 pub mod freshness;
 mod group;
 mod parameters;
 mod presentation;
+mod taxes;
+mod taxes_body;
+
+/// Routes in the form of Lago's documentation (`/api/v1/taxes/:code`), with what answers there.
+pub type Routes<B> = Vec<(&'static str, MethodRouter<Arc<App<B>>>)>;
+
+/// The routes of the catalogue (specification chapter 9).
+pub fn catalogue_routes<B: Backend>() -> Routes<B> {
+    [taxes::routes()].into_iter().flatten().collect()
+}

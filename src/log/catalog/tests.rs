@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::core::catalog::record::{Body, EntityId, EntityKey};
+use crate::core::catalog::record::{Body, Coded, EntityId, EntityKey};
 use crate::core::catalog::{
     Aggregation, ApiKey, BillableMetric, BillingTime, Charge, ChargeFilter, Customer, Flag,
     Interval, MetricFilter, Organization, Plan, PresentationKey, PricingUnit, Rounding,
@@ -273,6 +273,8 @@ fn key() -> impl Strategy<Value = EntityKey> {
         uuid().prop_map(EntityId::Plan),
         text().prop_map(EntityId::Customer),
         (text(), uuid()).prop_map(|(external_id, id)| EntityId::Subscription { external_id, id }),
+        (one_of(&[Coded::Tax, Coded::BillableMetric, Coded::Plan]), text())
+            .prop_map(|(kind, code)| EntityId::Code(kind, code)),
     ];
     (text(), id).prop_map(|(organization, id)| EntityKey { organization, id })
 }

@@ -80,6 +80,7 @@ pub(super) enum KeyId {
     Plan(Id),
     Customer(String),
     Subscription { external_id: String, id: Id },
+    Code { kind: String, code: String },
 }
 
 #[derive(Serialize, Deserialize)]

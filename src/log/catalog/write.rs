@@ -46,6 +46,9 @@ fn key(key: &EntityKey) -> wire::Key {
         EntityId::Subscription { external_id, id } => {
             wire::KeyId::Subscription { external_id: external_id.clone(), id: Id(*id) }
         }
+        EntityId::Code(kind, code) => {
+            wire::KeyId::Code { kind: kind.name().to_owned(), code: code.clone() }
+        }
     };
     wire::Key { organization: key.organization.clone(), id }
 }
