@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::core::decimal::Decimal;
 use crate::core::instant::Instant;
 use crate::core::period::text::write_seconds;
+use crate::core::value::Value;
 
 /// Digits of `\u` escapes.
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -86,6 +87,21 @@ pub fn seconds(out: &mut String, at: Instant) {
     out.push('"');
 }
 
+/// Appends a tree as it was given. Numbers keep their text.
+pub fn value(out: &mut String, tree: &Value) {
+    match tree {
+        Value::Null => out.push_str("null"),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Number(text) => out.push_str(text),
+        Value::Text(text) => string(out, text),
+        Value::List(items) => list(out, ARRAY, items, value),
+        Value::Object(members) => list(out, OBJECT, members, |out, (name, member)| {
+            key(out, name);
+            value(out, member);
+        }),
+    }
+}
+
 /// An object under construction: members with commas between them, in the order they are added.
 pub struct Object<'a> {
     out: &'a mut String,
@@ -135,6 +151,11 @@ impl<'a> Object<'a> {
     /// Adds a boolean.
     pub fn flag(&mut self, name: &str, flag: bool) -> &mut Self {
         self.member(name, |out| out.push_str(if flag { "true" } else { "false" }))
+    }
+
+    /// Adds null.
+    pub fn null(&mut self, name: &str) -> &mut Self {
+        self.member(name, |out| out.push_str("null"))
     }
 
     /// Adds an instant, whole seconds.

@@ -128,6 +128,7 @@ impl Seeds {
             charges,
             taxes: Vec::new(),
             parent: None,
+            echo: odometer::core::catalog::Echo::default(),
             created_at: Instant(0),
         };
         self.plans.insert(plan.code.clone(), plan.clone());
@@ -161,6 +162,7 @@ impl Seeds {
             }),
             taxes: Vec::new(),
             filters: list(&json["filters"]).iter().map(|json| self.filter(kind, json)).collect(),
+            echo: odometer::core::catalog::Echo::default(),
             created_at: Instant(0),
         }
     }
@@ -188,6 +190,7 @@ impl Seeds {
             timezone: optional(json, "timezone"),
             currency: optional(json, "currency"),
             taxes: Vec::new(),
+            echo: odometer::core::catalog::Echo::default(),
             created_at: Instant(0),
         })
     }

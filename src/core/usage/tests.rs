@@ -90,6 +90,7 @@ fn charge(number: u128, model: Model, filters: Vec<ChargeFilter>) -> Charge {
         pricing_unit: None,
         taxes: Vec::new(),
         filters,
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
     }
 }
@@ -107,6 +108,7 @@ fn plan(charges: Vec<Charge>) -> Plan {
         charges,
         taxes: Vec::new(),
         parent: None,
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
     }
 }

@@ -100,6 +100,7 @@ fn charge(id: u128, metric: u128) -> Charge {
         pricing_unit: None,
         taxes: Vec::new(),
         filters: Vec::new(),
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
     }
 }
@@ -132,6 +133,7 @@ fn plan() -> Plan {
         charges: vec![charge(1, 1), filtered, grouped],
         taxes: Vec::new(),
         parent: None,
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
     }
 }

@@ -5,7 +5,8 @@ use serde_json::Value as Json;
 use super::client::{Answer, Server, start};
 
 /// The collections: path and root key.
-pub const COLLECTIONS: [(&str, &str); 1] = [("taxes", "tax")];
+pub const COLLECTIONS: [(&str, &str); 2] =
+    [("taxes", "tax"), ("billable_metrics", "billable_metric")];
 
 /// What the tests of a route say.
 impl Answer {

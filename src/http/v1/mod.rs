@@ -7,10 +7,15 @@ use axum::routing::MethodRouter;
 use super::backend::Backend;
 use super::router::App;
 
+mod billable_metrics;
+mod billable_metrics_body;
 pub mod current_usage;
 mod current_usage_body;
+mod customers;
+mod customers_body;
 pub mod freshness;
 mod group;
+mod organizations;
 mod parameters;
 mod presentation;
 mod taxes;
@@ -21,5 +26,8 @@ pub type Routes<B> = Vec<(&'static str, MethodRouter<Arc<App<B>>>)>;
 
 /// The routes of the catalogue (specification chapter 9).
 pub fn catalogue_routes<B: Backend>() -> Routes<B> {
-    [taxes::routes()].into_iter().flatten().collect()
+    [organizations::routes(), taxes::routes(), billable_metrics::routes(), customers::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -133,6 +133,7 @@ fn plan(plan: wire::Plan) -> Result<core::Plan> {
         charges: plan.charges.into_iter().map(charge).collect::<Result<_>>()?,
         taxes: ids(&plan.taxes),
         parent: plan.parent.map(|id| id.0),
+        echo: echo(plan.echo),
         created_at: Instant(plan.created_at),
     })
 }
@@ -156,6 +157,7 @@ fn charge(charge: wire::Charge) -> Result<core::Charge> {
         metric: charge.billable_metric.0,
         invoice_display_name: charge.invoice_display_name,
         filters: filters.collect::<Result<_>>()?,
+        echo: echo(charge.echo),
         model: super::model::read(&model, &properties)?,
         properties,
         pricing_group_keys: charge.pricing_group_keys,
@@ -173,6 +175,10 @@ fn charge(charge: wire::Charge) -> Result<core::Charge> {
         taxes: ids(&charge.taxes),
         created_at: Instant(charge.created_at),
     })
+}
+
+fn echo(echo: wire::Echo) -> core::Echo {
+    echo.into_iter().map(|(name, value)| (name, value_from_json(&value))).collect()
 }
 
 fn filter(model: &str, filter: wire::ChargeFilter) -> Result<core::ChargeFilter> {
@@ -196,6 +202,7 @@ fn customer(customer: wire::Customer) -> core::Customer {
         timezone: customer.timezone,
         currency: customer.currency,
         taxes: ids(&customer.taxes),
+        echo: echo(customer.echo),
         created_at: Instant(customer.created_at),
     }
 }

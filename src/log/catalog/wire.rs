@@ -5,6 +5,8 @@
 
 #![allow(clippy::struct_field_names)] // the members have the names of the API
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +102,9 @@ pub(super) enum Body {
     Subscription(Subscription),
 }
 
+/// Members by name.
+pub(super) type Echo = BTreeMap<String, serde_json::Value>;
+
 /// Without the external id, which is that of the entity.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Organization {
@@ -170,6 +175,8 @@ pub(super) struct Plan {
     pub(super) charges: Vec<Charge>,
     pub(super) taxes: Vec<Id>,
     pub(super) parent: Option<Id>,
+    #[serde(default)]
+    pub(super) echo: Echo,
     pub(super) created_at: i64,
 }
 
@@ -192,6 +199,8 @@ pub(super) struct Charge {
     pub(super) pricing_unit: Option<PricingUnit>,
     pub(super) taxes: Vec<Id>,
     pub(super) filters: Vec<ChargeFilter>,
+    #[serde(default)]
+    pub(super) echo: Echo,
     pub(super) created_at: i64,
 }
 
@@ -227,6 +236,8 @@ pub(super) struct Customer {
     pub(super) timezone: Option<String>,
     pub(super) currency: Option<String>,
     pub(super) taxes: Vec<Id>,
+    #[serde(default)]
+    pub(super) echo: Echo,
     pub(super) created_at: i64,
 }
 

@@ -6,14 +6,24 @@
 //! command is decided anew, as if it had come second. So a command must [expect](Changes::read)
 //! everything that its decision rests on, codes that it found free included.
 
+mod customer;
+mod expression;
 mod input;
+mod metric;
+mod organization;
 mod state;
 mod tax;
 
 use super::check::Errors;
 use super::record::Record;
 
+pub use customer::{
+    BILLING, DeleteCustomer, PROFILE, SHIPPING, UpsertCustomer, new_customer, taxes,
+};
+pub use expression::evaluate_expression;
 pub use input::{Input, boolean, text_of};
+pub use metric::{CreateMetric, DeleteMetric, UpdateMetric, WEIGHTED_INTERVAL};
+pub use organization::UpdateOrganization;
 pub use state::{Changes, State};
 pub use tax::{CreateTax, DeleteTax, TaxReply, UpdateTax};
 
