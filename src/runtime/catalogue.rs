@@ -180,6 +180,10 @@ impl Directory for Catalogue {
         self.rows.subscriptions_of(organization, customer)
     }
 
+    fn is_attached(&self, organization: &str, plan: Uuid) -> bool {
+        self.rows.is_attached(organization, plan)
+    }
+
     fn each_customer(&self, organization: &str, visit: &mut dyn FnMut(CustomerRow)) {
         self.rows.each_customer(organization, visit);
     }

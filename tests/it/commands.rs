@@ -7,10 +7,13 @@ use std::thread::scope;
 use odometer::cli::serve::Running;
 use odometer::cli::settings_of;
 use odometer::config::Settings;
+use odometer::core::catalog::record::Body;
+use odometer::core::catalog::{BillingTime, Status, Subscription};
 use odometer::core::instant::Instant;
 use odometer::runtime::catalog_apply::apply_text;
 use odometer::runtime::clock::Clock;
 use serde_json::{Value as Json, json};
+use uuid::Uuid;
 
 use crate::rig::{Place, brokers};
 use crate::service::{PATIENCE, TestService, wait_until};
@@ -68,6 +71,87 @@ fn changes_are_read_at_once_and_outlive_a_crash() {
     let (status, _) = send(service.running(), "DELETE", "taxes/vat", &Json::Null);
     assert_eq!(status, 200);
     assert_eq!(get(service.running(), "taxes/vat").0, 404);
+    service.stop();
+}
+
+/// Puts a subscription of `acme` to a plan into the catalogue.
+fn subscribe(service: &TestService, plan: &Json) {
+    let from = Instant::from_seconds(1_709_251_200);
+    let row = Subscription {
+        id: Uuid::from_u128(1),
+        external_id: "s".to_owned(),
+        customer: "acme".to_owned(),
+        plan: plan["plan"]["lago_id"].as_str().unwrap().parse().unwrap(),
+        name: None,
+        billing_time: BillingTime::Calendar,
+        subscription_at: from,
+        started_at: Some(from),
+        ending_at: None,
+        terminated_at: None,
+        status: Status::Active,
+        previous: None,
+        created_at: from,
+    };
+    service.put("acme", [Body::Subscription(row)]);
+}
+
+#[test]
+fn what_is_sold_over_http_is_what_usage_is_priced_with() {
+    let now = Instant::from_seconds(1_709_618_828);
+    let mut service = TestService::start(now, &[]);
+    let settings = settings_of(&[]).unwrap();
+    apply_text(&service.running().service, &settings, ORGANIZATION).unwrap();
+    let ok = |service: &TestService, method: &str, path: &str, body: Json| {
+        let (status, answer) = send(service.running(), method, path, &body);
+        assert_eq!(status, 200, "{method} {path}: {answer}");
+        answer
+    };
+    let metric = json!({"billable_metric": {"name": "GB", "code": "gb",
+        "aggregation_type": "sum_agg", "field_name": "gb"}});
+    let metric = ok(&service, "POST", "billable_metrics", metric);
+    let charge = |amount: &str| {
+        json!({"billable_metric_id": metric["billable_metric"]["lago_id"],
+            "charge_model": "standard", "properties": {"amount": amount}})
+    };
+    let plan = json!({"plan": {"name": "P", "code": "p", "interval": "monthly",
+        "amount_cents": 0, "amount_currency": "EUR", "pay_in_advance": false,
+        "charges": [charge("2")]}});
+    let plan = ok(&service, "POST", "plans", plan);
+    ok(&service, "POST", "customers", json!({"customer": {"external_id": "acme"}}));
+    subscribe(&service, &plan);
+    service.append(&[json!({"organization_id": "acme", "external_subscription_id": "s",
+        "transaction_id": "t", "code": "gb", "timestamp": 1_709_618_000,
+        "properties": {"gb": "3"}})
+    .to_string()]);
+    let total = |service: &TestService| {
+        let query = [("external_subscription_id".to_owned(), "s".to_owned())];
+        let answer = service.current_usage(KEY, "acme", &query);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()["customer_usage"]["total_amount_cents"].clone()
+    };
+    assert_eq!(total(&service), 600);
+    ok(&service, "PUT", "plans/p/charges/gb", json!({"charge": charge("5")}));
+    assert_eq!(total(&service), 1500);
+    let tax = json!({"tax": {"name": "VAT", "code": "vat", "rate": 20,
+        "applied_to_organization": true}});
+    ok(&service, "POST", "taxes", tax);
+    assert_eq!(total(&service), 1800);
+    // A subscription points at the plan, so its code stays: also after a restart.
+    let code = json!({"plan": {"code": "q", "name": "Q"}});
+    for _ in 0..2 {
+        let changed = ok(&service, "PUT", "plans/p", code.clone());
+        assert_eq!(changed["plan"]["code"], "p");
+        assert_eq!(changed["plan"]["name"], "Q");
+        service.restart();
+    }
+    assert_eq!(total(&service), 1800);
+    let listed = ok(&service, "GET", "customers", Json::Null);
+    assert_eq!(listed["customers"][0]["external_id"], "acme");
+    assert_eq!(listed["meta"]["total_count"], 1);
+    ok(&service, "DELETE", "customers/acme", Json::Null);
+    let gone = get(service.running(), "customers/acme/current_usage");
+    assert_eq!((gone.0, &gone.1["code"]), (404, &json!("customer_not_found")));
+    assert_eq!(get(service.running(), "customers").1["meta"]["total_count"], 0);
     service.stop();
 }
 

@@ -5,8 +5,8 @@ use serde_json::Value as Json;
 use super::client::{Answer, Server, start};
 
 /// The collections: path and root key.
-pub const COLLECTIONS: [(&str, &str); 2] =
-    [("taxes", "tax"), ("billable_metrics", "billable_metric")];
+pub const COLLECTIONS: [(&str, &str); 3] =
+    [("taxes", "tax"), ("billable_metrics", "billable_metric"), ("plans", "plan")];
 
 /// What the tests of a route say.
 impl Answer {
@@ -30,6 +30,11 @@ impl Answer {
         let code = if code.is_empty() { String::new() } else { format!(",\"code\":\"{code}\"") };
         let body = format!("{{\"status\":{status},\"error\":\"{reason}\"{code}}}");
         assert_eq!((self.status, self.body.as_str()), (status, body.as_str()));
+    }
+
+    #[track_caller]
+    pub fn status_is(&self, status: u16) {
+        assert_eq!(self.status, status, "{}", self.body);
     }
 
     /// Asserts a 422 by its details.

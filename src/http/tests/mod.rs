@@ -2,13 +2,16 @@
 
 mod billable_metrics;
 mod catalogue;
+mod charges;
 mod client;
 mod customers;
 mod limits;
 mod mock;
 mod ops;
 mod organizations;
+mod plans;
 mod requests;
 pub mod sample;
+mod subscription_charges;
 mod taxes;
 mod world;

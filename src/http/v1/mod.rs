@@ -9,6 +9,7 @@ use super::router::App;
 
 mod billable_metrics;
 mod billable_metrics_body;
+mod charges;
 pub mod current_usage;
 mod current_usage_body;
 mod customers;
@@ -17,7 +18,10 @@ pub mod freshness;
 mod group;
 mod organizations;
 mod parameters;
+mod plans;
+mod plans_body;
 mod presentation;
+mod subscription_charges;
 mod taxes;
 mod taxes_body;
 
@@ -26,8 +30,14 @@ pub type Routes<B> = Vec<(&'static str, MethodRouter<Arc<App<B>>>)>;
 
 /// The routes of the catalogue (specification chapter 9).
 pub fn catalogue_routes<B: Backend>() -> Routes<B> {
-    [organizations::routes(), taxes::routes(), billable_metrics::routes(), customers::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let resources = [
+        organizations::routes(),
+        taxes::routes(),
+        billable_metrics::routes(),
+        customers::routes(),
+        plans::routes(),
+        charges::routes(),
+        subscription_charges::routes(),
+    ];
+    resources.into_iter().flatten().collect()
 }

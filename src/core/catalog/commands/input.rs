@@ -70,7 +70,7 @@ impl<'a> Input<'a> {
     }
 
     /// The elements of a list without nulls; none if it is absent or no list.
-    pub fn list(self, name: &str) -> Option<impl Iterator<Item = &'a Value>> {
+    pub fn list(self, name: &str) -> Option<impl Iterator<Item = &'a Value> + Clone + use<'a>> {
         Some(self.value(name).as_list()?.iter().filter(|value| !value.is_null()))
     }
 

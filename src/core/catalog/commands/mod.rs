@@ -11,6 +11,7 @@ mod expression;
 mod input;
 mod metric;
 mod organization;
+mod plan;
 mod state;
 mod tax;
 
@@ -24,6 +25,11 @@ pub use expression::evaluate_expression;
 pub use input::{Input, boolean, text_of};
 pub use metric::{CreateMetric, DeleteMetric, UpdateMetric, WEIGHTED_INTERVAL};
 pub use organization::UpdateOrganization;
+pub use plan::{
+    AddFilter, CHARGE_PARENT, CreateCharge, CreateFilter, CreatePlan, DeleteCharge, DeleteFilter,
+    DeletePlan, FilterReply, OverrideCharge, OverrideFilter, UpdateCharge, UpdateFilter,
+    UpdatePlan, charge_by_code, charges_in_force, private_plan, subscribed_charge,
+};
 pub use state::{Changes, State};
 pub use tax::{CreateTax, DeleteTax, TaxReply, UpdateTax};
 

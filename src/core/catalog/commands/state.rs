@@ -75,6 +75,11 @@ impl<'a> State<'a> {
         self.tenant.plans.by_code(code).ok_or(Refusal::NotFound("plan"))
     }
 
+    /// Whether a subscription of any status points at a plan.
+    pub fn is_attached(&self, plan: Uuid) -> bool {
+        self.directory.is_attached(self.organization(), plan)
+    }
+
     /// No changes yet.
     pub fn changes(&self) -> Changes {
         Changes { organization: self.organization().to_owned(), record: Record::default() }
