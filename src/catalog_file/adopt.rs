@@ -65,12 +65,15 @@ pub(super) fn settle(
         let row = present.tenant.and_then(|tenant| tenant.plans.by_code(&plan.code));
         let known = row.map(|row| (row.id, row.created_at));
         ids.adopt(&mut plan.id, &mut plan.created_at, known, stamps);
+        // A file says nothing of what is only shown.
+        plan.echo = row.map(|row| row.echo.clone()).unwrap_or_default();
         settle_charges(plan, row.map(|row| &**row), &mut ids, stamps);
         ids.follow_all(&mut plan.taxes);
     }
     ids.follow_all(&mut settled.organization.taxes);
     for customer in &mut settled.customers {
         let row = present.directory.customer(name, &customer.external_id);
+        customer.echo = row.as_ref().map(|row| row.echo.clone()).unwrap_or_default();
         let row = row.map(|row| (row.id, row.created_at));
         ids.adopt(&mut customer.id, &mut customer.created_at, row, stamps);
         ids.follow_all(&mut customer.taxes);
@@ -149,6 +152,7 @@ fn settle_charges(plan: &mut Plan, present: Option<&Plan>, ids: &mut Ids, stamps
     for charge in &mut plan.charges {
         let row = charges.iter().find(|row| row.code == charge.code);
         let known = row.map(|row| (row.id, row.created_at));
+        charge.echo = row.map(|row| row.echo.clone()).unwrap_or_default();
         ids.adopt(&mut charge.id, &mut charge.created_at, known, stamps);
         ids.follow(&mut charge.metric);
         ids.follow_all(&mut charge.taxes);

@@ -19,6 +19,7 @@ pub(super) fn read(node: Node<'_>, organization: &str, scope: &mut DesiredOrgani
         timezone: organization::read_zone(&object),
         currency: organization::read_currency(&object, "currency"),
         taxes,
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
     });
 }

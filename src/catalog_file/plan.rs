@@ -91,6 +91,7 @@ pub(super) fn read(node: Node<'_>, organization: &str, scope: &mut DesiredOrgani
         charges,
         taxes,
         parent: None,
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
     });
 }
@@ -132,6 +133,7 @@ fn read_charge(
         pricing_unit: read_pricing_unit(&object),
         taxes,
         filters: read_filters(&object, id, kind, metric),
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
         code,
     };

@@ -17,6 +17,7 @@ use crate::http::live::Live;
 use crate::http::test_clock;
 use crate::runtime::catalog_apply;
 use crate::runtime::clock::{Clock, Stopwatch};
+use crate::runtime::commands::Commands;
 use crate::runtime::fatal::Fatal;
 use crate::runtime::fault::Fault;
 use crate::runtime::supervisor::Service;
@@ -79,7 +80,8 @@ impl Running {
         if let Some(file) = &settings.catalog.file {
             catalog_apply::apply_to_running(&service, settings, file)?;
         }
-        let backend = Arc::new(Live::new(Arc::clone(&service.shared)));
+        let commands = Commands::of(&service, settings)?;
+        let backend = Arc::new(Live::new(Arc::clone(&service.shared), commands));
         let (close, mut closed) = watch::channel(());
         let shutdown = async move {
             // The sender is dropped to close.

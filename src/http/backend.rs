@@ -1,9 +1,14 @@
 //! What the HTTP surface asks of the running service.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::etag::IfNoneMatch;
+use crate::core::catalog::book::Tenant;
+use crate::core::catalog::commands::{Command, Refusal};
+use crate::core::catalog::directory::Directory;
+use crate::core::instant::Instant;
 use crate::core::usage::{CurrentUsage, ProjectedUsage, Request};
 
 /// Prints a usage as the body of an answer. It is handed to the backend because a usage borrows
@@ -45,11 +50,43 @@ pub trait Backend: Send + Sync + 'static {
         print: PrintProjected,
     ) -> impl Future<Output = Result<UsageAnswer, UsageError>> + Send;
 
+    /// The catalogue of the session's organisation as it stands; none if that is gone.
+    fn catalogue(&self, session: &Self::Session) -> Option<Snapshot>;
+
+    /// Carries out a command. Once it is answered, every [`Backend::catalogue`] shows it.
+    fn command<C: Command>(
+        &self,
+        session: &Self::Session,
+        command: C,
+    ) -> impl Future<Output = Result<C::Reply, CommandError>> + Send;
+
     /// Whether the service is caught up, and details for operators.
     fn readiness(&self) -> Readiness;
 
     /// The metrics in the form of [`crate::telemetry::CONTENT_TYPE`].
     fn metrics_text(&self) -> String;
+}
+
+/// The catalogue of one organisation at a moment.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// The organisation with its metrics, plans and taxes.
+    pub tenant: Arc<Tenant>,
+    /// Customers and subscriptions, as they stand when they are looked up.
+    pub directory: Arc<dyn Directory + Send + Sync>,
+    /// The moment.
+    pub now: Instant,
+}
+
+/// Why a command is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandError {
+    /// The request is refused.
+    Refused(Refusal),
+    /// The organisation is gone.
+    NoOrganization,
+    /// The catalogue cannot be written now; a change that was sent may still come into force.
+    Unavailable,
 }
 
 /// A request for current usage (specification 1.3, 1.8).

@@ -3,9 +3,11 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::backend::{Freshness, UsageError, UsageLimit};
+use super::backend::{CommandError, Freshness, UsageError, UsageLimit};
 use super::json;
 use super::v1::freshness;
+use crate::core::catalog::check::Errors;
+use crate::core::catalog::commands::Refusal;
 
 /// Media type of every answer but the metrics.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
@@ -44,6 +46,16 @@ pub enum ApiError {
         /// What is wrong with it.
         code: &'static str,
     },
+    /// The body cannot be used; Lago's words for it.
+    BadRequest(String),
+    /// There is no such object; the kind of object.
+    NotFound(&'static str),
+    /// Something that is not offered.
+    FeatureUnavailable,
+    /// Members that cannot be accepted.
+    Refused(Errors),
+    /// The catalogue cannot be written, or it is not known whether it was.
+    CatalogUnavailable,
     /// The request did not arrive in time.
     RequestTimeout,
     /// The body is larger than the setting allows.
@@ -84,6 +96,31 @@ impl ApiError {
         Self::Invalid { field, code: "invalid_format" }
     }
 
+    /// A body without the object that it should hold.
+    pub fn missing_root(name: &str) -> Self {
+        let what = "param is missing or the value is empty or invalid";
+        Self::BadRequest(format!("BadRequest: {what}: {name}"))
+    }
+
+    /// What the backend says about a command.
+    pub fn from_command(error: CommandError) -> Self {
+        match error {
+            CommandError::Refused(refusal) => Self::from_refusal(refusal),
+            // Its keys are gone with it.
+            CommandError::NoOrganization => Self::Unauthorized,
+            CommandError::Unavailable => Self::CatalogUnavailable,
+        }
+    }
+
+    /// What a rule of the catalogue says.
+    pub fn from_refusal(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotFound(resource) => Self::NotFound(resource),
+            Refusal::FeatureUnavailable => Self::FeatureUnavailable,
+            Refusal::Invalid(errors) => Self::Refused(errors),
+        }
+    }
+
     /// What the backend says, where `limit` is the bound on requests at once.
     pub fn from_usage(error: UsageError, limit: usize) -> Self {
         match error {
@@ -108,10 +145,14 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden { .. } | Self::ProjectedUsageNotEnabled => StatusCode::FORBIDDEN,
-            Self::RouteNotFound | Self::CustomerNotFound | Self::ChargeNotFound => {
-                StatusCode::NOT_FOUND
+            Self::Forbidden { .. } | Self::FeatureUnavailable | Self::ProjectedUsageNotEnabled => {
+                StatusCode::FORBIDDEN
             }
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::RouteNotFound
+            | Self::CustomerNotFound
+            | Self::ChargeNotFound
+            | Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::NoActiveSubscription | Self::FullUsageNotAllowed => {
                 StatusCode::METHOD_NOT_ALLOWED
             }
@@ -119,22 +160,27 @@ impl ApiError {
             Self::OffsetNotReached { timed_out: true, .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid { .. } | Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::NotReady | Self::LimitExceeded(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotReady | Self::LimitExceeded(_) | Self::CatalogUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    /// The word that clients branch on; Lago's 401 has none.
+    /// The word that clients branch on; Lago's 400 and 401 have none.
     fn code(&self) -> Option<String> {
         let code = match self {
-            Self::Unauthorized => return None,
+            Self::Unauthorized | Self::BadRequest(_) => return None,
+            Self::NotFound(resource) => return Some(format!("{resource}_not_found")),
             Self::Forbidden { mode, resource } => {
                 return Some(format!("{mode}_action_not_allowed_for_{resource}"));
             }
             Self::ProjectedUsageNotEnabled => "projected_usage_not_enabled",
+            Self::FeatureUnavailable => "feature_unavailable",
+            Self::CatalogUnavailable => "catalog_unavailable",
             Self::RouteNotFound => "resource_not_found",
             Self::CustomerNotFound => "customer_not_found",
             Self::ChargeNotFound => "charge_not_found",
@@ -143,7 +189,7 @@ impl ApiError {
             Self::OffsetNotReached { .. } => "offset_not_reached",
             Self::RequestTimeout => "request_timeout",
             Self::BodyTooLarge => "request_too_large",
-            Self::Invalid { .. } => "validation_errors",
+            Self::Invalid { .. } | Self::Refused(_) => "validation_errors",
             Self::Overloaded { .. } => "too_many_requests",
             Self::HeadersTooLarge => "headers_too_large",
             Self::NotReady => "not_ready",
@@ -153,11 +199,14 @@ impl ApiError {
         Some(code.to_owned())
     }
 
-    fn details(&self) -> Option<(&'static str, &'static str)> {
+    fn details(&self) -> Vec<(&'static str, Vec<&'static str>)> {
         match self {
-            Self::Invalid { field, code } => Some((field, code)),
-            Self::LimitExceeded(limit) => Some((limit.name(), "value_is_out_of_range")),
-            _ => None,
+            Self::Invalid { field, code } => vec![(field, vec![code])],
+            Self::LimitExceeded(limit) => vec![(limit.name(), vec!["value_is_out_of_range"])],
+            Self::Refused(errors) => {
+                errors.iter().map(|(field, codes)| (field, codes.to_vec())).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -169,7 +218,7 @@ impl ApiError {
                 headers.insert(RESET, HeaderValue::from(RETRY_SOON_SECONDS));
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_SOON_SECONDS));
             }
-            Self::NotReady => {
+            Self::NotReady | Self::CatalogUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_SOON_SECONDS));
             }
             Self::LimitExceeded(_) => {
@@ -190,16 +239,19 @@ impl ApiError {
         out.push_str("{\"status\":");
         json::integer(&mut out, i64::from(status.as_u16()));
         out.push_str(",\"error\":");
-        json::string(&mut out, status.canonical_reason().unwrap_or("Error"));
+        let reason = status.canonical_reason().unwrap_or("Error");
+        json::string(&mut out, if let Self::BadRequest(words) = self { words } else { reason });
         if let Some(code) = self.code() {
             out.push_str(",\"code\":");
             json::string(&mut out, &code);
         }
-        if let Some((field, code)) = self.details() {
-            out.push_str(",\"error_details\":{");
-            json::key(&mut out, field);
-            json::list(&mut out, json::ARRAY, [code], json::string);
-            out.push('}');
+        let details = self.details();
+        if !details.is_empty() {
+            out.push_str(",\"error_details\":");
+            json::list(&mut out, json::OBJECT, details, |out, (field, codes)| {
+                json::key(out, field);
+                json::list(out, json::ARRAY, codes, json::string);
+            });
         }
         out.push('}');
         out

@@ -5,6 +5,9 @@ use std::fmt::Write;
 use uuid::Uuid;
 
 use crate::core::decimal::Decimal;
+use crate::core::instant::Instant;
+use crate::core::period::text::write_seconds;
+use crate::core::value::Value;
 
 /// Digits of `\u` escapes.
 const HEX: &[u8; 16] = b"0123456789abcdef";
@@ -75,6 +78,100 @@ pub fn uuid(out: &mut String, id: Uuid) {
     out.push('"');
     out.push_str(id.hyphenated().encode_lower(&mut buffer));
     out.push('"');
+}
+
+/// Appends an instant as a string in UTC, whole seconds.
+pub fn seconds(out: &mut String, at: Instant) {
+    out.push('"');
+    let _ = write_seconds(out, at);
+    out.push('"');
+}
+
+/// Appends a tree as it was given. Numbers keep their text.
+pub fn value(out: &mut String, tree: &Value) {
+    match tree {
+        Value::Null => out.push_str("null"),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Number(text) => out.push_str(text),
+        Value::Text(text) => string(out, text),
+        Value::List(items) => list(out, ARRAY, items, value),
+        Value::Object(members) => list(out, OBJECT, members, |out, (name, member)| {
+            key(out, name);
+            value(out, member);
+        }),
+    }
+}
+
+/// An object under construction: members with commas between them, in the order they are added.
+pub struct Object<'a> {
+    out: &'a mut String,
+    first: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Prints an object whose members `members` adds.
+    pub fn print(out: &'a mut String, members: impl FnOnce(&mut Self)) {
+        out.push('{');
+        let mut object = Self { out, first: true };
+        members(&mut object);
+        object.out.push('}');
+    }
+
+    /// Adds a member that `print` prints.
+    pub fn member(&mut self, name: &str, print: impl FnOnce(&mut String)) -> &mut Self {
+        if !self.first {
+            self.out.push(',');
+        }
+        self.first = false;
+        key(self.out, name);
+        print(self.out);
+        self
+    }
+
+    /// Adds a text.
+    pub fn text(&mut self, name: &str, text: &str) -> &mut Self {
+        self.member(name, |out| string(out, text))
+    }
+
+    /// Adds a text, or null.
+    pub fn maybe_text(&mut self, name: &str, text: Option<&str>) -> &mut Self {
+        self.member(name, |out| string_or_null(out, text))
+    }
+
+    /// Adds an id.
+    pub fn id(&mut self, name: &str, id: Uuid) -> &mut Self {
+        self.member(name, |out| uuid(out, id))
+    }
+
+    /// Adds an integer.
+    pub fn integer(&mut self, name: &str, number: i64) -> &mut Self {
+        self.member(name, |out| integer(out, number))
+    }
+
+    /// Adds a boolean.
+    pub fn flag(&mut self, name: &str, flag: bool) -> &mut Self {
+        self.member(name, |out| out.push_str(if flag { "true" } else { "false" }))
+    }
+
+    /// Adds null.
+    pub fn null(&mut self, name: &str) -> &mut Self {
+        self.member(name, |out| out.push_str("null"))
+    }
+
+    /// Adds an instant, whole seconds.
+    pub fn seconds(&mut self, name: &str, at: Instant) -> &mut Self {
+        self.member(name, |out| seconds(out, at))
+    }
+
+    /// Adds an array of items that `print` prints.
+    pub fn array<T>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        print: impl FnMut(&mut String, T),
+    ) -> &mut Self {
+        self.member(name, |out| list(out, ARRAY, items, print))
+    }
 }
 
 /// Appends a list of items with commas between them.

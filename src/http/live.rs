@@ -7,14 +7,16 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::backend::{
-    Backend, CurrentUsageRequest, Freshness, Print, PrintProjected, Readiness, UsageAnswer,
-    UsageError, UsageLimit,
+    Backend, CommandError, CurrentUsageRequest, Freshness, Print, PrintProjected, Readiness,
+    Snapshot, UsageAnswer, UsageError, UsageLimit,
 };
 use crate::core::catalog::Flag;
+use crate::core::catalog::commands::Command;
 use crate::core::position::Source;
 use crate::core::usage;
 use crate::engine::counters::Counters;
 use crate::engine::keys::numbers;
+use crate::runtime::commands::{Commands, Failure};
 use crate::runtime::shared::Shared;
 use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
 use crate::runtime::view::{Current, Projected, View};
@@ -23,6 +25,7 @@ use crate::runtime::view::{Current, Projected, View};
 pub struct Live {
     shared: Arc<Shared>,
     usages: Usages,
+    commands: Commands,
 }
 
 /// Who asks.
@@ -33,9 +36,9 @@ pub struct Session {
 }
 
 impl Live {
-    /// A backend over a running service.
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { usages: Usages::new(Arc::clone(&shared)), shared }
+    /// A backend over a running service, which writes to its catalogue log.
+    pub fn new(shared: Arc<Shared>, commands: Commands) -> Self {
+        Self { usages: Usages::new(Arc::clone(&shared)), commands, shared }
     }
 
     fn freshness(&self, reflects: &Reflects) -> Freshness {
@@ -161,6 +164,28 @@ impl Backend for Live {
         print: PrintProjected,
     ) -> Result<UsageAnswer, UsageError> {
         self.usage(session, request, &Projected(print)).await
+    }
+
+    fn catalogue(&self, session: &Session) -> Option<Snapshot> {
+        let catalogue = &self.shared.catalogue;
+        let tenant = Arc::clone(catalogue.book().tenant(&session.organization)?);
+        let now = self.shared.clock.now();
+        Some(Snapshot { tenant, directory: Arc::clone(catalogue) as Arc<_>, now })
+    }
+
+    async fn command<C: Command>(
+        &self,
+        session: &Session,
+        command: C,
+    ) -> Result<C::Reply, CommandError> {
+        self.commands.run(&session.organization, command).await.map_err(|failure| match failure {
+            Failure::Refused(refusal) => CommandError::Refused(refusal),
+            Failure::NoOrganization => CommandError::NoOrganization,
+            Failure::Contended | Failure::Unconfirmed | Failure::Log(_) => {
+                tracing::error!(error = %failure, "a change of the catalogue is not confirmed");
+                CommandError::Unavailable
+            }
+        })
     }
 
     fn readiness(&self) -> Readiness {

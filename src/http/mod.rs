@@ -8,12 +8,15 @@
 
 mod auth;
 pub mod backend;
+mod body;
+mod call;
 mod error;
 pub mod etag;
 mod guard;
 mod json;
 pub mod live;
 mod ops;
+mod page;
 mod path;
 mod query;
 mod router;

@@ -29,9 +29,31 @@ pub fn clean(uri: Uri) -> Uri {
     Uri::from_parts(parts).unwrap_or(uri)
 }
 
+/// The router's pattern of a route in the form of Lago's documentation: `:name` is one segment,
+/// `*name` all that follow.
+pub fn pattern(route: &str) -> String {
+    let segment = |segment: &str| match segment.as_bytes().first() {
+        Some(b':') => format!("{{{}}}", &segment[1..]),
+        Some(b'*') => format!("{{{segment}}}"),
+        _ => segment.to_owned(),
+    };
+    route.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn routes_become_patterns() {
+        for (route, expected) in [
+            ("/livez", "/livez"),
+            ("/api/v1/taxes/*code", "/api/v1/taxes/{*code}"),
+            ("/plans/:code/charges/:charge", "/plans/{code}/charges/{charge}"),
+        ] {
+            assert_eq!(pattern(route), expected);
+        }
+    }
 
     #[test]
     fn slashes_are_cleaned_and_nothing_else() {

@@ -1,14 +1,15 @@
 //! Routes, and what every request goes through.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any};
+use axum::routing::{MethodRouter, any, get};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tower::ServiceExt;
 
@@ -46,6 +47,15 @@ impl<B: Backend> App<B> {
         })
     }
 
+    /// The whole body of a request, which has to arrive within the read timeout.
+    pub async fn body(&self, body: Body) -> Result<Bytes, ApiError> {
+        let whole = to_bytes(body, self.settings.request_bytes_max);
+        let patience = Duration::from_millis(self.settings.read_timeout_ms);
+        let arrived = tokio::time::timeout(patience, whole).await;
+        // Whoever breaks off while sending reads no answer, so the error is one of size.
+        arrived.map_err(|_| ApiError::RequestTimeout)?.map_err(|_| ApiError::BodyTooLarge)
+    }
+
     /// Most requests answered at once.
     pub fn limit(&self) -> usize {
         self.settings.requests_in_flight_max
@@ -56,23 +66,21 @@ impl<B: Backend> App<B> {
 pub fn router<B: Backend>(app: &Arc<App<B>>) -> Router {
     let on = |route, handler: MethodRouter<Arc<App<B>>>| {
         let state = Observed { app: Arc::clone(app), route };
-        handler.layer(from_fn_with_state(state, observe::<B>))
+        handler.fallback(unmatched).layer(from_fn_with_state(state, observe::<B>))
     };
     let usage = "/api/v1/customers/:external_customer_id/current_usage";
     let projected = "/api/v1/customers/:external_customer_id/projected_usage";
     let unmatched = on("unmatched", any(unmatched)).with_state(Arc::clone(app));
-    Router::new()
-        .route(
-            "/api/v1/customers/{external_customer_id}/current_usage",
-            on(usage, any(v1::current_usage::show::<B>)),
-        )
-        .route(
-            "/api/v1/customers/{external_customer_id}/projected_usage",
-            on(projected, any(v1::projected_usage::show::<B>)),
-        )
-        .route("/livez", on("/livez", any(ops::livez)))
-        .route("/readyz", on("/readyz", any(ops::readyz::<B>)))
-        .route("/metrics", on("/metrics", any(ops::metrics::<B>)))
+    let catalogue = v1::catalogue_routes::<B>().into_iter();
+    catalogue
+        .fold(Router::new(), |router, (route, handler)| {
+            router.route(&path::pattern(route), on(route, handler))
+        })
+        .route(&path::pattern(usage), on(usage, get(v1::current_usage::show::<B>)))
+        .route(&path::pattern(projected), on(projected, get(v1::projected_usage::show::<B>)))
+        .route("/livez", on("/livez", get(ops::livez)))
+        .route("/readyz", on("/readyz", get(ops::readyz::<B>)))
+        .route("/metrics", on("/metrics", get(ops::metrics::<B>)))
         .fallback_service(unmatched)
         .with_state(Arc::clone(app))
 }
@@ -81,10 +89,13 @@ pub fn router<B: Backend>(app: &Arc<App<B>>) -> Router {
 pub async fn answer(router: Router, mut request: Request<Body>) -> Response {
     let uri = std::mem::take(request.uri_mut());
     *request.uri_mut() = path::clean(uri);
-    match router.oneshot(request).await {
+    let mut response = match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
-    }
+    };
+    // A method that a path does not know is answered like an unknown path, as upstream does.
+    response.headers_mut().remove(header::ALLOW);
+    response
 }
 
 async fn unmatched() -> ApiError {
@@ -123,7 +134,7 @@ async fn observe<B: Backend>(
     response
 }
 
-/// Whether a request may go on to its handler. All routes are read only.
+/// Whether a request may go on to its handler.
 fn check(settings: &config::Http, request: &Request) -> Result<(), ApiError> {
     if head_bytes(request) > settings.header_bytes_max {
         return Err(ApiError::HeadersTooLarge);
@@ -131,10 +142,7 @@ fn check(settings: &config::Http, request: &Request) -> Result<(), ApiError> {
     if body_bytes(request.headers()) > settings.request_bytes_max as u64 {
         return Err(ApiError::BodyTooLarge);
     }
-    match *request.method() {
-        Method::GET | Method::HEAD => Ok(()),
-        _ => Err(ApiError::RouteNotFound),
-    }
+    Ok(())
 }
 
 /// Bytes of the request line and the headers, as they were sent give or take some blanks.
@@ -147,8 +155,8 @@ fn head_bytes(request: &Request) -> usize {
     request.method().as_str().len() + path + LINE + lines.sum::<usize>()
 }
 
-/// Announced bytes of the body. No route reads a body, so one of unknown length costs nothing: the
-/// connection is closed instead of reading it.
+/// Announced bytes of the body. One of unknown length is bounded where it is read; a route that
+/// reads none closes the connection instead.
 fn body_bytes(headers: &HeaderMap) -> u64 {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     length.and_then(|length| length.parse().ok()).unwrap_or(0)

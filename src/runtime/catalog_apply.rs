@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::core::catalog::book::Book;
 use crate::core::catalog::directory::Directory;
 use crate::core::catalog::record::Record;
-use crate::core::instant::Instant;
+use crate::core::instant::{Instant, MILLISECOND};
 use crate::log::catalog::encode_record;
 use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::producer::SendError;
@@ -54,7 +54,7 @@ impl CatalogWriter {
                 }
                 Ok(i64::try_from(next).unwrap_or(i64::MAX))
             }
-            Self::Kafka { producer, topic } => append_kafka(producer, topic, &encoded),
+            Self::Kafka { producer, topic } => append_kafka(producer, topic, &encoded, now),
         }
     }
 
@@ -72,7 +72,12 @@ impl CatalogWriter {
     }
 }
 
-fn append_kafka(producer: &KafkaProducer, topic: &str, records: &[Vec<u8>]) -> Result<i64, Fatal> {
+fn append_kafka(
+    producer: &KafkaProducer,
+    topic: &str,
+    records: &[Vec<u8>],
+    now: Instant,
+) -> Result<i64, Fatal> {
     let log = |error: &dyn std::fmt::Display| Fatal::Log(error.to_string());
     let mut next = 0;
     for chunk in records.chunks(RECORDS_PER_APPEND) {
@@ -83,7 +88,7 @@ fn append_kafka(producer: &KafkaProducer, topic: &str, records: &[Vec<u8>]) -> R
                 partition: Some(0),
                 key: None,
                 payload: Some(payload),
-                timestamp_ms: None,
+                timestamp_ms: Some(now.micros().div_euclid(MILLISECOND)),
                 headers: &[],
             };
             deliveries.push(producer.send(&record).map_err(|error: SendError| log(&error))?);

@@ -80,6 +80,7 @@ impl CatalogReader {
     fn take(&mut self, offset: i64, payload: Option<&[u8]>) -> Result<(), Fatal> {
         let ignored = |reason, detail: &str| {
             CatalogRecordIgnored { offset, reason, detail }.emit(&self.shared.metrics);
+            self.shared.ignored.note(offset);
         };
         self.progress.next_offset = offset + 1;
         let record = match payload.map(decode_record) {

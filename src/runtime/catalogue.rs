@@ -14,7 +14,7 @@ use super::stints::stints;
 use crate::core::aggregate::Stint;
 use crate::core::catalog::book::{Book, Tenant};
 use crate::core::catalog::directory::Directory;
-use crate::core::catalog::version::{CustomerRow, Versioned};
+use crate::core::catalog::version::{CustomerRow, SubscriptionRows, Versioned};
 use crate::core::catalog::{Customer, Plan, Status, Subscription};
 use crate::core::instant::Instant;
 use crate::core::period::{Terms, Zone};
@@ -168,6 +168,28 @@ impl Catalogue {
         };
         shapes.insert(plan.id, (epoch, Arc::clone(&shape)));
         shape
+    }
+}
+
+impl Directory for Catalogue {
+    fn customer(&self, organization: &str, external_id: &str) -> Option<CustomerRow> {
+        self.rows.customer(organization, external_id)
+    }
+
+    fn subscriptions(&self, organization: &str, external_id: &str) -> SubscriptionRows {
+        self.rows.subscriptions(organization, external_id)
+    }
+
+    fn subscriptions_of(&self, organization: &str, customer: &str) -> Vec<String> {
+        self.rows.subscriptions_of(organization, customer)
+    }
+
+    fn is_attached(&self, organization: &str, plan: Uuid) -> bool {
+        self.rows.is_attached(organization, plan)
+    }
+
+    fn each_customer(&self, organization: &str, visit: &mut dyn FnMut(CustomerRow)) {
+        self.rows.each_customer(organization, visit);
     }
 }
 

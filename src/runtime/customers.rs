@@ -68,6 +68,7 @@ mod tests {
             timezone: None,
             currency: None,
             taxes: Vec::new(),
+            echo: crate::core::catalog::Echo::default(),
             created_at: Instant(0),
         };
         Versioned::new(customer, version, Instant(0))

@@ -4,6 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use uuid::Uuid;
+
 use super::customers::Customers;
 use crate::core::catalog::apply::{Applied, RowChange};
 use crate::core::catalog::book::Book;
@@ -25,6 +27,8 @@ mod kind {
     pub const SUBSCRIPTIONS: u8 = 6;
     /// Entry of the index from customers to external subscription ids.
     pub const LINK: u8 = 7;
+    /// A plan that a subscription points at, or has once pointed at.
+    pub const ATTACHED: u8 = 8;
 }
 
 /// Separates the names that are joined into the key of a link.
@@ -110,7 +114,8 @@ impl Rows {
                 kind: *kind,
                 organization,
                 id,
-                version,
+                // True once is true for ever, so one version of it is enough.
+                version: if *kind == kind::ATTACHED { 0 } else { version },
                 value,
             })
             .collect();
@@ -176,6 +181,23 @@ impl Directory for Rows {
         ids.sort_unstable();
         ids
     }
+
+    fn is_attached(&self, organization: &str, plan: Uuid) -> bool {
+        self.get(kind::ATTACHED, organization, &plan.to_string()).is_some()
+    }
+
+    fn each_customer(&self, organization: &str, visit: &mut dyn FnMut(CustomerRow)) {
+        let visited = self.store.catalog_newest(kind::CUSTOMER, Some(organization), |entry| {
+            if entry.value != GONE
+                && let Some(stored) = self.read(decode_stored(entry.value))
+                && let Body::Customer(customer) = stored.entity.body
+            {
+                visit(Versioned::new(customer, stored.version, stored.log_time));
+            }
+            ControlFlow::Continue(())
+        });
+        let _ = self.read(visited);
+    }
 }
 
 /// Rows of the store that one record leads to, under construction.
@@ -194,7 +216,7 @@ impl Entries {
             EntityId::Plan(id) => (kind::PLAN, id.to_string()),
             EntityId::Customer(id) => (kind::CUSTOMER, id.clone()),
             // Written with all rows of the external id, see `row`.
-            EntityId::Subscription { .. } => return,
+            EntityId::Subscription { .. } | EntityId::Code(..) => return,
         };
         let value = entity.map_or_else(
             || GONE.to_vec(),
@@ -214,6 +236,13 @@ impl Entries {
             // Written as the entity that it is.
             RowChange::Customer { .. } => {}
             RowChange::Subscriptions { organization, external_id, rows } => {
+                for row in rows.iter() {
+                    let plan = row.plan.to_string();
+                    let fact = (kind::ATTACHED, organization.clone(), plan, PRESENT.to_vec());
+                    if !self.list.contains(&fact) {
+                        self.list.push(fact);
+                    }
+                }
                 let value = encode_subscriptions(organization, rows);
                 let id = external_id.clone();
                 self.list.push((kind::SUBSCRIPTIONS, organization.clone(), id, value));

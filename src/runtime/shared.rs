@@ -12,6 +12,7 @@ use super::clock::Clock;
 use super::compactor::Compacting;
 use super::ends::Ends;
 use super::fault::Fault;
+use super::ignored::Ignored;
 use super::worker::Command;
 use crate::core::aggregate::kept::Caps;
 use crate::core::matching::Buckets;
@@ -55,6 +56,8 @@ pub struct Shared {
     pub sources: SourceNames,
     /// Commands to the workers, by worker.
     pub commands: Vec<Sender<Command>>,
+    /// Catalogue records that did nothing lately.
+    pub ignored: Ignored,
     /// What the compactor has under way.
     pub compacting: Compacting,
     /// Slots that somebody waits for while they are being recovered.

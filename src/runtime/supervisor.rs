@@ -17,6 +17,7 @@ use super::compactor::{self, Compacting};
 use super::ends::Ends;
 use super::fatal::Fatal;
 use super::fault::Fault;
+use super::ignored::Ignored;
 use super::ingest::{Assigned, BatchLimits, Reader};
 use super::positions::{self, BROKER_WAIT, Partitions};
 use super::rebuilds::{self, RebuildJobs, Rebuilds};
@@ -139,6 +140,7 @@ impl Service {
             ends: Ends::default(),
             sources: SourceNames::default(),
             commands,
+            ignored: Ignored::default(),
             compacting: Compacting::default(),
             asked: (0..slots).map(|_| AtomicBool::new(false)).collect(),
             moved: Notify::new(),

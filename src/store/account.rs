@@ -177,6 +177,7 @@ mod tests {
             pricing_unit: None,
             taxes: Vec::new(),
             filters: Vec::new(),
+            echo: crate::core::catalog::Echo::default(),
             created_at: Instant(0),
         };
         let keys = if split { vec!["region".to_owned()] } else { Vec::new() };

@@ -4,6 +4,7 @@
 
 mod aggregation_store;
 mod charge_check;
+mod commands;
 mod end_to_end;
 mod fidelity;
 mod history;

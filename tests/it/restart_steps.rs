@@ -335,6 +335,7 @@ pub fn charge(spec: &ChargeSpec, id: Uuid, metrics: &[BillableMetric]) -> Charge
         taxes: Vec::new(),
         filters: filters.collect(),
         properties,
+        echo: odometer::core::catalog::Echo::default(),
         created_at: Instant(0),
     }
 }

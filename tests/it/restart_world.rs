@@ -94,6 +94,7 @@ impl World {
             charges: charges.iter().map(|spec| charge(spec, self.id(), &metrics)).collect(),
             taxes: Vec::new(),
             parent: None,
+            echo: odometer::core::catalog::Echo::default(),
             created_at: Instant(0),
         });
         let plans = plans.collect();
@@ -104,6 +105,7 @@ impl World {
             timezone: None,
             currency: None,
             taxes: Vec::new(),
+            echo: odometer::core::catalog::Echo::default(),
             created_at: Instant(0),
         });
         let customers = customers.collect();

@@ -180,6 +180,7 @@ impl Seeds {
             charges,
             taxes: self.own.taxes("plan", &Json::Null),
             parent: None,
+            echo: odometer::core::catalog::Echo::default(),
             created_at: self.created_at(),
         };
         self.own.plans.insert(plan.code.clone(), plan.clone());
@@ -217,6 +218,7 @@ impl Seeds {
             taxes: self.own.taxes("charge", &json["tax_codes"]),
             created_at: self.created_at(),
             filters: list(&json["filters"]).iter().map(|json| self.filter(kind, json)).collect(),
+            echo: odometer::core::catalog::Echo::default(),
         }
     }
 
@@ -249,6 +251,7 @@ impl Seeds {
             timezone: optional(json, "timezone"),
             currency: optional(json, "currency"),
             taxes: self.own.taxes("customer", &Json::Null),
+            echo: odometer::core::catalog::Echo::default(),
             created_at: self.created_at(),
         })
     }

@@ -152,6 +152,7 @@ fn charge(json: &Json) -> Charge {
                 created_at: Instant(i64::try_from(index).unwrap()),
             })
             .collect(),
+        echo: odometer::core::catalog::Echo::default(),
         created_at: Instant(0),
     }
 }

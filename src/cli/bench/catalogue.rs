@@ -115,6 +115,7 @@ fn changes(number: u64, plan: Uuid) -> impl Iterator<Item = Change> {
             timezone: None,
             currency: None,
             taxes: Vec::new(),
+            echo: crate::core::catalog::Echo::default(),
             created_at: BEGAN,
         }))
     });

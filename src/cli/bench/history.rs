@@ -25,7 +25,6 @@ use crate::cli::serve::Running;
 use crate::config::{LogLevel, Settings};
 use crate::core::catalog::directory::Directory;
 use crate::core::instant::Instant;
-use crate::core::matching::Buckets;
 use crate::engine::account::Known;
 use crate::engine::totals::Cells;
 use crate::runtime::catalog_apply::CatalogWriter;
@@ -284,26 +283,26 @@ fn rebuilds(
         let Some(Some(frame)) = shared.board.peek(account, |known| known.frame.clone()) else {
             continue;
         };
-        let window = frame.window_holding(NOW).ok_or("no window holds the bench's time")?;
-        let kept = shared.board.peek(account, |known| match known.known(frame.digest, window) {
-            Known::Totals(cells) => Some(cells.clone()),
+        let spell = frame.spell_holding(NOW).ok_or("no window holds the bench's time")?;
+        let kept = shared.board.peek(account, |known| match known.known(&frame, spell.window) {
+            Known::Totals(totals) => Some(totals.cells.clone()),
             Known::Nothing | Known::Unknown => None,
         });
         let watch = Stopwatch::start();
         let cut = cut_now(shared, slot, account).ok_or("the owner of a slot is gone")?.cut;
-        let from = window.from.floor_ms();
-        let wanted = Rebuild { account, frame: Arc::clone(&frame), window, from, generation: 0 };
-        let cells = cut.rebuild(&shared.store, &[wanted], &shared.limits)?;
+        let (from, rules) = (frame.reach(spell.window), Arc::clone(&frame));
+        let wanted = Rebuild { account, frame: rules, spell, from, generation: 0 };
+        let mut folding = shared.folding();
+        let cells = cut.rebuild(&shared.store, &[wanted], &mut folding)?;
         all.times.push(watch.elapsed());
         if cells.first() != kept.flatten().as_ref() {
             return Err(format!("the rebuild of {id} is not what was folded").into());
         }
         let events = cut.events(&shared.store, account)?;
         let watch = Stopwatch::start();
-        let (mut folded, mut buckets) = (Cells::default(), Buckets::default());
+        let mut folded = Cells::default();
         for event in &events {
-            let usage = event.usage();
-            folded.fold(&frame.shape, &event.code, &usage, &shared.limits, &mut buckets);
+            folded.fold(&frame, spell, &event.code, &event.usage(), &mut folding);
         }
         all.from_memory += watch.elapsed();
         all.events += events.len();

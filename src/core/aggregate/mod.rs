@@ -21,7 +21,6 @@ pub mod store;
 mod terms;
 #[cfg(test)]
 mod tests;
-mod totals;
 mod unique;
 mod weighted;
 
@@ -34,7 +33,6 @@ pub use select::{Sample, numeric};
 pub use terms::{
     Aggregate, Allowance, Breakdown, Figures, RunningTotals, Terms, Trigger, breakdown_keys,
 };
-pub use totals::{Fold, Totals};
 pub use unique::Row;
 pub use weighted::{Carry, Stint, stretches};
 

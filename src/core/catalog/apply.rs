@@ -204,6 +204,10 @@ impl<'a> Step<'a> {
     }
 
     fn delete(&mut self, key: EntityKey) {
+        // A code is held, it is nothing by itself.
+        if matches!(key.id, EntityId::Code(..)) {
+            return;
+        }
         self.touch(&key);
         let organization = key.organization.clone();
         match &key.id {
@@ -251,6 +255,7 @@ impl<'a> Step<'a> {
             EntityId::Plan(id) => What::Plan(*id),
             EntityId::Customer(external_id) => What::Customer(external_id.clone()),
             EntityId::Subscription { external_id, .. } => What::Subscription(external_id.clone()),
+            EntityId::Code(..) => return,
         };
         self.touched.push(Touched { organization: key.organization.clone(), what });
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::record::{Body, EntityId};
+use super::record::{Body, Coded, EntityId};
 use super::table::Table;
 use super::version::Versioned;
 use super::{ApiKey, BillableMetric, Organization, Plan, Tax};
@@ -102,6 +102,11 @@ impl Book {
             EntityId::Tax(id) => tables.taxes.get(*id).map(|row| row.version),
             EntityId::BillableMetric(id) => tables.metrics.get(*id).map(|row| row.version),
             EntityId::Plan(id) => tables.plans.get(*id).map(|row| row.version),
+            EntityId::Code(Coded::Tax, code) => tables.taxes.by_code(code).map(|row| row.version),
+            EntityId::Code(Coded::BillableMetric, code) => {
+                tables.metrics.by_code(code).map(|row| row.version)
+            }
+            EntityId::Code(Coded::Plan, code) => tables.plans.by_code(code).map(|row| row.version),
             EntityId::Organization | EntityId::Customer(_) | EntityId::Subscription { .. } => None,
         }
     }
@@ -164,7 +169,7 @@ impl Book {
             EntityId::Tax(id) => self.tables_mut(organization).taxes.remove(*id),
             EntityId::BillableMetric(id) => self.tables_mut(organization).metrics.remove(*id),
             EntityId::Plan(id) => self.tables_mut(organization).plans.remove(*id),
-            EntityId::Customer(_) | EntityId::Subscription { .. } => {}
+            EntityId::Customer(_) | EntityId::Subscription { .. } | EntityId::Code(..) => {}
         }
     }
 

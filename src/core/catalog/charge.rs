@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::Echo;
 use crate::core::decimal::Decimal;
 use crate::core::instant::Instant;
 use crate::core::pricing::Model;
@@ -43,6 +44,8 @@ pub struct Charge {
     pub taxes: Vec<Uuid>,
     /// Filters, in ascending order of their last update.
     pub filters: Vec<ChargeFilter>,
+    /// Further members, such as `regroup_paid_fees`.
+    pub echo: Echo,
     /// Creation.
     pub created_at: Instant,
 }

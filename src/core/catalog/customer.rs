@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::Echo;
 use crate::core::instant::Instant;
 
 /// A customer of a tenant.
@@ -19,6 +20,8 @@ pub struct Customer {
     pub currency: Option<String>,
     /// Taxes attached to the customer, by id.
     pub taxes: Vec<Uuid>,
+    /// Profile members, by their names in requests.
+    pub echo: Echo,
     /// Creation.
     pub created_at: Instant,
 }

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::apply::RowChange;
 use super::version::{CustomerRow, SubscriptionRows};
 
@@ -19,6 +21,12 @@ pub trait Directory {
 
     /// External ids of the subscriptions of a customer, ascending, each once.
     fn subscriptions_of(&self, organization: &str, customer: &str) -> Vec<String>;
+
+    /// Whether a subscription of any status points at a plan, or has once pointed at it.
+    fn is_attached(&self, organization: &str, plan: Uuid) -> bool;
+
+    /// Shows every customer of an organisation, in no order that means anything.
+    fn each_customer(&self, organization: &str, visit: &mut dyn FnMut(CustomerRow));
 }
 
 /// A directory in memory, for tests and for tools that read a small catalogue.
@@ -79,5 +87,15 @@ impl Directory for MemoryDirectory {
             .take_while(|(org, of, _)| org == organization && of == customer)
             .map(|(_, _, external_id)| external_id.clone())
             .collect()
+    }
+
+    fn is_attached(&self, organization: &str, plan: Uuid) -> bool {
+        let mut rows = self.subscriptions.iter().filter(|((owner, _), _)| owner == organization);
+        rows.any(|(_, rows)| rows.iter().any(|row| row.plan == plan))
+    }
+
+    fn each_customer(&self, organization: &str, visit: &mut dyn FnMut(CustomerRow)) {
+        let rows = self.customers.iter().filter(|((owner, _), _)| owner == organization);
+        rows.for_each(|(_, row)| visit(row.clone()));
     }
 }

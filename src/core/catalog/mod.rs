@@ -8,8 +8,10 @@ pub mod apply;
 pub mod book;
 mod charge;
 pub mod check;
+pub mod commands;
 mod customer;
 pub mod directory;
+mod echo;
 mod metric;
 mod organization;
 mod plan;
@@ -21,6 +23,7 @@ pub mod version;
 
 pub use charge::{Charge, ChargeFilter, PresentationKey, PricingUnit};
 pub use customer::Customer;
+pub use echo::Echo;
 pub use metric::{Aggregation, BillableMetric, MetricFilter, Rounding, RoundingMode};
 pub use organization::{ApiKey, Flag, Organization};
 pub use plan::{Interval, Plan};

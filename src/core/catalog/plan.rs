@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::Charge;
+use super::{Charge, Echo};
 use crate::core::instant::Instant;
 
 /// How often a plan bills.
@@ -65,6 +65,8 @@ pub struct Plan {
     pub taxes: Vec<Uuid>,
     /// The plan this one overrides for one subscription.
     pub parent: Option<Uuid>,
+    /// Further members, such as `description`.
+    pub echo: Echo,
     /// Creation.
     pub created_at: Instant,
 }

@@ -78,6 +78,36 @@ pub enum EntityId {
         /// The row.
         id: Uuid,
     },
+    /// Whoever holds a code: something to expect, such as that nobody does, and never to change.
+    /// Two writers that give one code to two entities would otherwise both win.
+    Code(Coded, String),
+}
+
+/// The kinds of entity that are found by code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Coded {
+    /// Taxes.
+    Tax,
+    /// Billable metrics.
+    BillableMetric,
+    /// Plans; private ones hold no code.
+    Plan,
+}
+
+impl Coded {
+    /// The kind's name, as in requests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tax => "tax",
+            Self::BillableMetric => "billable_metric",
+            Self::Plan => "plan",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Tax, Self::BillableMetric, Self::Plan].into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 impl EntityId {
@@ -90,6 +120,7 @@ impl EntityId {
             Self::Plan(_) => "plan",
             Self::Customer(_) => "customer",
             Self::Subscription { .. } => "subscription",
+            Self::Code(coded, _) => coded.name(),
         }
     }
 }

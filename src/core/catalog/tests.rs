@@ -64,6 +64,7 @@ fn plan(number: u128, code: &str, parent: Option<Uuid>) -> Change {
         charges: vec![],
         taxes: vec![],
         parent,
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
     }))
 }
@@ -76,6 +77,7 @@ fn customer(external_id: &str) -> Change {
         timezone: None,
         currency: None,
         taxes: vec![],
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
     }))
 }

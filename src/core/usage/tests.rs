@@ -83,6 +83,7 @@ pub(super) fn charge(number: u128, model: Model, filters: Vec<ChargeFilter>) -> 
         pricing_unit: None,
         taxes: Vec::new(),
         filters,
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
     }
 }
@@ -100,6 +101,7 @@ pub(super) fn plan(charges: Vec<Charge>) -> Plan {
         charges,
         taxes: Vec::new(),
         parent: None,
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
     }
 }

@@ -112,6 +112,7 @@ fn charge(id: u128, metric: u128) -> Charge {
         pricing_unit: None,
         taxes: Vec::new(),
         filters: Vec::new(),
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
     }
 }
@@ -147,6 +148,7 @@ fn plan() -> Plan {
         charges: [charge(1, 1), filtered, grouped].into_iter().chain(recurring).collect(),
         taxes: Vec::new(),
         parent: None,
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
     }
 }

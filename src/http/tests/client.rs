@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::mock::Mock;
+use super::world::World;
 use crate::config;
 use crate::http::serve;
 use crate::telemetry::Metrics;
@@ -49,7 +50,7 @@ pub fn start_with(settings: config::Http, ready: bool) -> Server {
     let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
     let (arrived, arrivals) = sync_channel(16);
     let gate = Semaphore::new(0);
-    let mock = Arc::new(Mock { seen: Mutex::default(), arrived, gate, ready });
+    let mock = Arc::new(Mock { seen: Mutex::default(), arrived, gate, ready, world: World::new() });
     let metrics = Arc::new(Metrics::new());
     let listener = runtime.block_on(tokio::net::TcpListener::bind(settings.listen)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -79,6 +80,16 @@ impl Server {
     /// The answer to a GET with a good key.
     pub fn get(&self, target: &str) -> Answer {
         self.ask(&format!("GET {target} HTTP/1.1\r\nAuthorization: Bearer KEY"))
+    }
+
+    /// The answer to a request with a body, which may be empty.
+    pub fn send(&self, key: &str, method: &str, target: &str, body: &str) -> Answer {
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {key}\r\n\
+             Connection: close\r\nContent-Type: application/json\r\nContent-Length: {}",
+            body.len()
+        );
+        read(self.open(format!("{head}\r\n\r\n{body}").as_bytes()))
     }
 
     /// Tells the server to stop taking connections.

@@ -6,10 +6,12 @@ use std::sync::mpsc::SyncSender;
 use tokio::sync::Semaphore;
 
 use super::sample;
+use super::world::World;
+use crate::core::catalog::commands::Command;
 use crate::core::usage::ProjectedUsage;
 use crate::http::backend::{
-    Backend, CurrentUsageRequest, Freshness, Print, PrintProjected, Readiness, UsageAnswer,
-    UsageError, UsageLimit,
+    Backend, CommandError, CurrentUsageRequest, Freshness, Print, PrintProjected, Readiness,
+    Snapshot, UsageAnswer, UsageError, UsageLimit,
 };
 
 /// The tag of every answer.
@@ -26,6 +28,8 @@ pub struct Mock {
     pub gate: Semaphore,
     /// Whether the service is ready.
     pub ready: bool,
+    /// The catalogue.
+    pub world: World,
 }
 
 pub fn freshness() -> Freshness {
@@ -40,11 +44,11 @@ impl Backend for Mock {
     type Session = String;
 
     fn authenticate(&self, token: &str) -> Option<String> {
-        matches!(token, "KEY" | "LIMITED" | "PLAIN").then(|| token.to_owned())
+        matches!(token, "KEY" | "LIMITED" | "PLAIN" | "OTHER").then(|| token.to_owned())
     }
 
-    fn permits(&self, session: &String, resource: &str, mode: &str) -> bool {
-        session != "LIMITED" || (resource, mode) != ("customer_usage", "read")
+    fn permits(&self, session: &String, _resource: &str, _mode: &str) -> bool {
+        session != "LIMITED"
     }
 
     async fn current_usage(
@@ -101,6 +105,18 @@ impl Backend for Mock {
         };
         let body = answer.body.map(|_| print(&projected));
         Ok(UsageAnswer { body, ..answer })
+    }
+
+    fn catalogue(&self, session: &String) -> Option<Snapshot> {
+        self.world.snapshot(session)
+    }
+
+    async fn command<C: Command>(
+        &self,
+        session: &String,
+        command: C,
+    ) -> Result<C::Reply, CommandError> {
+        self.world.run(session, &command)
     }
 
     fn readiness(&self) -> Readiness {

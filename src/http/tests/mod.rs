@@ -1,8 +1,17 @@
 //! The surface over real sockets, with a backend that plays every condition.
 
+mod billable_metrics;
+mod catalogue;
+mod charges;
 mod client;
+mod customers;
 mod limits;
 mod mock;
 mod ops;
+mod organizations;
+mod plans;
 mod requests;
 pub mod sample;
+mod subscription_charges;
+mod taxes;
+mod world;

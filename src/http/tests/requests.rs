@@ -171,9 +171,10 @@ fn paths_are_cleaned_and_decoded_once() {
         ("/api/v1/customers/%zz/current_usage", 404, NO_CUSTOMER),
         ("/api/v1/customers/%/current_usage", 404, NO_CUSTOMER),
         ("/api/v1/customers/a/b/current_usage", 404, NO_ROUTE),
-        ("/api/v1/customers//current_usage", 404, NO_ROUTE),
+        // Without an id between the slashes it is the customer of that name.
+        ("/api/v1/customers//current_usage", 404, NO_CUSTOMER),
         ("/api/v1/customers/c/current_usage/x", 404, NO_ROUTE),
-        ("/api/v1/customers/c", 404, NO_ROUTE),
+        ("/api/v1/customers/c/x", 404, NO_ROUTE),
         ("/API/v1/customers/c/current_usage", 404, NO_ROUTE),
         ("/", 404, NO_ROUTE),
         ("///", 404, NO_ROUTE),

@@ -71,6 +71,7 @@ pub fn charge() -> Charge {
         pricing_unit: None,
         taxes: Vec::new(),
         filters: vec![filter()],
+        echo: crate::core::catalog::Echo::default(),
         created_at: Instant(0),
     }
 }

@@ -1,10 +1,45 @@
 //! Version 1 of Lago's API.
 
+use std::sync::Arc;
+
+use axum::routing::MethodRouter;
+
+use super::backend::Backend;
+use super::router::App;
+
+mod billable_metrics;
+mod billable_metrics_body;
+mod charges;
 pub mod current_usage;
 mod current_usage_body;
+mod customers;
+mod customers_body;
 pub mod freshness;
 mod group;
+mod organizations;
 mod parameters;
+mod plans;
+mod plans_body;
 mod presentation;
 pub mod projected_usage;
 mod projected_usage_body;
+mod subscription_charges;
+mod taxes;
+mod taxes_body;
+
+/// Routes in the form of Lago's documentation (`/api/v1/taxes/:code`), with what answers there.
+pub type Routes<B> = Vec<(&'static str, MethodRouter<Arc<App<B>>>)>;
+
+/// The routes of the catalogue (specification chapter 9).
+pub fn catalogue_routes<B: Backend>() -> Routes<B> {
+    let resources = [
+        organizations::routes(),
+        taxes::routes(),
+        billable_metrics::routes(),
+        customers::routes(),
+        plans::routes(),
+        charges::routes(),
+        subscription_charges::routes(),
+    ];
+    resources.into_iter().flatten().collect()
+}

@@ -6,7 +6,7 @@ use super::text::Id;
 use super::value::value_from_json;
 use super::wire;
 use crate::core::catalog as core;
-use crate::core::catalog::record::{Body, Change, Entity, EntityId, EntityKey, Record};
+use crate::core::catalog::record::{Body, Change, Coded, Entity, EntityId, EntityKey, Record};
 use crate::core::decimal::Decimal;
 use crate::core::double::Double;
 use crate::core::instant::Instant;
@@ -24,19 +24,20 @@ fn named<T>(member: &'static str, text: &str, read: impl FnOnce(&str) -> Option<
 }
 
 pub(super) fn record(record: wire::Record) -> Result<Record> {
-    let expects = record.expects.into_iter().map(|expect| (key(expect.key), expect.version));
+    let expect = |expect: wire::Expect| Ok((key(expect.key)?, expect.version));
+    let expects = record.expects.into_iter().map(expect).collect::<Result<_>>()?;
     let changes = record.changes.into_iter().map(change).collect::<Result<_>>()?;
-    Ok(Record { changes, expects: expects.collect() })
+    Ok(Record { changes, expects })
 }
 
 fn change(change: wire::Change) -> Result<Change> {
     Ok(match change {
         wire::Change::Put(body) => Change::Put(entity(body)?),
-        wire::Change::Delete(deleted) => Change::Delete(key(deleted)),
+        wire::Change::Delete(deleted) => Change::Delete(key(deleted)?),
     })
 }
 
-fn key(key: wire::Key) -> EntityKey {
+fn key(key: wire::Key) -> Result<EntityKey> {
     let id = match key.id {
         wire::KeyId::Organization => EntityId::Organization,
         wire::KeyId::Tax(id) => EntityId::Tax(id.0),
@@ -46,8 +47,11 @@ fn key(key: wire::Key) -> EntityKey {
         wire::KeyId::Subscription { external_id, id } => {
             EntityId::Subscription { external_id, id: id.0 }
         }
+        wire::KeyId::Code { kind, code } => {
+            EntityId::Code(named("kind", &kind, Coded::from_name)?, code)
+        }
     };
-    EntityKey { organization: key.organization, id }
+    Ok(EntityKey { organization: key.organization, id })
 }
 
 pub(super) fn entity(entity: wire::Entity) -> Result<Entity> {
@@ -129,6 +133,7 @@ fn plan(plan: wire::Plan) -> Result<core::Plan> {
         charges: plan.charges.into_iter().map(charge).collect::<Result<_>>()?,
         taxes: ids(&plan.taxes),
         parent: plan.parent.map(|id| id.0),
+        echo: echo(plan.echo),
         created_at: Instant(plan.created_at),
     })
 }
@@ -152,6 +157,7 @@ fn charge(charge: wire::Charge) -> Result<core::Charge> {
         metric: charge.billable_metric.0,
         invoice_display_name: charge.invoice_display_name,
         filters: filters.collect::<Result<_>>()?,
+        echo: echo(charge.echo),
         model: super::model::read(&model, &properties)?,
         properties,
         pricing_group_keys: charge.pricing_group_keys,
@@ -169,6 +175,10 @@ fn charge(charge: wire::Charge) -> Result<core::Charge> {
         taxes: ids(&charge.taxes),
         created_at: Instant(charge.created_at),
     })
+}
+
+fn echo(echo: wire::Echo) -> core::Echo {
+    echo.into_iter().map(|(name, value)| (name, value_from_json(&value))).collect()
 }
 
 fn filter(model: &str, filter: wire::ChargeFilter) -> Result<core::ChargeFilter> {
@@ -192,6 +202,7 @@ fn customer(customer: wire::Customer) -> core::Customer {
         timezone: customer.timezone,
         currency: customer.currency,
         taxes: ids(&customer.taxes),
+        echo: echo(customer.echo),
         created_at: Instant(customer.created_at),
     }
 }

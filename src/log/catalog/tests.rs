@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::core::catalog::record::{Body, EntityId, EntityKey};
+use crate::core::catalog::record::{Body, Coded, EntityId, EntityKey};
 use crate::core::catalog::{
-    Aggregation, ApiKey, BillableMetric, BillingTime, Charge, ChargeFilter, Customer, Flag,
+    Aggregation, ApiKey, BillableMetric, BillingTime, Charge, ChargeFilter, Customer, Echo, Flag,
     Interval, MetricFilter, Organization, Plan, PresentationKey, PricingUnit, Rounding,
     RoundingMode, Status, Subscription, Tax,
 };
@@ -176,10 +176,20 @@ fn charge() -> impl Strategy<Value = Charge> {
                 pricing_unit,
                 taxes,
                 filters,
+                echo: echo(id),
                 created_at,
             }
         },
     )
+}
+
+/// None or some, as the id has it.
+fn echo(id: Uuid) -> Echo {
+    let members = [
+        ("description".to_owned(), Value::Text(id.to_string())),
+        ("trial_period".to_owned(), Value::Number("1.50".to_owned())),
+    ];
+    members.into_iter().take(usize::from(id.as_bytes()[15] % 3)).collect()
 }
 
 fn plan() -> impl Strategy<Value = Body> {
@@ -208,6 +218,7 @@ fn plan() -> impl Strategy<Value = Body> {
                 charges,
                 taxes,
                 parent,
+                echo: echo(id),
                 created_at,
             })
         },
@@ -225,6 +236,7 @@ fn customer() -> impl Strategy<Value = Body> {
                 timezone,
                 currency,
                 taxes,
+                echo: echo(id),
                 created_at,
             })
         },
@@ -273,6 +285,8 @@ fn key() -> impl Strategy<Value = EntityKey> {
         uuid().prop_map(EntityId::Plan),
         text().prop_map(EntityId::Customer),
         (text(), uuid()).prop_map(|(external_id, id)| EntityId::Subscription { external_id, id }),
+        (one_of(&[Coded::Tax, Coded::BillableMetric, Coded::Plan]), text())
+            .prop_map(|(kind, code)| EntityId::Code(kind, code)),
     ];
     (text(), id).prop_map(|(organization, id)| EntityKey { organization, id })
 }
@@ -320,6 +334,7 @@ fn customers(count: usize, name: &str) -> Vec<(Change, Option<u64>)> {
         timezone: None,
         currency: None,
         taxes: vec![],
+        echo: Echo::default(),
         created_at: Instant(0),
     };
     let body = |number| Body::Customer(customer(number));

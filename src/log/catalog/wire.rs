@@ -5,6 +5,8 @@
 
 #![allow(clippy::struct_field_names)] // the members have the names of the API
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +82,7 @@ pub(super) enum KeyId {
     Plan(Id),
     Customer(String),
     Subscription { external_id: String, id: Id },
+    Code { kind: String, code: String },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -98,6 +101,9 @@ pub(super) enum Body {
     Customer(Customer),
     Subscription(Subscription),
 }
+
+/// Members by name.
+pub(super) type Echo = BTreeMap<String, serde_json::Value>;
 
 /// Without the external id, which is that of the entity.
 #[derive(Serialize, Deserialize)]
@@ -169,6 +175,8 @@ pub(super) struct Plan {
     pub(super) charges: Vec<Charge>,
     pub(super) taxes: Vec<Id>,
     pub(super) parent: Option<Id>,
+    #[serde(default)]
+    pub(super) echo: Echo,
     pub(super) created_at: i64,
 }
 
@@ -191,6 +199,8 @@ pub(super) struct Charge {
     pub(super) pricing_unit: Option<PricingUnit>,
     pub(super) taxes: Vec<Id>,
     pub(super) filters: Vec<ChargeFilter>,
+    #[serde(default)]
+    pub(super) echo: Echo,
     pub(super) created_at: i64,
 }
 
@@ -226,6 +236,8 @@ pub(super) struct Customer {
     pub(super) timezone: Option<String>,
     pub(super) currency: Option<String>,
     pub(super) taxes: Vec<Id>,
+    #[serde(default)]
+    pub(super) echo: Echo,
     pub(super) created_at: i64,
 }
 

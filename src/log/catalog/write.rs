@@ -46,6 +46,9 @@ fn key(key: &EntityKey) -> wire::Key {
         EntityId::Subscription { external_id, id } => {
             wire::KeyId::Subscription { external_id: external_id.clone(), id: Id(*id) }
         }
+        EntityId::Code(kind, code) => {
+            wire::KeyId::Code { kind: kind.name().to_owned(), code: code.clone() }
+        }
     };
     wire::Key { organization: key.organization.clone(), id }
 }
@@ -127,6 +130,7 @@ fn plan(plan: &core::Plan) -> wire::Plan {
         charges: plan.charges.iter().map(charge).collect(),
         taxes: ids(&plan.taxes),
         parent: plan.parent.map(Id),
+        echo: echo(&plan.echo),
         created_at: plan.created_at.micros(),
     }
 }
@@ -158,8 +162,14 @@ fn charge(charge: &core::Charge) -> wire::Charge {
         pricing_unit: charge.pricing_unit.as_ref().map(unit),
         taxes: ids(&charge.taxes),
         filters: charge.filters.iter().map(filter).collect(),
+        echo: echo(&charge.echo),
         created_at: charge.created_at.micros(),
     }
+}
+
+fn echo(echo: &core::Echo) -> wire::Echo {
+    let member = |(name, value): &(String, _)| (name.clone(), value_to_json(value));
+    echo.members().iter().map(member).collect()
 }
 
 fn filter(filter: &core::ChargeFilter) -> wire::ChargeFilter {
@@ -181,6 +191,7 @@ fn customer(customer: &core::Customer) -> wire::Customer {
         timezone: customer.timezone.clone(),
         currency: customer.currency.clone(),
         taxes: ids(&customer.taxes),
+        echo: echo(&customer.echo),
         created_at: customer.created_at.micros(),
     }
 }

@@ -120,6 +120,7 @@ impl<'d> Maker<'d> {
             timezone: self.dice.percent(50).then(|| (*self.dice.pick(&ZONES)).to_owned()),
             currency: None,
             taxes: self.taxes(tenant, 20),
+            echo: odometer::core::catalog::Echo::default(),
             created_at: Instant(0),
         }
     }
@@ -137,6 +138,7 @@ impl<'d> Maker<'d> {
             charges: Vec::new(),
             taxes: self.taxes(tenant, 20),
             parent: None,
+            echo: odometer::core::catalog::Echo::default(),
             created_at: Instant(0),
         };
         for number in 0..charges {
@@ -204,6 +206,7 @@ impl<'d> Maker<'d> {
             taxes: self.taxes(tenant, 25),
             filters,
             properties,
+            echo: odometer::core::catalog::Echo::default(),
             created_at: Instant(0),
         }
     }

@@ -113,6 +113,7 @@ impl World {
             pricing_unit: None,
             taxes: Vec::new(),
             filters: if self.filtered { vec![filter] } else { Vec::new() },
+            echo: crate::core::catalog::Echo::default(),
             created_at: Instant(0),
         }
     }

@@ -1,0 +1,136 @@
+//! Plans, charges and filters in answers (specification 9.3).
+
+use super::taxes_body;
+use crate::core::catalog::book::Tenant;
+use crate::core::catalog::commands::{CHARGE_PARENT, charges_in_force};
+use crate::core::catalog::{Charge, ChargeFilter, Interval, Plan, PricingUnit};
+use crate::core::value::Value;
+use crate::http::json::{self, ARRAY, OBJECT, Object, string};
+
+/// Counters that Lago answers with 0.
+const COUNTERS: [&str; 3] =
+    ["customers_count", "active_subscriptions_count", "draft_invoices_count"];
+/// Lists of what is not offered.
+const EMPTY: [&str; 4] =
+    ["fixed_charges", "entitlements", "usage_thresholds", "applicable_usage_thresholds"];
+
+/// Prints a plan with its charges.
+pub fn print(out: &mut String, plan: &Plan, tenant: &Tenant) {
+    // Only these intervals have charges that may be billed more often.
+    let seldom = matches!(plan.interval, Interval::Yearly | Interval::Semiannual);
+    Object::print(out, |object| {
+        object
+            .id("lago_id", plan.id)
+            .text("name", &plan.name)
+            .maybe_text("invoice_display_name", plan.echo.text("invoice_display_name"))
+            .seconds("created_at", plan.created_at)
+            .text("code", &plan.code)
+            .text("interval", plan.interval.name())
+            .maybe_text("description", plan.echo.text("description"))
+            .integer("amount_cents", plan.amount_cents)
+            .text("amount_currency", &plan.currency)
+            .member("trial_period", |out| match plan.echo.get("trial_period") {
+                Value::Number(days) => out.push_str(days),
+                _ => out.push_str("0.0"),
+            })
+            .flag("pay_in_advance", plan.pay_in_advance);
+        if seldom {
+            object.flag("bill_charges_monthly", plan.bill_charges_monthly);
+        } else {
+            object.null("bill_charges_monthly");
+        }
+        object.null("bill_fixed_charges_monthly");
+        for counter in COUNTERS {
+            object.integer(counter, 0);
+        }
+        object
+            .member("parent_id", |out| match plan.parent {
+                Some(parent) => json::uuid(out, parent),
+                None => out.push_str("null"),
+            })
+            .flag("pending_deletion", false)
+            .array("charges", charges_in_force(plan, tenant), |out, row| charge(out, row, tenant));
+        for name in EMPTY {
+            object.array(name, [], |_, ()| {});
+        }
+        taxes(object, &plan.taxes, tenant);
+    });
+}
+
+/// Prints a charge with its filters.
+pub fn charge(out: &mut String, charge: &Charge, tenant: &Tenant) {
+    let metric = tenant.metrics.get(charge.metric);
+    Object::print(out, |object| {
+        object
+            .id("lago_id", charge.id)
+            .id("lago_billable_metric_id", charge.metric)
+            .text("code", &charge.code)
+            .maybe_text("invoice_display_name", charge.invoice_display_name.as_deref())
+            .maybe_text("billable_metric_code", metric.map(|metric| metric.code.as_str()))
+            .seconds("created_at", charge.created_at)
+            .text("charge_model", charge.model.kind().name())
+            .flag("invoiceable", charge.invoiceable)
+            .maybe_text("regroup_paid_fees", charge.echo.text("regroup_paid_fees"))
+            .flag("pay_in_advance", charge.pay_in_advance)
+            .flag("prorated", charge.prorated)
+            .integer("min_amount_cents", charge.min_amount_cents)
+            .flag("accepts_target_wallet", charge.accepts_target_wallet)
+            .member("properties", |out| properties(out, &charge.properties))
+            .member("applied_pricing_unit", |out| match &charge.pricing_unit {
+                Some(unit) => pricing_unit(out, unit),
+                None => out.push_str("null"),
+            })
+            .maybe_text("lago_parent_id", charge.echo.text(CHARGE_PARENT))
+            .array("filters", &charge.filters, |out, row| filter(out, row, &charge.code));
+        taxes(object, &charge.taxes, tenant);
+    });
+}
+
+/// Prints a filter of the charge with this code.
+pub fn filter(out: &mut String, filter: &ChargeFilter, charge_code: &str) {
+    Object::print(out, |object| {
+        object
+            .id("lago_id", filter.id)
+            .text("charge_code", charge_code)
+            .maybe_text("invoice_display_name", filter.invoice_display_name.as_deref())
+            .member("properties", |out| properties(out, &filter.properties))
+            .member("values", |out| {
+                json::list(out, OBJECT, &filter.values, |out, (key, values)| {
+                    json::key(out, key);
+                    json::list(out, ARRAY, values, |out, value| string(out, value));
+                });
+            });
+    });
+}
+
+/// Keys that split usage stand under both of their names.
+fn properties(out: &mut String, properties: &Value) {
+    const NAMES: [&str; 2] = ["pricing_group_keys", "grouped_by"];
+    let keys = |name| Some(properties.get(name)).filter(|keys| matches!(keys, Value::List(_)));
+    let keys = NAMES.into_iter().find_map(keys).filter(|keys| keys.as_list() != Some(&[]));
+    Object::print(out, |object| {
+        for (name, value) in properties.as_object().unwrap_or_default() {
+            object.member(name, |out| json::value(out, value));
+        }
+        for name in NAMES {
+            if let Some(keys) = keys.filter(|_| properties.get(name).is_null()) {
+                object.member(name, |out| json::value(out, keys));
+            }
+        }
+    });
+}
+
+fn pricing_unit(out: &mut String, unit: &PricingUnit) {
+    Object::print(out, |object| {
+        object
+            .member("conversion_rate", |out| json::decimal(out, &unit.conversion_rate))
+            .text("code", &unit.code);
+    });
+}
+
+fn taxes(object: &mut Object<'_>, taxes: &[uuid::Uuid], tenant: &Tenant) {
+    let known = taxes.iter().filter_map(|id| tenant.tax(*id));
+    object.array("taxes", known, |out, tax| {
+        taxes_body::print(out, tax, tenant.organization.taxes.contains(&tax.id));
+    });
+}
