@@ -158,7 +158,9 @@ impl Account {
         match self.window_of(&frame, usage.timestamp, usage.position.log_time) {
             Some(at) => {
                 let cells = &mut self.windows[at].cells;
-                cells.fold(&frame.shape, code, usage, &folding.limits, &mut folding.buckets);
+                frame.settle(code, usage, |usage| {
+                    cells.fold(&frame.shape, code, usage, &folding.limits, &mut folding.buckets);
+                });
             }
             None => self.leave_out(usage.timestamp),
         }

@@ -12,10 +12,14 @@ use uuid::Uuid;
 use super::rows::Rows;
 use crate::core::catalog::book::{Book, Tenant};
 use crate::core::catalog::directory::Directory;
-use crate::core::catalog::version::{CustomerRow, Versioned};
-use crate::core::catalog::{Customer, Plan, Status, Subscription};
+use crate::core::catalog::ingestion::Ingestion;
+use crate::core::catalog::version::Versioned;
+use crate::core::catalog::zones::{last_window, timeline, zone_of};
+use crate::core::catalog::{Customer, Plan, Subscription, serving};
+use crate::core::event::{Event, Rejection};
 use crate::core::instant::Instant;
 use crate::core::period::{Terms, Zone};
+use crate::core::properties::PropertiesBuf;
 use crate::engine::account::Account;
 use crate::engine::digest::StableHasher;
 use crate::engine::frame::Frame;
@@ -113,8 +117,7 @@ impl Catalogue {
     ) -> Option<Resolved> {
         let organization = &tenant.organization.external_id;
         let rows = self.rows.subscriptions(organization, subscription);
-        let row = rows.iter().find(|row| row.status_at(now) == Status::Active)?;
-        self.resolve_row(tenant, row)
+        self.resolve_row(tenant, serving(&rows, now)?)
     }
 
     /// What goes with a subscription row.
@@ -125,20 +128,29 @@ impl Catalogue {
     ) -> Option<Resolved> {
         let organization = &tenant.organization.external_id;
         let plan = tenant.plan(row.plan)?;
-        let customer: Option<CustomerRow> = self.rows.customer(organization, &row.customer);
-        let customer = customer.map(|row| Arc::clone(&row.entity));
-        let zone = zone(tenant, customer.as_deref());
-        let terms = Terms {
+        let known = self.rows.customer_past(organization, &row.customer);
+        let customer = known.as_ref().map(|known| Arc::clone(&known.row.entity));
+        let names = (
+            customer.as_ref().and_then(|customer| customer.timezone.as_deref()),
+            tenant.organization.timezone.as_deref(),
+        );
+        let mut terms = Terms {
             interval: plan.interval,
             bill_charges_monthly: plan.bill_charges_monthly,
             billing_time: row.billing_time,
             subscription_at: row.subscription_at,
             started_at: row.started_at,
-            zone,
+            zone: zone_of(names.0, names.1),
             previous: None,
         };
+        let changes = known.as_ref().and_then(|known| known.zones.as_deref()).unwrap_or_default();
+        if !changes.is_empty() || tenant.past.zones.len() > 1 {
+            terms.previous = last_window(&terms, &timeline(changes, &tenant.past.zones, names));
+        }
         let shape = self.shape(tenant, &plan.entity);
-        let frame = Arc::new(Frame { digest: digest(row.id, &terms, &shape), shape, terms });
+        let ingestion = self.ingestion(tenant, &row.external_id, plan);
+        let digest = digest(row.id, &terms, &shape, ingestion.as_deref());
+        let frame = Arc::new(Frame { digest, shape, terms, ingestion });
         Some(Resolved {
             tenant: Arc::clone(tenant),
             customer,
@@ -146,6 +158,43 @@ impl Catalogue {
             plan: Arc::clone(&plan.entity),
             frame,
         })
+    }
+
+    /// The rules of ingestion for the events of an external subscription id that a plan charges.
+    pub fn ingestion(
+        &self,
+        tenant: &Tenant,
+        subscription: &str,
+        plan: &Plan,
+    ) -> Option<Arc<Ingestion>> {
+        if tenant.past.is_empty() {
+            return None;
+        }
+        let metrics = plan.charges.iter().filter_map(|charge| tenant.metrics.get(charge.metric));
+        let codes = metrics.map(|metric| metric.code.as_str());
+        let organization = &tenant.organization.external_id;
+        Ingestion::of(&tenant.past, codes, |void| {
+            let rows = self.rows.subscriptions_before(organization, subscription, void.version);
+            rows.iter().any(|row| void.plans.binary_search(&row.plan).is_ok())
+        })
+    }
+
+    /// The properties of an event that is taken in, if an expression changes them (4.5): under the
+    /// newest version of its metric that is not later than the event.
+    pub fn evaluate(
+        &self,
+        event: &Event<'_>,
+        log_time: Instant,
+    ) -> Result<Option<PropertiesBuf>, Rejection> {
+        let book = self.book.load();
+        let past = book.expressions(event.organization).and_then(|past| past.code(event.code));
+        match past.and_then(|past| past.formula(log_time)) {
+            Some(formula) if !event.evaluated => formula
+                .apply(event.code, event.timestamp, event.properties)
+                .map(Some)
+                .map_err(Rejection::Expression),
+            _ => Ok(None),
+        }
     }
 
     /// The compiled charges of a plan; compiled once per epoch.
@@ -186,22 +235,14 @@ impl Tenants for Catalogue {
     }
 }
 
-/// The zone in which a customer's days begin (specification 3.1).
-fn zone(tenant: &Tenant, customer: Option<&Customer>) -> Zone {
-    let names = [
-        customer.and_then(|customer| customer.timezone.as_deref()),
-        tenant.organization.timezone.as_deref(),
-    ];
-    let named = names.into_iter().flatten().find(|name| !name.trim().is_empty());
-    named.and_then(Zone::parse).unwrap_or(Zone::UTC)
-}
-
 /// Unkeyed, so that entity tags are the same on every store.
-fn digest(subscription: Uuid, terms: &Terms, shape: &Shape) -> u64 {
+fn digest(subscription: Uuid, terms: &Terms, shape: &Shape, ingestion: Option<&Ingestion>) -> u64 {
     let mut digest = StableHasher::default();
     (subscription, shape.digest).hash(&mut digest);
     (terms.interval, terms.bill_charges_monthly, terms.billing_time).hash(&mut digest);
     (terms.subscription_at, terms.started_at).hash(&mut digest);
     (terms.zone.name(), Zone::database_version()).hash(&mut digest);
+    terms.previous.as_ref().map(|last| (last.zone.name(), last.to)).hash(&mut digest);
+    ingestion.hash(&mut digest);
     digest.finish()
 }

@@ -193,8 +193,15 @@ impl Reader {
                 index,
             };
             decoder.decode(message.payload, decode_limits, &mut |index, outcome| {
-                match outcome {
-                    Ok(event) => {
+                let taken = outcome.and_then(|event| {
+                    let evaluated = shared.catalogue.evaluate(&event, reached.log_time)?;
+                    Ok((event, evaluated))
+                });
+                match taken {
+                    Ok((mut event, evaluated)) => {
+                        if let Some(properties) = &evaluated {
+                            event.properties = properties.as_ref();
+                        }
                         let known = shared.catalogue.knows(event.organization);
                         let record = message.payload.filter(|_| !known);
                         batch.push(&event, position(index), record, &shared.hasher, slots);

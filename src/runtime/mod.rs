@@ -24,6 +24,7 @@ pub mod owner;
 pub mod positions;
 pub mod recovery;
 pub mod rows;
+mod rows_past;
 pub mod scan;
 pub mod scanner;
 pub mod shared;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::owner::Sealed;
+use crate::core::catalog::ingestion::{Ingestion, Settled};
 use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
 use crate::core::instant::Instant;
@@ -89,6 +90,19 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
+    /// Puts the event under the rules of ingestion; false if it does not count.
+    pub fn settle(&mut self, ingestion: &Ingestion) -> bool {
+        let kept = self.properties.as_ref();
+        match ingestion.settle(&self.code, self.position.log_time, self.timestamp, kept) {
+            Settled::Kept => true,
+            Settled::Changed(properties) => {
+                self.properties = properties;
+                true
+            }
+            Settled::Void => false,
+        }
+    }
+
     /// The event as aggregations read it.
     pub fn usage(&self) -> Usage<'_> {
         Usage {
@@ -170,7 +184,9 @@ impl Cut {
             for &at in places.get(&row.account).into_iter().flatten() {
                 let Rebuild { frame, window, .. } = &wanted[at];
                 if window.holds(row.timestamp) && !retracted.contains(&row.position) {
-                    cells[at].fold(&frame.shape, row.code, &usage(row), limits, &mut buckets);
+                    frame.settle(row.code, &usage(row), |usage| {
+                        cells[at].fold(&frame.shape, row.code, usage, limits, &mut buckets);
+                    });
                 }
             }
             Ok(())

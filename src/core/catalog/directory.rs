@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::apply::RowChange;
 use super::version::{CustomerRow, SubscriptionRows};
 
@@ -19,6 +21,10 @@ pub trait Directory {
 
     /// External ids of the subscriptions of a customer, ascending, each once.
     fn subscriptions_of(&self, organization: &str, customer: &str) -> Vec<String>;
+
+    /// Plans that had a charge on a metric in some version before this one. Plans of the book that
+    /// have one still need not be among them.
+    fn plans_that_charged(&self, organization: &str, metric: Uuid, before: u64) -> Vec<Uuid>;
 }
 
 /// A directory in memory, for tests and for tools that read a small catalogue.
@@ -79,5 +85,10 @@ impl Directory for MemoryDirectory {
             .take_while(|(org, of, _)| org == organization && of == customer)
             .map(|(_, _, external_id)| external_id.clone())
             .collect()
+    }
+
+    // Nothing here remembers versions, and the tools that use it ask for no figures.
+    fn plans_that_charged(&self, _: &str, _: Uuid, _: u64) -> Vec<Uuid> {
+        Vec::new()
     }
 }

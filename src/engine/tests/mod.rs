@@ -156,7 +156,7 @@ fn frame() -> Arc<Frame> {
         zone: Zone::UTC,
         previous: None,
     };
-    Arc::new(Frame { digest: shape.digest, shape, terms })
+    Arc::new(Frame { digest: shape.digest, shape, terms, ingestion: None })
 }
 
 /// What a scan of these events gives for a window.
