@@ -41,6 +41,15 @@ pub struct Resolved {
     pub frame: Arc<Frame>,
 }
 
+/// What the catalogue makes of an event that is taken in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admitted {
+    /// Whether its organisation is known.
+    pub known_tenant: bool,
+    /// Its properties, if an expression changes them.
+    pub properties: Option<PropertiesBuf>,
+}
+
 /// The catalogue with everything derived from it.
 pub struct Catalogue {
     book: ArcSwap<Book>,
@@ -148,7 +157,9 @@ impl Catalogue {
             terms.previous = last_window(&terms, &timeline(changes, &tenant.past.zones, names));
         }
         let shape = self.shape(tenant, &plan.entity);
-        let ingestion = self.ingestion(tenant, &row.external_id, plan);
+        let metrics = plan.charges.iter().filter_map(|charge| tenant.metrics.get(charge.metric));
+        let codes = metrics.map(|metric| metric.code.as_str());
+        let ingestion = self.ingestion(tenant, &row.external_id, codes);
         let digest = digest(row.id, &terms, &shape, ingestion.as_deref());
         let frame = Arc::new(Frame { digest, shape, terms, ingestion });
         Some(Resolved {
@@ -160,18 +171,16 @@ impl Catalogue {
         })
     }
 
-    /// The rules of ingestion for the events of an external subscription id that a plan charges.
-    pub fn ingestion(
+    /// The rules of ingestion for the events of an external subscription id with these codes.
+    pub fn ingestion<'a>(
         &self,
         tenant: &Tenant,
         subscription: &str,
-        plan: &Plan,
+        codes: impl IntoIterator<Item = &'a str>,
     ) -> Option<Arc<Ingestion>> {
         if tenant.past.is_empty() {
             return None;
         }
-        let metrics = plan.charges.iter().filter_map(|charge| tenant.metrics.get(charge.metric));
-        let codes = metrics.map(|metric| metric.code.as_str());
         let organization = &tenant.organization.external_id;
         Ingestion::of(&tenant.past, codes, |void| {
             let rows = self.rows.subscriptions_before(organization, subscription, void.version);
@@ -179,22 +188,20 @@ impl Catalogue {
         })
     }
 
-    /// The properties of an event that is taken in, if an expression changes them (4.5): under the
-    /// newest version of its metric that is not later than the event.
-    pub fn evaluate(
-        &self,
-        event: &Event<'_>,
-        log_time: Instant,
-    ) -> Result<Option<PropertiesBuf>, Rejection> {
+    /// What the catalogue makes of an event that is taken in. Its metric's expression is applied
+    /// under the newest version of the metric that is not later than the event (4.5).
+    pub fn admit(&self, event: &Event<'_>, log_time: Instant) -> Result<Admitted, Rejection> {
         let book = self.book.load();
+        let known_tenant = book.tenant(event.organization).is_some();
         let past = book.expressions(event.organization).and_then(|past| past.code(event.code));
-        match past.and_then(|past| past.formula(log_time)) {
+        let properties = match past.and_then(|past| past.formula(log_time)) {
             Some(formula) if !event.evaluated => formula
                 .apply(event.code, event.timestamp, event.properties)
                 .map(Some)
-                .map_err(Rejection::Expression),
-            _ => Ok(None),
-        }
+                .map_err(Rejection::Expression)?,
+            _ => None,
+        };
+        Ok(Admitted { known_tenant, properties })
     }
 
     /// The compiled charges of a plan; compiled once per epoch.

@@ -5,6 +5,7 @@
 mod aggregation_store;
 mod charge_check;
 mod end_to_end;
+mod ingestion;
 mod kafka_log;
 mod kill;
 mod oracle;

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use odometer::core::catalog::check::{
     filter_values, prepare_charge, prepare_filter, presentation_group_keys, pricing_group_keys,
 };
+use odometer::core::catalog::lifecycle::{Creation, Situation, create};
 use odometer::core::catalog::record::Body;
+use odometer::core::catalog::version::Versioned;
+use odometer::core::catalog::zones::zone_of;
 use odometer::core::catalog::{
     ApiKey, BillingTime, Charge, ChargeFilter, Customer, Flag, Interval, Organization, Plan,
     PricingUnit, Status, Subscription, Tax,
@@ -21,9 +24,6 @@ use uuid::Uuid;
 use crate::usage_inputs::{instant, metric};
 use crate::vectors::{decimal, to_value};
 
-/// Microseconds for which the row before an upgrade outlives its successor's start.
-const TERMINATED_LATER: i64 = 3_000;
-
 /// One case in an organisation of its own.
 pub struct Seeds {
     /// External id of the organisation, which is its API key too.
@@ -35,6 +35,8 @@ pub struct Seeds {
     plans: HashMap<String, Plan>,
     charges: HashMap<String, Uuid>,
     subscriptions: Vec<Subscription>,
+    /// Zones of the customers by external id, and the one of the organization.
+    zones: (HashMap<String, String>, Option<String>),
 }
 
 impl Seeds {
@@ -48,6 +50,7 @@ impl Seeds {
             plans: HashMap::new(),
             charges: HashMap::new(),
             subscriptions: Vec::new(),
+            zones: (HashMap::new(), optional(&case["setup"]["billing_entity"], "timezone")),
             organization: organization.clone(),
         };
         let stranger = format!("{organization}-other");
@@ -181,6 +184,9 @@ impl Seeds {
     }
 
     fn customer(&mut self, json: &Json) -> Body {
+        if let Some(zone) = optional(json, "timezone") {
+            self.zones.0.insert(text_of(json, "external_id"), zone);
+        }
         Body::Customer(Customer {
             id: self.id(),
             external_id: text_of(json, "external_id"),
@@ -226,35 +232,34 @@ impl Seeds {
         }
     }
 
-    /// The rows that a request to create a subscription leaves behind, if it is a first one that
-    /// starts now or in the past, a repetition, or an upgrade (3.6, 3.11).
+    /// The rows that a request to create a subscription leaves behind.
     pub fn create_subscription(&mut self, json: &Json, now: Instant) -> Vec<Body> {
-        let mut row = self.subscription(json, now);
-        if let Some(at) = instant(&json["subscription_at"]) {
-            assert!(at <= now, "a subscription that starts later needs the service to accept it");
-            (row.subscription_at, row.started_at) = (at, Some(at));
-        }
-        let active = |known: &&mut Subscription| {
-            known.external_id == row.external_id && known.status == Status::Active
+        let id = self.id();
+        let (external_id, customer) =
+            (text_of(json, "external_id"), text_of(json, "external_customer_id"));
+        let creation = Creation {
+            id,
+            external_id: &external_id,
+            customer: &customer,
+            plan: &self.plans[json["plan_code"].as_str().unwrap()],
+            name: None,
+            billing_time: json["billing_time"].as_str().and_then(BillingTime::from_name),
+            subscription_at: instant(&json["subscription_at"]),
+            ending_at: json.get("ending_at").map(instant),
         };
-        let mut changed = Vec::new();
-        if let Some(before) = self.subscriptions.iter_mut().find(active) {
-            if before.plan == row.plan {
-                return Vec::new();
-            }
-            let worth = |plan: Uuid| yearly(self.plans.values().find(|p| p.id == plan).unwrap());
-            assert!(worth(row.plan) >= worth(before.plan), "a downgrade needs its period to end");
-            before.status = Status::Terminated;
-            before.terminated_at = Some(now.plus_micros(TERMINATED_LATER));
-            row.subscription_at = before.subscription_at;
-            row.started_at = Some(now);
-            row.billing_time = before.billing_time;
-            row.previous = Some(before.id);
-            changed.push(before.clone());
+        let rows = self.subscriptions.iter().filter(|row| row.external_id == external_id);
+        let rows: Vec<_> = rows.map(|row| Versioned::new(row.clone(), 1, now)).collect();
+        let plans = |id| self.plans.values().find(|plan| plan.id == id);
+        let zone =
+            zone_of(self.zones.0.get(&customer).map(String::as_str), self.zones.1.as_deref());
+        let situation = Situation { rows: &rows, plans: &plans, zone: &zone, now };
+        let decided = create(&creation, &situation).unwrap();
+        for row in &decided.writes {
+            self.subscriptions.retain(|known| known.id != row.id);
+            self.subscriptions.push(row.clone());
         }
-        self.subscriptions.push(row.clone());
-        changed.push(row);
-        changed.into_iter().map(Body::Subscription).collect()
+        self.subscriptions.sort_by_key(|row| (row.created_at, row.id));
+        decided.writes.into_iter().map(Body::Subscription).collect()
     }
 
     /// The plan with a charge added.
@@ -321,18 +326,6 @@ fn group(name: &str, key: &str, value: &Json) -> Vec<(String, String)> {
         }
         value => vec![(format!("{name}[{key}]"), plain(value))],
     }
-}
-
-/// What a plan's base fee comes to in a year (3.11).
-fn yearly(plan: &Plan) -> i64 {
-    let times = match plan.interval {
-        Interval::Weekly => 52,
-        Interval::Monthly => 12,
-        Interval::Quarterly => 4,
-        Interval::Semiannual => 2,
-        Interval::Yearly => 1,
-    };
-    plan.amount_cents * times
 }
 
 /// A key whose text is this.

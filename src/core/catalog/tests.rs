@@ -313,7 +313,7 @@ fn evaluated(number: u128, code: &str, expression: Option<&str>) -> Change {
     };
     let expression = expression.map(str::to_owned);
     let field_name = Some("total".to_owned());
-    let body = Body::BillableMetric(BillableMetric { expression, field_name, ..metric });
+    let body = Body::BillableMetric(BillableMetric { field_name, expression, ..metric });
     Change::Put(Entity { organization, body })
 }
 
