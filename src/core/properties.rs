@@ -6,7 +6,7 @@
 //! (varint), text. Keys are unique.
 //!
 //! After the last property may stand a trailer that says who has applied the metric's expression,
-//! see [`Origin`]: the expression's field, a kind with [`TRAILER`] set, what the field held when the
+//! see [`Origin`]: the expression's field, a kind with `TRAILER` set, what the field held when the
 //! event was sent, and a version (varint). Who asks for properties never sees it.
 
 use std::fmt;

@@ -35,7 +35,7 @@ pub struct Tenant {
     pub customers: Vec<Customer>,
     /// In order of creation.
     pub rows: Vec<Subscription>,
-    /// Zones that customers moved to, by external id and log time.
+    /// Zones that customers had, by external id and log time.
     pub moves: Vec<(String, ZoneChange)>,
 }
 
@@ -117,9 +117,7 @@ impl Oracle {
         };
         let names = (customer.timezone.as_deref(), tenant.organization.timezone.as_deref());
         let own = tenant.moves.iter().filter(|(id, _)| *id == customer.external_id);
-        let moves =
-            std::iter::once((Instant::MIN, None)).chain(own.map(|(_, change)| change.clone()));
-        let moves: Vec<ZoneChange> = moves.collect();
+        let moves: Vec<ZoneChange> = own.map(|(_, change)| change.clone()).collect();
         terms.previous = last_window(&terms, &timeline(&moves, &[], names));
         let period = period::current(&terms, now)?;
         let mut window = period.charges;

@@ -111,7 +111,10 @@ impl World {
             taxes: Vec::new(),
             created_at: Instant(0),
         });
-        let customers = customers.collect();
+        let customers: Vec<Customer> = customers.collect();
+        let start =
+            |customer: &Customer| (customer.external_id.clone(), (self.service.now(), None));
+        let moves = customers.iter().map(start).collect();
         let organization = Organization {
             external_id: name.to_owned(),
             id: self.id(),
@@ -122,15 +125,7 @@ impl World {
             flags: vec![Flag::GranularLifetimeUsage],
             api_keys: vec![api_key(name)],
         };
-        Tenant {
-            organization,
-            known: false,
-            metrics,
-            plans,
-            customers,
-            rows: Vec::new(),
-            moves: Vec::new(),
-        }
+        Tenant { organization, known: false, metrics, plans, customers, rows: Vec::new(), moves }
     }
 
     pub fn happen(&mut self, step: &Step) {

@@ -1,5 +1,5 @@
-//! What versions of the past decide: rules that bind when an event is taken in (specification 10.5),
-//! and the zones in which earlier windows were closed (3.6).
+//! What versions of the past decide: rules that bind when an event is taken in (specification
+//! 10.5), and the zones in which earlier windows were closed (3.6).
 //!
 //! Everything else binds to the catalogue of today and is in the [`Book`](super::book::Book).
 
