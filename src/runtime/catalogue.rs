@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::rows::Rows;
+use super::stints::stints;
 use crate::core::catalog::book::{Book, Tenant};
 use crate::core::catalog::directory::Directory;
 use crate::core::catalog::ingestion::Ingestion;
@@ -160,8 +161,10 @@ impl Catalogue {
         let metrics = plan.charges.iter().filter_map(|charge| tenant.metrics.get(charge.metric));
         let codes = metrics.map(|metric| metric.code.as_str());
         let ingestion = self.ingestion(tenant, &row.external_id, codes);
-        let digest = digest(row.id, &terms, &shape, ingestion.as_deref());
-        let frame = Arc::new(Frame { digest, shape, terms, ingestion });
+        let stints = stints(tenant, &self.rows, row, &plan.entity);
+        let mut frame = Frame { digest: 0, shape, terms, stints, ingestion };
+        frame.digest = digest(row.id, &frame);
+        let frame = Arc::new(frame);
         Some(Resolved {
             tenant: Arc::clone(tenant),
             customer,
@@ -243,13 +246,14 @@ impl Tenants for Catalogue {
 }
 
 /// Unkeyed, so that entity tags are the same on every store.
-fn digest(subscription: Uuid, terms: &Terms, shape: &Shape, ingestion: Option<&Ingestion>) -> u64 {
+fn digest(subscription: Uuid, frame: &Frame) -> u64 {
+    let Frame { shape, terms, stints, ingestion, .. } = frame;
     let mut digest = StableHasher::default();
     (subscription, shape.digest).hash(&mut digest);
     (terms.interval, terms.bill_charges_monthly, terms.billing_time).hash(&mut digest);
     (terms.subscription_at, terms.started_at).hash(&mut digest);
     (terms.zone.name(), Zone::database_version()).hash(&mut digest);
     terms.previous.as_ref().map(|last| (last.zone.name(), last.to)).hash(&mut digest);
-    ingestion.hash(&mut digest);
+    (stints, ingestion).hash(&mut digest);
     digest.finish()
 }

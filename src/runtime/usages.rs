@@ -131,16 +131,16 @@ impl Usages {
                 self.wait_for(moved, &watch).await?;
                 continue;
             }
-            let digest = target.resolved.frame.digest;
+            let frame = &target.resolved.frame;
             let look = self.shared.board.look(target.slot, target.key, |account| {
                 let state = account.map_or(0, |account| account.state.0);
                 let copied = match account {
                     None => Copied::Nothing,
                     // Totals are kept only for windows that events are folded into.
                     Some(_) if !target.is_kept() => Copied::Unknown,
-                    Some(account) => match account.known(digest, target.window) {
+                    Some(account) => match account.known(frame, target.window) {
                         Known::Nothing => Copied::Nothing,
-                        Known::Totals(cells) => Copied::Cells(cells.clone()),
+                        Known::Totals(totals) => Copied::Cells(totals.cells.snapshot()),
                         Known::Unknown => Copied::Unknown,
                     },
                 };
@@ -161,8 +161,7 @@ impl Usages {
                 }
                 Copied::Unknown => return self.scan(question, &target, print).await,
             };
-            let source =
-                Kept { cells: &cells, frame: &target.resolved.frame, lacks: Cell::default() };
+            let source = Kept { cells: &cells, target: &target, lacks: Cell::default() };
             let usage = target.compute(&question.request, &source);
             if source.lacks.get() {
                 return self.scan(question, &target, print).await;
@@ -263,7 +262,7 @@ impl Usages {
         if let Some(ingestion) = &target.resolved.frame.ingestion {
             events.retain_mut(|event| event.settle(ingestion));
         }
-        let usage = target.compute_scanned(&question.request, &events, &self.shared)?;
+        let usage = target.compute_scanned(&question.request, &events, self.shared.scan_limits)?;
         let reflects = self.reflects(target, question, state, progress);
         Ok((reflects, Some(print(&usage))))
     }

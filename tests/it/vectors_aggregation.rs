@@ -2,8 +2,7 @@
 
 use odometer::core::aggregate::{
     Aggregate, Allowance, Breakdown, Carry, Figures, Frame, InAdvance, Levels, Listing, Record,
-    Records, RunningTotals, Stint, Terms, Trigger, aggregate, breakdown_keys, dated, list,
-    round_units, stretches,
+    Records, Stint, Terms, Trigger, aggregate, breakdown_keys, dated, list, round_units, stretches,
 };
 use odometer::core::catalog::{Aggregation, BillableMetric};
 use odometer::core::decimal::Decimal;
@@ -11,7 +10,7 @@ use odometer::core::event::Usage;
 use odometer::core::instant::Instant;
 use odometer::core::matching::{Bucket, Buckets, Group, Matcher, Rule};
 use odometer::core::period::{Date, text};
-use odometer::core::pricing::ModelKind;
+use odometer::core::pricing::{ModelKind, RunningTotals};
 use serde_json::{Value as Json, json};
 
 use crate::aggregation_store;
@@ -272,6 +271,7 @@ fn shown_running(totals: &RunningTotals) -> Json {
     match totals {
         RunningTotals::Counted(count) => json!((1..=*count).collect::<Vec<_>>()),
         RunningTotals::Listed(totals) => shown_list(totals),
+        RunningTotals::Kept(_) => panic!("a scan lists running totals"),
     }
 }
 

@@ -3,7 +3,9 @@
 use odometer::core::catalog::Aggregation;
 use odometer::core::currency::Currency;
 use odometer::core::decimal::Decimal;
-use odometer::core::pricing::{Model, ModelKind, Quantity, graduated, graduated_percentage};
+use odometer::core::pricing::{
+    Entries, Model, ModelKind, Quantity, RunningTotals, graduated, graduated_percentage,
+};
 use serde_json::{Value as Json, json};
 
 use crate::vectors::{Comparison, decimal, run, shown, to_json, to_value};
@@ -35,9 +37,11 @@ fn quantity(case: &Json) -> Quantity {
     quantity.full_units = decimal(&aggregation["full_units_number"]);
     quantity.count = decimal(&aggregation["count"]).unwrap_or_default();
     quantity.total_aggregated_units = decimal(&aggregation["total_aggregated_units"]);
-    quantity.running_total = list(&aggregation["options"]["running_total"]);
-    quantity.events = list(&case["per_event"]["event_aggregation"]);
-    quantity.prorated_events = list(&case["per_event"]["event_prorated_aggregation"]);
+    quantity.running_totals = RunningTotals::Listed(list(&aggregation["options"]["running_total"]));
+    quantity.entries = Entries::Listed {
+        full: list(&case["per_event"]["event_aggregation"]),
+        prorated: list(&case["per_event"]["event_prorated_aggregation"]),
+    };
     quantity.precise_cents =
         decimal(&aggregation["precise_total_amount_cents"]).unwrap_or_default();
     quantity

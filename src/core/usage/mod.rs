@@ -8,6 +8,7 @@ mod ask;
 mod error;
 mod fee;
 pub mod folded;
+mod kept;
 mod request;
 mod rows;
 mod scan;
@@ -19,6 +20,7 @@ pub use ask::{
 };
 pub use error::UsageError;
 pub use fee::{Context, Fee, FeeRules, Presented};
+pub use kept::{measure, recipe};
 pub use request::{Request, Selection};
 pub use rows::{ChargeUsage, FilterUsage, GroupUsage, PricingUnitSum, Sum};
 pub use scan::{Scan, ScanLimits};
