@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{DesiredOrganization, Problem, Reference, ReferenceKind, derived_id};
 use crate::core::catalog::book::Tenant;
 use crate::core::catalog::directory::Directory;
-use crate::core::catalog::{Charge, ChargeFilter, Plan, Status, Subscription};
+use crate::core::catalog::{Charge, ChargeFilter, Plan, Status, Subscription, serving};
 use crate::core::instant::Instant;
 use crate::core::period::Zone;
 
@@ -194,13 +194,14 @@ fn settle_subscriptions(
         if let Some(known) = rows
             .iter()
             .find(|known| known.id == row.id)
-            .or_else(|| rows.iter().rev().find(|known| is_open(known.status)))
+            .or_else(|| serving(&rows, stamps.now))
+            .or_else(|| rows.iter().rev().find(|known| is_open(known, stamps.now)))
         {
             row.id = known.id;
             row.created_at = known.created_at;
             row.previous = known.previous;
             row.terminated_at = known.terminated_at;
-            if known.subscription_at == row.subscription_at || !is_open(known.status) {
+            if known.subscription_at == row.subscription_at || !is_open(known, stamps.now) {
                 row.status = known.status;
                 row.started_at = known.started_at;
                 continue;
@@ -221,8 +222,8 @@ fn settle_subscriptions(
 }
 
 /// Whether a row still runs, or will.
-pub(super) const fn is_open(status: Status) -> bool {
-    matches!(status, Status::Active | Status::Pending)
+pub(super) fn is_open(row: &Subscription, now: Instant) -> bool {
+    matches!(row.status_at(now), Status::Active | Status::Pending)
 }
 
 /// When a subscription becomes active (specification 3.6): at its date, if that is today or earlier

@@ -96,7 +96,8 @@ pub fn diff(
         let tenant = book.tenant(&one.organization.external_id).map(AsRef::as_ref);
         match settle(one, &Present { tenant, directory }, &mut stamps) {
             Ok(settled) => {
-                let mut scope = Scope { tenant, directory, wanted: &settled, plan: &mut plan };
+                let now = options.now;
+                let mut scope = Scope { tenant, directory, wanted: &settled, now, plan: &mut plan };
                 scope.put_all();
                 if options.prune {
                     scope.prune();
@@ -113,6 +114,7 @@ struct Scope<'a> {
     tenant: Option<&'a Tenant>,
     directory: &'a dyn Directory,
     wanted: &'a DesiredOrganization,
+    now: Instant,
     plan: &'a mut ApplyPlan,
 }
 
@@ -146,8 +148,9 @@ impl Scope<'_> {
         for row in &wanted.subscriptions {
             let rows = self.directory.subscriptions(&name, &row.external_id);
             let old = rows.iter().find(|old| old.id == row.id);
-            if let Some(old) = old.filter(|old| !is_open(old.status)) {
-                let details = vec![format!("is {} and left alone", old.status.name())];
+            if let Some(old) = old.filter(|old| !is_open(old, self.now)) {
+                let status = old.status_at(self.now);
+                let details = vec![format!("is {} and left alone", status.name())];
                 self.line(Sign::Keep, "subscription", &row.external_id, details);
                 continue;
             }

@@ -3,6 +3,7 @@
 use super::derived_id;
 use super::reader::{Node, Object};
 use crate::core::catalog::{Aggregation, BillableMetric, MetricFilter, Rounding, RoundingMode};
+use crate::core::expression::Expression;
 use crate::core::instant::Instant;
 
 const KEYS: [&str; 11] = [
@@ -94,15 +95,13 @@ fn read_rounding(object: &Object<'_>) -> Option<Rounding> {
     Some(Rounding { mode, precision })
 }
 
-/// Expressions belong to ingestion; until they are evaluated there, accepting one would give
-/// figures that nobody meant.
 fn read_expression(object: &Object<'_>) -> Option<String> {
-    if object.has("expression") {
-        let message = "expressions are not evaluated by this version";
-        let hint = "send the computed value as a property of the event";
-        object.problems().hint(object.path_of("expression"), message, hint);
+    let expression = object.optional_text("expression").filter(|text| !text.trim().is_empty())?;
+    if let Err(error) = Expression::parse(&expression) {
+        let hint = "for example: event.properties.cpu * event.properties.hours";
+        object.problems().hint(object.path_of("expression"), error.to_string(), hint);
     }
-    None
+    Some(expression)
 }
 
 fn read_filter(node: Node<'_>) -> Option<MetricFilter> {

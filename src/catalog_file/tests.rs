@@ -297,6 +297,19 @@ organizations:
 }
 
 #[test]
+fn an_expression_has_to_parse() {
+    let with = |expression: &str| {
+        let line = format!("- code: api_calls\n        expression: {expression}");
+        EXAMPLE.replacen("- code: api_calls", &line, 1)
+    };
+    let desired = read(&with("event.properties.cpu * 2"));
+    let metrics = &desired.organizations[0].metrics;
+    let metric = metrics.iter().find(|metric| metric.code == "api_calls").expect("the metric");
+    assert_eq!(metric.expression.as_deref(), Some("event.properties.cpu * 2"));
+    assert!(problems(&with("event.properties.cpu ** 2")).contains("unexpected text at byte"));
+}
+
+#[test]
 fn yaml_that_is_none_names_the_line() {
     let found = problems("organizations:\n  - external_id: [\n");
     assert!(found.contains("line"), "{found}");

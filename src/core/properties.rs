@@ -4,8 +4,22 @@
 //! The wire form is turned into this one once, when an event is decoded. It is also what the ledger
 //! keeps. Layout, repeated per property: key length (varint), key, kind (one byte), text length
 //! (varint), text. Keys are unique.
+//!
+//! After the last property may stand a trailer that says who has applied the metric's expression,
+//! see [`Origin`]: the expression's field, a kind with `TRAILER` set, what the field held when the
+//! event was sent, and a version (varint). Who asks for properties never sees it.
 
 use std::fmt;
+
+/// The bit of a kind byte by which a trailer differs from a property.
+const TRAILER: u8 = 0x80;
+/// Kind of a trailer: the event was sent without the field.
+const TRAILER_NEW: u8 = 0x87;
+/// Kind of a trailer: the producer has applied the expression.
+const TRAILER_PRODUCER: u8 = 0xff;
+/// What stands after the packed properties of an event whose producer has applied the expression:
+/// the whole of such a trailer.
+pub const PRODUCER_MARK: [u8; 4] = [0, TRAILER_PRODUCER, 0, 0];
 
 /// What kind of value a property held when it was sent. Texts alone do not tell `1` from `"1"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +65,24 @@ impl<'a> Property<'a> {
     }
 }
 
+/// Who has applied a metric's expression to an event (4.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// Nobody: the properties are as they were sent.
+    Sent,
+    /// The producer; it is never done again.
+    Producer,
+    /// We, when the event was taken in.
+    Evaluated {
+        /// Which version of the catalogue brought the expression.
+        version: u64,
+        /// The property that holds the result; empty if there is none.
+        field: &'a str,
+        /// What was sent in its place.
+        before: Option<Property<'a>>,
+    },
+}
+
 /// Borrowed properties of one event.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Properties<'a>(&'a [u8]);
@@ -91,6 +123,54 @@ impl<'a> Properties<'a> {
         Iter(self.0)
     }
 
+    /// Who has applied the metric's expression. Walks over all properties.
+    pub fn origin(self) -> Origin<'a> {
+        let mut rest = Iter(self.0);
+        rest.by_ref().for_each(drop);
+        trailer(rest.0).unwrap_or(Origin::Sent)
+    }
+
+    /// The properties as they were sent, without what an expression of ours has made of them.
+    pub fn as_sent(self) -> PropertiesBuf {
+        match self.origin() {
+            Origin::Evaluated { field, before, .. } => self.with(field, before),
+            Origin::Sent | Origin::Producer => self.to_owned(),
+        }
+    }
+
+    /// Properties that were sent, with the result of an expression in a field; an empty name is
+    /// that of no field. `version` says which version of the catalogue brought the expression.
+    pub fn evaluated(self, field: &str, result: &str, version: u64) -> PropertiesBuf {
+        let before = self.get(field).filter(|_| !field.is_empty());
+        let mut out = self.with(field, Some(Property { kind: Kind::Text, text: result }));
+        let (kind, text) = match before {
+            Some(before) => (TRAILER | before.kind as u8, before.text),
+            None => (TRAILER_NEW, ""),
+        };
+        put_text(&mut out.0, field);
+        out.0.push(kind);
+        put_text(&mut out.0, text);
+        put_varint(&mut out.0, version);
+        out
+    }
+
+    /// The properties, one of them in another state and at its old place, without a trailer.
+    fn with(self, field: &str, value: Option<Property<'_>>) -> PropertiesBuf {
+        let mut out = PropertiesBuf(Vec::with_capacity(self.0.len()));
+        let mut value = value.filter(|_| !field.is_empty());
+        for (name, property) in self.iter() {
+            if name != field || field.is_empty() {
+                out.push(name, property.kind, property.text);
+            } else if let Some(value) = value.take() {
+                out.push(name, value.kind, value.text);
+            }
+        }
+        if let Some(value) = value {
+            out.push(field, value.kind, value.text);
+        }
+        out
+    }
+
     /// An owned copy.
     pub fn to_owned(self) -> PropertiesBuf {
         PropertiesBuf(self.0.to_vec())
@@ -109,32 +189,38 @@ impl fmt::Debug for Properties<'_> {
 #[derive(Clone, Debug)]
 pub struct Iter<'a>(&'a [u8]);
 
-impl<'a> Iter<'a> {
-    fn take_text(&mut self) -> Option<&'a str> {
-        let length = take_varint(&mut self.0)?;
-        let (text, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        std::str::from_utf8(text).ok()
-    }
-
-    fn take(&mut self) -> Option<(&'a str, Property<'a>)> {
-        let key = self.take_text()?;
-        let (kind, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some((key, Property { kind: Kind::from_byte(*kind), text: self.take_text()? }))
-    }
-}
-
 impl<'a> Iterator for Iter<'a> {
     type Item = (&'a str, Property<'a>);
 
+    /// The next property. Where there is none, what is left stays where it is.
     fn next(&mut self) -> Option<Self::Item> {
-        let item = self.take();
-        if item.is_none() {
-            self.0 = &[];
+        let mut input = self.0;
+        let key = take_text(&mut input)?;
+        let (&kind, rest) = input.split_first()?;
+        input = rest;
+        if kind & TRAILER != 0 {
+            return None;
         }
-        item
+        let text = take_text(&mut input)?;
+        self.0 = input;
+        Some((key, Property { kind: Kind::from_byte(kind), text }))
     }
+}
+
+fn trailer(mut input: &[u8]) -> Option<Origin<'_>> {
+    let field = take_text(&mut input)?;
+    let (&kind, rest) = input.split_first()?;
+    input = rest;
+    let text = take_text(&mut input)?;
+    let version = take_varint(&mut input)?;
+    Some(match kind {
+        TRAILER_PRODUCER => Origin::Producer,
+        TRAILER_NEW => Origin::Evaluated { version, field, before: None },
+        kind => {
+            let kind = Kind::from_byte(kind & !TRAILER);
+            Origin::Evaluated { version, field, before: Some(Property { kind, text }) }
+        }
+    })
 }
 
 /// Owned properties, and the way to build them.
@@ -159,11 +245,9 @@ impl PropertiesBuf {
 
     /// Adds a property whose key is known not to be there yet.
     pub fn push(&mut self, key: &str, kind: Kind, text: &str) {
-        put_varint(&mut self.0, key.len());
-        self.0.extend_from_slice(key.as_bytes());
+        put_text(&mut self.0, key);
         self.0.push(kind as u8);
-        put_varint(&mut self.0, text.len());
-        self.0.extend_from_slice(text.as_bytes());
+        put_text(&mut self.0, text);
     }
 
     /// Sets a property, replacing one with the same key.
@@ -178,7 +262,12 @@ impl PropertiesBuf {
     }
 }
 
-fn put_varint(out: &mut Vec<u8>, mut value: usize) {
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_varint(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     loop {
         let low = value.to_le_bytes()[0] & 0x7f;
         value >>= 7;
@@ -189,12 +278,19 @@ fn put_varint(out: &mut Vec<u8>, mut value: usize) {
     }
 }
 
-fn take_varint(bytes: &mut &[u8]) -> Option<usize> {
-    let mut value = 0_usize;
-    for shift in (0..35).step_by(7) {
+fn take_text<'a>(bytes: &mut &'a [u8]) -> Option<&'a str> {
+    let length = usize::try_from(take_varint(bytes)?).ok()?;
+    let (text, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    std::str::from_utf8(text).ok()
+}
+
+fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0_u64;
+    for shift in (0..u64::BITS).step_by(7) {
         let (byte, rest) = bytes.split_first()?;
         *bytes = rest;
-        value |= usize::from(byte & 0x7f) << shift;
+        value |= u64::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
             return Some(value);
         }
@@ -215,6 +311,31 @@ mod tests {
         assert_eq!(properties.as_ref().get("a"), Some(Property { kind: Kind::Text, text: "2.0" }));
         assert_eq!(properties.as_ref().text("b"), None);
         assert_eq!(properties.as_ref().iter().count(), 2);
+    }
+
+    #[test]
+    fn a_result_can_be_taken_back() {
+        let mut sent = PropertiesBuf::new();
+        sent.push("a", Kind::Number, "1");
+        sent.push("b", Kind::Null, "");
+        for (field, before) in [
+            ("a", Some(Property { kind: Kind::Number, text: "1" })),
+            ("b", Some(Property { kind: Kind::Null, text: "" })),
+            ("c", None),
+            ("", None),
+        ] {
+            let stored = sent.as_ref().evaluated(field, "7.0", 300);
+            let stored = stored.as_ref();
+            assert_eq!(stored.text(field), (!field.is_empty()).then_some("7.0"));
+            assert_eq!(stored.iter().count(), 2 + usize::from(field == "c"));
+            assert_eq!(stored.origin(), Origin::Evaluated { version: 300, field, before });
+            assert_eq!(stored.as_sent(), sent);
+        }
+        assert_eq!(sent.as_ref().origin(), Origin::Sent);
+        let marked = [sent.as_ref().as_bytes(), &PRODUCER_MARK].concat();
+        let marked = Properties::from_bytes(&marked);
+        assert_eq!(marked.origin(), Origin::Producer);
+        assert!(marked.iter().eq(sent.as_ref().iter()));
     }
 
     #[test]

@@ -154,14 +154,16 @@ impl Account {
         if own.is_none() {
             self.leave_out(usage.timestamp);
         }
-        if frame.shape.looks_back_on(code) {
-            for later in self.windows.iter_mut().filter(|kept| usage.timestamp < kept.floor()) {
-                later.fold(&frame, code, usage, folding);
+        frame.settle(code, usage, |usage| {
+            if frame.shape.looks_back_on(code) {
+                for later in self.windows.iter_mut().filter(|kept| usage.timestamp < kept.floor()) {
+                    later.fold(&frame, code, usage, folding);
+                }
             }
-        }
-        if let Some(own) = own {
-            self.windows[own].fold(&frame, code, usage, folding);
-        }
+            if let Some(own) = own {
+                self.windows[own].fold(&frame, code, usage, folding);
+            }
+        });
     }
 
     /// What is known of a window under these rules.

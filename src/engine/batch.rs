@@ -8,7 +8,7 @@ use crate::core::decimal::Decimal;
 use crate::core::event::{Event, Rejection};
 use crate::core::instant::Instant;
 use crate::core::position::Position;
-use crate::core::properties::Properties;
+use crate::core::properties::{PRODUCER_MARK, Properties};
 
 /// A stretch of one of a batch's arenas.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +118,7 @@ impl Batch {
             subscription: event.subscription.map(|text| self.keep_text(text)),
             transaction: self.keep_text(event.transaction),
             code: self.keep_text(event.code),
-            properties: self.keep(event.properties.as_bytes()),
+            properties: self.keep_properties(event),
             precise_cents: event.precise_cents.clone(),
             evaluated: event.evaluated,
             record: record.map(|record| self.keep(record)),
@@ -234,6 +234,16 @@ impl Batch {
         let start = self.arena.len() as u32;
         self.arena.extend_from_slice(bytes);
         Span { start, length: bytes.len() as u32 }
+    }
+
+    /// The properties, marked if their producer has applied the metric's expression: the ledger
+    /// keeps them so, and no expression is ever applied to them again (4.5).
+    fn keep_properties(&mut self, event: &Event<'_>) -> Span {
+        let mut span = self.keep(event.properties.as_bytes());
+        if event.evaluated {
+            span.length += self.keep(&PRODUCER_MARK).length;
+        }
+        span
     }
 
     /// As for [`Batch::keep`].

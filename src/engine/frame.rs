@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::shape::Shape;
 use crate::core::aggregate::{self, Stint};
+use crate::core::catalog::ingestion::Ingestion;
+use crate::core::event::Usage;
 use crate::core::instant::Instant;
 use crate::core::period::{self, Terms, Window};
 
@@ -40,6 +42,8 @@ pub struct Frame {
     pub shape: Arc<Shape>,
     /// What the windows are computed from.
     pub terms: Terms,
+    /// The rules under which events were taken in; none if all count as they were kept.
+    pub ingestion: Option<Arc<Ingestion>>,
     /// By charge with a carry of its own, the rows of this external id whose plan holds it (5.9).
     pub stints: Vec<(u16, Vec<Stint>)>,
 }
@@ -48,6 +52,14 @@ impl Frame {
     /// The charges window that holds an instant; none outside the calendar or in a skipped hour.
     pub fn window_holding(&self, at: Instant) -> Option<Window> {
         period::containing(&self.terms, at)
+    }
+
+    /// Calls `count` with an event as it counts (10.5), unless it is void.
+    pub fn settle(&self, code: &str, usage: &Usage<'_>, count: impl FnOnce(&Usage<'_>)) {
+        match &self.ingestion {
+            None => count(usage),
+            Some(ingestion) => ingestion.each(code, usage, count),
+        }
     }
 
     /// The window that holds an instant, if it is one that events are folded into.

@@ -11,13 +11,16 @@ use uuid::Uuid;
 
 use super::rows::Rows;
 use super::stints::stints;
-use crate::core::aggregate::Stint;
 use crate::core::catalog::book::{Book, Tenant};
 use crate::core::catalog::directory::Directory;
+use crate::core::catalog::ingestion::Ingestion;
 use crate::core::catalog::version::{CustomerRow, SubscriptionRows, Versioned};
-use crate::core::catalog::{Customer, Plan, Status, Subscription};
+use crate::core::catalog::zones::{last_window, timeline, zone_of};
+use crate::core::catalog::{Customer, Plan, Subscription, serving};
+use crate::core::event::{Event, Rejection};
 use crate::core::instant::Instant;
 use crate::core::period::{Terms, Zone};
+use crate::core::properties::PropertiesBuf;
 use crate::engine::account::Account;
 use crate::engine::digest::StableHasher;
 use crate::engine::frame::Frame;
@@ -37,6 +40,15 @@ pub struct Resolved {
     pub plan: Arc<Plan>,
     /// The rules its usage is folded under.
     pub frame: Arc<Frame>,
+}
+
+/// What the catalogue makes of an event that is taken in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admitted {
+    /// Whether its organisation is known.
+    pub known_tenant: bool,
+    /// Its properties, if an expression changes them.
+    pub properties: Option<PropertiesBuf>,
 }
 
 /// The catalogue with everything derived from it.
@@ -115,8 +127,7 @@ impl Catalogue {
     ) -> Option<Resolved> {
         let organization = &tenant.organization.external_id;
         let rows = self.rows.subscriptions(organization, subscription);
-        let row = rows.iter().find(|row| row.status_at(now) == Status::Active)?;
-        self.resolve_row(tenant, row)
+        self.resolve_row(tenant, serving(&rows, now)?)
     }
 
     /// What goes with a subscription row.
@@ -127,22 +138,33 @@ impl Catalogue {
     ) -> Option<Resolved> {
         let organization = &tenant.organization.external_id;
         let plan = tenant.plan(row.plan)?;
-        let customer: Option<CustomerRow> = self.rows.customer(organization, &row.customer);
-        let customer = customer.map(|row| Arc::clone(&row.entity));
-        let zone = zone(tenant, customer.as_deref());
-        let terms = Terms {
+        let known = self.rows.customer_past(organization, &row.customer);
+        let customer = known.as_ref().map(|known| Arc::clone(&known.row.entity));
+        let names = (
+            customer.as_ref().and_then(|customer| customer.timezone.as_deref()),
+            tenant.organization.timezone.as_deref(),
+        );
+        let mut terms = Terms {
             interval: plan.interval,
             bill_charges_monthly: plan.bill_charges_monthly,
             billing_time: row.billing_time,
             subscription_at: row.subscription_at,
             started_at: row.started_at,
-            zone,
+            zone: zone_of(names.0, names.1),
             previous: None,
         };
+        let changes = known.as_ref().and_then(|known| known.zones.as_deref()).unwrap_or_default();
+        if !changes.is_empty() || tenant.past.zones.len() > 1 {
+            terms.previous = last_window(&terms, &timeline(changes, &tenant.past.zones, names));
+        }
         let shape = self.shape(tenant, &plan.entity);
+        let metrics = plan.charges.iter().filter_map(|charge| tenant.metrics.get(charge.metric));
+        let codes = metrics.map(|metric| metric.code.as_str());
+        let ingestion = self.ingestion(tenant, &row.external_id, codes);
         let stints = stints(tenant, &self.rows, row, &plan.entity);
-        let digest = digest(row.id, &terms, &shape, &stints);
-        let frame = Arc::new(Frame { digest, shape, terms, stints });
+        let mut frame = Frame { digest: 0, shape, terms, stints, ingestion };
+        frame.digest = digest(row.id, &frame);
+        let frame = Arc::new(frame);
         Some(Resolved {
             tenant: Arc::clone(tenant),
             customer,
@@ -150,6 +172,39 @@ impl Catalogue {
             plan: Arc::clone(&plan.entity),
             frame,
         })
+    }
+
+    /// The rules of ingestion for the events of an external subscription id with these codes.
+    pub fn ingestion<'a>(
+        &self,
+        tenant: &Tenant,
+        subscription: &str,
+        codes: impl IntoIterator<Item = &'a str>,
+    ) -> Option<Arc<Ingestion>> {
+        if tenant.past.is_empty() {
+            return None;
+        }
+        let organization = &tenant.organization.external_id;
+        Ingestion::of(&tenant.past, codes, |void| {
+            let rows = self.rows.subscriptions_before(organization, subscription, void.version);
+            rows.iter().any(|row| void.plans.binary_search(&row.plan).is_ok())
+        })
+    }
+
+    /// What the catalogue makes of an event that is taken in. Its metric's expression is applied
+    /// under the newest version of the metric that is not later than the event (4.5).
+    pub fn admit(&self, event: &Event<'_>, log_time: Instant) -> Result<Admitted, Rejection> {
+        let book = self.book.load();
+        let known_tenant = book.tenant(event.organization).is_some();
+        let past = book.expressions(event.organization).and_then(|past| past.code(event.code));
+        let properties = match past.and_then(|past| past.formula(log_time)) {
+            Some(formula) if !event.evaluated => formula
+                .apply(event.code, event.timestamp, event.properties)
+                .map(Some)
+                .map_err(Rejection::Expression)?,
+            _ => None,
+        };
+        Ok(Admitted { known_tenant, properties })
     }
 
     /// The compiled charges of a plan; compiled once per epoch.
@@ -191,6 +246,10 @@ impl Directory for Catalogue {
     fn each_customer(&self, organization: &str, visit: &mut dyn FnMut(CustomerRow)) {
         self.rows.each_customer(organization, visit);
     }
+
+    fn plans_that_charged(&self, organization: &str, metric: Uuid, before: u64) -> Vec<Uuid> {
+        self.rows.plans_that_charged(organization, metric, before)
+    }
 }
 
 impl Tenants for Catalogue {
@@ -212,23 +271,15 @@ impl Tenants for Catalogue {
     }
 }
 
-/// The zone in which a customer's days begin (specification 3.1).
-fn zone(tenant: &Tenant, customer: Option<&Customer>) -> Zone {
-    let names = [
-        customer.and_then(|customer| customer.timezone.as_deref()),
-        tenant.organization.timezone.as_deref(),
-    ];
-    let named = names.into_iter().flatten().find(|name| !name.trim().is_empty());
-    named.and_then(Zone::parse).unwrap_or(Zone::UTC)
-}
-
 /// Unkeyed, so that entity tags are the same on every store.
-fn digest(subscription: Uuid, terms: &Terms, shape: &Shape, stints: &[(u16, Vec<Stint>)]) -> u64 {
+fn digest(subscription: Uuid, frame: &Frame) -> u64 {
+    let Frame { shape, terms, stints, ingestion, .. } = frame;
     let mut digest = StableHasher::default();
     (subscription, shape.digest).hash(&mut digest);
     (terms.interval, terms.bill_charges_monthly, terms.billing_time).hash(&mut digest);
     (terms.subscription_at, terms.started_at).hash(&mut digest);
     (terms.zone.name(), Zone::database_version()).hash(&mut digest);
-    stints.hash(&mut digest);
+    terms.previous.as_ref().map(|last| (last.zone.name(), last.to)).hash(&mut digest);
+    (stints, ingestion).hash(&mut digest);
     digest.finish()
 }

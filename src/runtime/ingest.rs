@@ -17,7 +17,6 @@ use crate::core::position::{Position, Source};
 use crate::engine::batch::{Batch, Refused};
 use crate::engine::keys::remainder;
 use crate::engine::progress::Reached;
-use crate::engine::slot::Tenants;
 use crate::log::decode::{Decoder, Limits};
 use crate::log::kafka::{Message, Trouble};
 use crate::telemetry::events::{Emit, PartitionStopped};
@@ -193,10 +192,16 @@ impl Reader {
                 index,
             };
             decoder.decode(message.payload, decode_limits, &mut |index, outcome| {
-                match outcome {
-                    Ok(event) => {
-                        let known = shared.catalogue.knows(event.organization);
-                        let record = message.payload.filter(|_| !known);
+                let taken = outcome.and_then(|event| {
+                    let admitted = shared.catalogue.admit(&event, reached.log_time)?;
+                    Ok((event, admitted))
+                });
+                match taken {
+                    Ok((mut event, admitted)) => {
+                        if let Some(properties) = &admitted.properties {
+                            event.properties = properties.as_ref();
+                        }
+                        let record = message.payload.filter(|_| !admitted.known_tenant);
                         batch.push(&event, position(index), record, &shared.hasher, slots);
                     }
                     Err(rejection) => batch.refuse(Refused {

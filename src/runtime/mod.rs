@@ -27,6 +27,7 @@ pub mod positions;
 pub mod rebuilds;
 pub mod recovery;
 pub mod rows;
+mod rows_past;
 pub mod scan;
 pub mod scanner;
 pub mod shared;

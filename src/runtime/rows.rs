@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
 use super::customers::Customers;
+use crate::core::catalog::Subscription;
 use crate::core::catalog::apply::{Applied, RowChange};
 use crate::core::catalog::book::Book;
 use crate::core::catalog::directory::Directory;
@@ -17,7 +18,7 @@ use crate::log::catalog::{Stored, decode_stored, encode_stored};
 use crate::store::{CatalogEntry, CatalogProgress, Store, StoreError};
 
 /// Numbers of the entity kinds in the store. They are on disk: never reuse one.
-mod kind {
+pub(super) mod kind {
     pub const ORGANIZATION: u8 = 1;
     pub const TAX: u8 = 2;
     pub const METRIC: u8 = 3;
@@ -33,8 +34,10 @@ mod kind {
 
 /// Separates the names that are joined into the key of a link.
 const JOINT: char = '\u{0}';
-/// Value of the last version of something that was deleted.
-const GONE: &[u8] = b"";
+/// First byte of a version that deleted something; its log time follows. No entity begins so.
+const GONE: u8 = 0;
+/// Value of a list or of a link that is empty.
+const NOTHING: &[u8] = b"";
 /// Value of a link that is there.
 const PRESENT: &[u8] = b"1";
 
@@ -44,8 +47,8 @@ const PRESENT: &[u8] = b"1";
 /// an answer compares [`Rows::failures`] before and after, and does not trust an absence in
 /// between.
 pub struct Rows {
-    store: Arc<Store>,
-    customers: Customers,
+    pub(super) store: Arc<Store>,
+    pub(super) customers: Customers,
     failures: AtomicU64,
 }
 
@@ -66,7 +69,7 @@ impl Rows {
         let mut unreadable = None;
         for kind in [kind::ORGANIZATION, kind::TAX, kind::METRIC, kind::PLAN] {
             let visited = self.store.catalog_newest(kind, None, |entry| {
-                if entry.value == GONE {
+                if gone(entry.value).is_some() {
                     return ControlFlow::Continue(());
                 }
                 match decode_stored(entry.value) {
@@ -87,6 +90,7 @@ impl Rows {
         if let Some(detail) = unreadable {
             return Err(detail);
         }
+        self.load_pasts(&mut book)?;
         let progress = self.store.catalog_progress().map_err(|error| error.to_string())?;
         book.advance(progress.version);
         Ok((book, progress))
@@ -126,7 +130,7 @@ impl Rows {
         Ok(())
     }
 
-    fn read<T>(&self, result: Result<T, impl std::fmt::Display>) -> Option<T> {
+    pub(super) fn read<T>(&self, result: Result<T, impl std::fmt::Display>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(error) => {
@@ -139,26 +143,13 @@ impl Rows {
 
     fn get(&self, kind: u8, organization: &str, id: &str) -> Option<Vec<u8>> {
         let found = self.read(self.store.catalog_get(kind, organization, id))?;
-        found.map(|(_, value)| value).filter(|value| value.as_slice() != GONE)
+        found.map(|(_, value)| value).filter(|value| gone(value).is_none())
     }
 }
 
 impl Directory for Rows {
     fn customer(&self, organization: &str, external_id: &str) -> Option<CustomerRow> {
-        let moment = match self.customers.get(organization, external_id) {
-            Ok(row) => return Some(row),
-            Err(moment) => moment,
-        };
-        let value = self.get(kind::CUSTOMER, organization, external_id)?;
-        let stored = self.read(decode_stored(&value))?;
-        match stored.entity.body {
-            Body::Customer(customer) => {
-                let row = Versioned::new(customer, stored.version, stored.log_time);
-                self.customers.keep(moment, organization, &row);
-                Some(row)
-            }
-            _ => None,
-        }
+        self.customer_past(organization, external_id).map(|known| known.row)
     }
 
     fn subscriptions(&self, organization: &str, external_id: &str) -> SubscriptionRows {
@@ -188,7 +179,7 @@ impl Directory for Rows {
 
     fn each_customer(&self, organization: &str, visit: &mut dyn FnMut(CustomerRow)) {
         let visited = self.store.catalog_newest(kind::CUSTOMER, Some(organization), |entry| {
-            if entry.value != GONE
+            if gone(entry.value).is_none()
                 && let Some(stored) = self.read(decode_stored(entry.value))
                 && let Body::Customer(customer) = stored.entity.body
             {
@@ -198,6 +189,26 @@ impl Directory for Rows {
         });
         let _ = self.read(visited);
     }
+
+    fn plans_that_charged(&self, organization: &str, metric: Uuid, before: u64) -> Vec<Uuid> {
+        self.read(self.plans_charging(organization, metric, before)).unwrap_or_default()
+    }
+}
+
+/// The log time of a version that deleted something; none if it did not. [`NOTHING`] is what
+/// deletions left behind before they kept their time. A list is longer than a deletion.
+pub(super) fn gone(value: &[u8]) -> Option<Instant> {
+    match value.split_first() {
+        None => Some(Instant::MIN),
+        Some((&GONE, rest)) => Some(Instant(i64::from_le_bytes(rest.try_into().ok()?))),
+        Some(_) => None,
+    }
+}
+
+fn deleted(log_time: Instant) -> Vec<u8> {
+    let mut value = vec![GONE];
+    value.extend(log_time.micros().to_le_bytes());
+    value
 }
 
 /// Rows of the store that one record leads to, under construction.
@@ -219,7 +230,7 @@ impl Entries {
             EntityId::Subscription { .. } | EntityId::Code(..) => return,
         };
         let value = entity.map_or_else(
-            || GONE.to_vec(),
+            || deleted(self.log_time),
             |entity| {
                 encode_stored(&Stored {
                     entity: entity.clone(),
@@ -248,7 +259,7 @@ impl Entries {
                 self.list.push((kind::SUBSCRIPTIONS, organization.clone(), id, value));
             }
             RowChange::Link { organization, customer, external_id, present } => {
-                let value = if *present { PRESENT } else { GONE };
+                let value = if *present { PRESENT } else { NOTHING };
                 let scope = link_scope(organization, customer);
                 self.list.push((kind::LINK, scope, external_id.clone(), value.to_vec()));
             }
@@ -260,7 +271,7 @@ fn link_scope(organization: &str, customer: &str) -> String {
     format!("{organization}{JOINT}{customer}")
 }
 
-/// Rows one after the other, each with its length in four bytes before it. None: [`GONE`].
+/// Rows one after the other, each with its length in four bytes before it. None: [`NOTHING`].
 fn encode_subscriptions(organization: &str, rows: &SubscriptionRows) -> Vec<u8> {
     let mut out = Vec::new();
     for row in rows.iter() {
@@ -276,9 +287,9 @@ fn encode_subscriptions(organization: &str, rows: &SubscriptionRows) -> Vec<u8> 
     out
 }
 
-fn decode_subscriptions(
+pub(super) fn decode_subscriptions(
     mut bytes: &[u8],
-) -> Result<Vec<Versioned<crate::core::catalog::Subscription>>, String> {
+) -> Result<Vec<Versioned<Subscription>>, String> {
     let mut rows = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
         let length = u32::from_le_bytes(*length) as usize;

@@ -16,6 +16,7 @@ use hashbrown::HashMap;
 use super::owner::Sealed;
 use super::shared::Shared;
 use super::worker::{Command, CutAccount};
+use crate::core::catalog::ingestion::{Ingestion, Settled};
 use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
 use crate::core::instant::Instant;
@@ -105,6 +106,19 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
+    /// Puts the event under the rules of ingestion; false if it does not count.
+    pub fn settle(&mut self, ingestion: &Ingestion) -> bool {
+        let kept = self.properties.as_ref();
+        match ingestion.settle(&self.code, self.position.log_time, self.timestamp, kept) {
+            Settled::Kept => true,
+            Settled::Changed(properties) => {
+                self.properties = properties;
+                true
+            }
+            Settled::Void => false,
+        }
+    }
+
     /// The event as aggregations read it.
     pub fn usage(&self) -> Usage<'_> {
         Usage {
@@ -198,8 +212,9 @@ impl Cut {
                     let Rebuild { frame, spell, from, .. } = &wanted[at];
                     let mut events = ledger.events(*account, unmerged, (*from, spell.window.to))?;
                     while let Some(row) = events.next_row()? {
-                        let usage = usage(&row);
-                        cells[at].fold(frame, *spell, row.code, &usage, folding);
+                        frame.settle(row.code, &usage(&row), |usage| {
+                            cells[at].fold(frame, *spell, row.code, usage, folding);
+                        });
                     }
                 }
             }

@@ -36,7 +36,7 @@ pub fn stints(
                 let started_at = row.started_at?;
                 (started_at <= subscription.started_at?).then_some(Stint {
                     started_at,
-                    ended_at: row.terminated_at.filter(|_| row.id != subscription.id),
+                    ended_at: row.ends_at().filter(|_| row.id != subscription.id),
                     has_previous: row.previous.is_some(),
                 })
             })

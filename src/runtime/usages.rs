@@ -14,8 +14,7 @@ use super::target::{Kept, Target};
 use super::view::View;
 use super::worker::{Command, CutAccount};
 use crate::core::catalog::directory::Directory;
-use crate::core::catalog::{BillableMetric, Charge, Flag, Status, Subscription};
-use crate::core::instant::Instant;
+use crate::core::catalog::{BillableMetric, Charge, Flag, serving};
 use crate::core::period;
 use crate::core::position::Source;
 use crate::core::usage::{Request, UsageError};
@@ -196,7 +195,7 @@ impl Usages {
         let customer = customer.ok_or(Refusal::CustomerNotFound)?;
         let active = |external_id: &str| {
             let rows = catalogue.rows.subscriptions(organization, external_id);
-            rows.iter().find(|row| is_active(row, &customer.external_id, now)).cloned()
+            serving(&rows, now).filter(|row| row.customer == customer.external_id).cloned()
         };
         let row = if let Some(external_id) = question.subscription.as_deref() {
             active(external_id)
@@ -260,10 +259,13 @@ impl Usages {
         let (store, key) = (Arc::clone(&self.shared.store), target.key);
         let read = tokio::task::spawn_blocking(move || cut.events(&store, key)).await;
         let events = read.map_err(|error| Refusal::Internal(error.to_string()))?;
-        let events = events.map_err(|error| match error {
+        let mut events = events.map_err(|error| match error {
             ScanError::TooLarge => Refusal::Usage(UsageError::LimitExceeded("events")),
             error => Refusal::Internal(error.to_string()),
         })?;
+        if let Some(ingestion) = &target.resolved.frame.ingestion {
+            events.retain_mut(|event| event.settle(ingestion));
+        }
         let body = target.scanned(&events, self.shared.scan_limits, |window, plan| {
             view.body(target, &question.request, window, plan)
         })?;
@@ -319,8 +321,4 @@ fn charges(resolved: &Resolved) -> Vec<(&Charge, &BillableMetric)> {
         .iter()
         .filter_map(|charge| Some((charge, &*metric(charge)?.entity)))
         .collect()
-}
-
-fn is_active(row: &Subscription, customer: &str, now: Instant) -> bool {
-    row.customer == customer && row.status_at(now) == Status::Active
 }

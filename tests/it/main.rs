@@ -8,6 +8,7 @@ mod commands;
 mod end_to_end;
 mod fidelity;
 mod history;
+mod ingestion;
 mod kafka_log;
 mod kill;
 mod oracle;

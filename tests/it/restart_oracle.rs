@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 
 use odometer::core::aggregate::{Frame, Stint};
+use odometer::core::catalog::past::ZoneChange;
+use odometer::core::catalog::zones::{last_window, timeline};
 use odometer::core::catalog::{
     BillableMetric, Charge, Customer, Organization, Plan, Status, Subscription,
 };
@@ -33,6 +35,8 @@ pub struct Tenant {
     pub customers: Vec<Customer>,
     /// In order of creation.
     pub rows: Vec<Subscription>,
+    /// Zones that customers had, by external id and log time.
+    pub moves: Vec<(String, ZoneChange)>,
 }
 
 /// An event that counts.
@@ -102,7 +106,7 @@ impl Oracle {
         let plan = tenant.plans.iter().find(|plan| plan.id == row.plan).unwrap();
         let zone = customer.timezone.as_deref().or(tenant.organization.timezone.as_deref());
         let zone = zone.map_or(Zone::UTC, |name| Zone::parse(name).unwrap());
-        let terms = PeriodTerms {
+        let mut terms = PeriodTerms {
             interval: plan.interval,
             bill_charges_monthly: plan.bill_charges_monthly,
             billing_time: row.billing_time,
@@ -111,6 +115,10 @@ impl Oracle {
             zone: zone.clone(),
             previous: None,
         };
+        let names = (customer.timezone.as_deref(), tenant.organization.timezone.as_deref());
+        let own = tenant.moves.iter().filter(|(id, _)| *id == customer.external_id);
+        let moves: Vec<ZoneChange> = own.map(|(_, change)| change.clone()).collect();
+        terms.previous = last_window(&terms, &timeline(&moves, &[], names));
         let period = period::current(&terms, now)?;
         let mut window = period.charges;
         if full_usage {

@@ -1,5 +1,7 @@
 //! A service and the list of all its records, moved along together and compared.
 
+use std::cell::Cell;
+
 use odometer::core::catalog::record::Body;
 use odometer::core::catalog::{
     BillingTime, Customer, Flag, Interval, Organization, Plan, Status, Subscription,
@@ -44,6 +46,8 @@ pub struct World {
     pub service: TestService,
     pub oracle: Oracle,
     ids: u128,
+    /// Log time of the catalogue.
+    catalog_time: Cell<Instant>,
 }
 
 impl World {
@@ -58,7 +62,8 @@ impl World {
         ];
         let now = instant(&json!(START)).unwrap();
         let service = TestService::start(now, &settings);
-        let mut world = Self { service, oracle: Oracle::default(), ids: 0 };
+        let catalog_time = Cell::new(now);
+        let mut world = Self { service, oracle: Oracle::default(), ids: 0, catalog_time };
         for (name, charges) in ORGANIZATIONS.into_iter().zip(charges.chunks(6)) {
             let tenant = world.tenant(name, charges);
             let metrics = tenant.metrics.iter().cloned().map(Body::BillableMetric);
@@ -108,7 +113,10 @@ impl World {
             echo: odometer::core::catalog::Echo::default(),
             created_at: Instant(0),
         });
-        let customers = customers.collect();
+        let customers: Vec<Customer> = customers.collect();
+        let start =
+            |customer: &Customer| (customer.external_id.clone(), (self.service.now(), None));
+        let moves = customers.iter().map(start).collect();
         let organization = Organization {
             external_id: name.to_owned(),
             id: self.id(),
@@ -119,7 +127,7 @@ impl World {
             flags: vec![Flag::GranularLifetimeUsage],
             api_keys: vec![api_key(name)],
         };
-        Tenant { organization, known: false, metrics, plans, customers, rows: Vec::new() }
+        Tenant { organization, known: false, metrics, plans, customers, rows: Vec::new(), moves }
     }
 
     pub fn happen(&mut self, step: &Step) {
@@ -154,7 +162,10 @@ impl World {
                 let customer = &mut self.oracle.tenants[*organization].customers[*subscription];
                 customer.timezone = ZONES[*zone].map(str::to_owned);
                 let customer = customer.clone();
+                let moved = (customer.external_id.clone(), customer.timezone.clone());
                 self.put(*organization, vec![Body::Customer(customer)]);
+                let change = (self.catalog_time.get(), moved.1.map(String::into_boxed_str));
+                self.oracle.tenants[*organization].moves.push((moved.0, change));
             }
             Step::Checkpoint => self.service.running().service.checkpoint().unwrap(),
             Step::Restart => self.same_answers(TestService::restart),
@@ -163,6 +174,7 @@ impl World {
     }
 
     pub fn put(&self, organization: usize, bodies: Vec<Body>) {
+        self.catalog_time.set(self.catalog_time.get().max(self.service.now()));
         self.service.put(ORGANIZATIONS[organization], bodies);
     }
 

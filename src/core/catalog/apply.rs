@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::book::Book;
 use super::directory::Directory;
+use super::past::MetricChange;
 use super::record::{Body, Change, Entity, EntityId, EntityKey, Record};
 use super::version::{CustomerRow, SubscriptionRows, Versioned};
 use super::{Customer, Subscription};
@@ -142,7 +143,7 @@ pub fn apply(
             Change::Delete(key) => step.delete(key),
         }
     }
-    step.finish()
+    step.finish(book)
 }
 
 type Name = (String, String);
@@ -260,7 +261,38 @@ impl<'a> Step<'a> {
         self.touched.push(Touched { organization: key.organization.clone(), what });
     }
 
-    fn finish(mut self) -> Outcome {
+    /// Leaves to the past what it has to know of this record. The book before it is `before`.
+    fn remember(&mut self, before: &Book) {
+        let mut changed: BTreeMap<String, Vec<MetricChange>> = BTreeMap::new();
+        for (key, entity) in &self.writes {
+            let changes = match key.id {
+                EntityId::Organization if entity.is_some() => {
+                    changed.entry(key.organization.clone()).or_default()
+                }
+                EntityId::BillableMetric(_) => changed.entry(key.organization.clone()).or_default(),
+                _ => continue,
+            };
+            if let EntityId::BillableMetric(id) = key.id {
+                changes.push(MetricChange {
+                    id,
+                    before: before.metric_code(&key.organization, id),
+                    after: self.book.metric_code(&key.organization, id),
+                });
+            }
+        }
+        let (directory, version) = (self.directory, self.version);
+        for (organization, changes) in changed {
+            let charged = |metric| {
+                let mut plans = directory.plans_that_charged(&organization, metric, version);
+                plans.extend(before.plans_charging(&organization, metric));
+                plans
+            };
+            self.book.note_past(&organization, &changes, (version, self.log_time), charged);
+        }
+    }
+
+    fn finish(mut self, before: &Book) -> Outcome {
+        self.remember(before);
         let mut rows = Vec::new();
         for ((organization, external_id), row) in self.customers {
             rows.push(RowChange::Customer { organization, external_id, row });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::past::{MetricChange, Past};
 use super::record::{Body, Coded, EntityId};
 use super::table::Table;
 use super::version::Versioned;
@@ -23,6 +24,8 @@ pub struct Book {
     /// Entities whose organisation is not known yet, or not any more.
     orphans: Arc<BTreeMap<Arc<str>, Arc<Tables>>>,
     keys: Arc<BTreeMap<[u8; 32], Arc<str>>>,
+    /// Whether any organisation ever had an expression.
+    evaluates: bool,
 }
 
 /// An organisation with all that the book holds of it.
@@ -42,6 +45,8 @@ pub struct Tables {
     pub plans: Table<Plan>,
     /// Taxes.
     pub taxes: Table<Tax>,
+    /// What earlier versions still decide.
+    pub past: Arc<Past>,
 }
 
 impl std::ops::Deref for Tenant {
@@ -118,6 +123,21 @@ impl Book {
         self.put(organization, body, version, log_time);
     }
 
+    /// Puts back the past of an organisation, known or not, when a book is loaded.
+    pub fn restore_past(&mut self, organization: &str, past: Past) {
+        self.evaluates |= past.evaluates();
+        self.tables_mut(organization).past = Arc::new(past);
+    }
+
+    /// The past of an organisation that had expressions; none if no organisation ever had any,
+    /// which costs nothing to find out. The organisation need not be known.
+    pub fn expressions(&self, organization: &str) -> Option<&Past> {
+        if !self.evaluates {
+            return None;
+        }
+        self.tables(organization).map(|tables| &*tables.past)
+    }
+
     /// Moves the next offset forward, e.g. past records that changed customers only.
     pub fn advance(&mut self, version: u64) {
         self.version = self.version.max(version);
@@ -140,6 +160,13 @@ impl Book {
         Arc::make_mut(orphans.entry(Arc::from(organization)).or_default())
     }
 
+    /// Plans that have a charge on a metric.
+    pub(super) fn plans_charging(&self, organization: &str, metric: Uuid) -> Vec<Uuid> {
+        let plans = self.tables(organization).into_iter().flat_map(|tables| tables.plans.iter());
+        let charging = plans.filter(|plan| plan.charges.iter().any(|c| c.metric == metric));
+        charging.map(|plan| plan.id).collect()
+    }
+
     /// The code of a metric as it stands.
     pub(super) fn metric_code(&self, organization: &str, id: Uuid) -> Option<String> {
         Some(self.tables(organization)?.metrics.get(id)?.code.clone())
@@ -157,6 +184,25 @@ impl Book {
             Body::Plan(plan) => self.tables_mut(organization).plans.put(plan, version, log_time),
             Body::Customer(_) | Body::Subscription(_) => {}
         }
+    }
+
+    /// Notes what a record that was just applied leaves to the past.
+    pub(super) fn note_past(
+        &mut self,
+        organization: &str,
+        changes: &[MetricChange],
+        at: (u64, Instant),
+        plans: impl FnMut(Uuid) -> Vec<Uuid>,
+    ) {
+        let zone = self.tenants.get(organization).map(|tenant| &tenant.organization);
+        let zone = zone.filter(|row| row.version == at.0).map(|row| row.timezone.clone());
+        let tables = self.tables_mut(organization);
+        let past = Arc::make_mut(&mut tables.past);
+        if let Some(zone) = zone {
+            past.note_zone(at.1, zone.as_deref());
+        }
+        past.note_metrics(changes, &tables.metrics, at, plans);
+        self.evaluates |= self.tables(organization).is_some_and(|tables| tables.past.evaluates());
     }
 
     pub(super) fn remove(&mut self, organization: &str, id: &EntityId) {

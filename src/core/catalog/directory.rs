@@ -27,6 +27,10 @@ pub trait Directory {
 
     /// Shows every customer of an organisation, in no order that means anything.
     fn each_customer(&self, organization: &str, visit: &mut dyn FnMut(CustomerRow));
+
+    /// Plans that had a charge on a metric in some version before this one. Plans of the book that
+    /// have one still need not be among them.
+    fn plans_that_charged(&self, organization: &str, metric: Uuid, before: u64) -> Vec<Uuid>;
 }
 
 /// A directory in memory, for tests and for tools that read a small catalogue.
@@ -97,5 +101,10 @@ impl Directory for MemoryDirectory {
     fn each_customer(&self, organization: &str, visit: &mut dyn FnMut(CustomerRow)) {
         let rows = self.customers.iter().filter(|((owner, _), _)| owner == organization);
         rows.for_each(|(_, row)| visit(row.clone()));
+    }
+
+    // Nothing here remembers versions, and the tools that use it ask for no figures.
+    fn plans_that_charged(&self, _: &str, _: Uuid, _: u64) -> Vec<Uuid> {
+        Vec::new()
     }
 }

@@ -12,14 +12,18 @@ pub mod commands;
 mod customer;
 pub mod directory;
 mod echo;
+pub mod ingestion;
+pub mod lifecycle;
 mod metric;
 mod organization;
+pub mod past;
 mod plan;
 pub mod record;
 mod subscription;
 pub mod table;
 mod tax;
 pub mod version;
+pub mod zones;
 
 pub use charge::{Charge, ChargeFilter, PresentationKey, PricingUnit};
 pub use customer::Customer;
@@ -27,7 +31,7 @@ pub use echo::Echo;
 pub use metric::{Aggregation, BillableMetric, MetricFilter, Rounding, RoundingMode};
 pub use organization::{ApiKey, Flag, Organization};
 pub use plan::{Interval, Plan};
-pub use subscription::{BillingTime, Status, Subscription};
+pub use subscription::{BillingTime, Status, Subscription, serving};
 pub use tax::Tax;
 
 #[cfg(test)]

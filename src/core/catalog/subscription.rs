@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::version::Versioned;
 use crate::core::instant::Instant;
 
 /// What billing periods are aligned to.
@@ -92,15 +93,44 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// The status at an instant: a pending row turns active at its recorded start, a running one
-    /// ends at its `ending_at`, without any record saying so.
+    /// The status at an instant: a pending row turns active at its recorded start, an open one ends
+    /// at its recorded end, without any record saying so.
     pub fn status_at(&self, now: Instant) -> Status {
         match self.status {
-            Status::Pending | Status::Active if self.ending_at.is_some_and(|end| end <= now) => {
+            Status::Pending | Status::Active if self.ends_at().is_some_and(|end| end <= now) => {
                 Status::Terminated
             }
             Status::Pending if self.started_at.is_some_and(|start| start <= now) => Status::Active,
             status => status,
         }
     }
+
+    /// When it ended or will end, as far as that is known: at its termination, at the plan change
+    /// that waits for the end of a period, or by itself.
+    pub fn ends_at(&self) -> Option<Instant> {
+        match (self.terminated_at, self.ending_at) {
+            (Some(terminated), Some(ending)) => Some(terminated.min(ending)),
+            (terminated, ending) => terminated.or(ending),
+        }
+    }
+}
+
+/// The row that serves an external id at an instant (1.5, 3.12), of all its rows in ascending order
+/// of (creation, id).
+///
+/// At most one row may be active; a log that holds several all the same gets one answer: the row
+/// that was created first holds the id, and gives way only to the row that a plan change has put in
+/// its place. The customers of the others have no active subscription.
+pub fn serving(rows: &[Versioned<Subscription>], now: Instant) -> Option<&Versioned<Subscription>> {
+    let active = |row: &&Versioned<Subscription>| row.status_at(now) == Status::Active;
+    let mut holder = rows.iter().find(active)?;
+    // Each step takes another row, unless the links run in a circle.
+    for _ in rows {
+        let successor = |row: &&Versioned<Subscription>| row.previous == Some(holder.id);
+        match rows.iter().filter(active).find(successor) {
+            Some(row) => holder = row,
+            None => break,
+        }
+    }
+    Some(holder)
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::apply::{RowChange, Touched, What, apply};
 use super::book::Book;
 use super::directory::{Directory, MemoryDirectory};
+use super::past::{Kept, Past, Void, replay};
 use super::record::{Body, Change, Entity, EntityId, EntityKey, Record};
 use super::{
     Aggregation, ApiKey, BillableMetric, BillingTime, Customer, Interval, Organization, Plan,
@@ -252,6 +253,9 @@ fn a_book_loads_in_any_order() {
         for (name, body, version, log_time) in rows {
             book.restore(&name, body, version, log_time);
         }
+        for tenant in catalog.book.tenants() {
+            book.restore_past(&tenant.organization.external_id, (*tenant.past).clone());
+        }
         assert_eq!(book, catalog.book);
     }
 }
@@ -301,4 +305,67 @@ fn changes_within_a_record_build_on_one_another() {
     let customer =
         RowChange::Customer { organization: "acme".into(), external_id: "c".into(), row: None };
     assert!(applied.rows.contains(&customer));
+}
+
+fn evaluated(number: u128, code: &str, expression: Option<&str>) -> Change {
+    let Change::Put(Entity { organization, body: Body::BillableMetric(metric) }) =
+        metric(number, code)
+    else {
+        panic!("a metric is put");
+    };
+    let expression = expression.map(str::to_owned);
+    let field_name = Some("total".to_owned());
+    let body = Body::BillableMetric(BillableMetric { field_name, expression, ..metric });
+    Change::Put(Entity { organization, body })
+}
+
+/// Versions of metric 1 and 2, and what the book makes of them: record by record, and replayed.
+#[test]
+fn the_past_is_the_same_when_it_is_replayed() {
+    let mut catalog = Catalog::default();
+    catalog.apply(vec![organization("acme", &[])]);
+    catalog.apply(vec![evaluated(1, "a", Some("1 + 1")), evaluated(2, "b", None)]);
+    catalog.apply(vec![evaluated(1, "a", Some("1 + 1"))]);
+    catalog.apply(vec![evaluated(1, "b2", Some("1 + 1")), evaluated(2, "a", Some("  "))]);
+    catalog.apply(vec![Change::Delete(key(EntityId::BillableMetric(id(2))))]);
+    catalog.apply(vec![evaluated(2, "a", Some("2"))]);
+    let past = catalog.book.expressions("acme").expect("there are expressions");
+    let versions = |code: &str| -> Vec<Option<u64>> {
+        let formula = |at| past.code(code)?.formula(Instant(at)).map(|formula| formula.version);
+        [0, 9, 10, 20, 30, 40, 50, 1_000].map(formula).to_vec()
+    };
+    assert_eq!(versions("a"), [None, None, Some(2), Some(2), None, None, Some(6), Some(6)]);
+    let from_the_fourth = [None, None, None, None, Some(4), Some(4), Some(4), Some(4)];
+    assert_eq!(versions("b2"), from_the_fourth);
+    assert_eq!(past.code("b"), None, "it never had an expression");
+    let voids = |past: &Past| past.code("a").map(|code| code.voids.clone());
+    let void = Void { upto: Instant(40), version: 5, plans: [].into() };
+    assert_eq!(voids(past), Some(vec![void]));
+
+    let metric = |number, code: &str, expression: Option<&str>| {
+        let Change::Put(Entity { body: Body::BillableMetric(metric), .. }) =
+            evaluated(number, code, expression)
+        else {
+            panic!("a metric is put");
+        };
+        Kept::Metric(id(number), Some(Box::new(metric)))
+    };
+    let kept = [
+        (1, Kept::Organization(None)),
+        (2, metric(1, "a", Some("1 + 1"))),
+        (2, metric(2, "b", None)),
+        (3, metric(1, "a", Some("1 + 1"))),
+        (4, metric(1, "b2", Some("1 + 1"))),
+        (4, metric(2, "a", Some("  "))),
+        (5, Kept::Metric(id(2), None)),
+        (6, metric(2, "a", Some("2"))),
+    ];
+    let versions =
+        kept.into_iter().rev().map(|(version, kept)| (version, Instant(at(version)), kept));
+    assert_eq!(replay(versions.collect(), |_, _| Vec::new()), *past);
+}
+
+/// Log time of the record that leads to a version.
+fn at(version: u64) -> i64 {
+    (i64::try_from(version).unwrap() - 1) * 10
 }

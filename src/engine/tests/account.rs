@@ -169,7 +169,8 @@ fn other_rules_know_nothing_of_the_totals() {
     let window = World::spell(0).window;
     let frame = frame();
     let (shape, terms) = (Arc::clone(&frame.shape), frame.terms.clone());
-    let other = Frame { digest: frame.digest ^ 1, shape, terms, stints: Vec::new() };
+    let (digest, stints) = (frame.digest ^ 1, Vec::new());
+    let other = Frame { digest, shape, terms, stints, ingestion: None };
     assert_eq!(world.account.known(&other, window), Known::Nothing, "no event at all");
     world.step(&event(0, 0));
     assert_eq!(world.account.known(&other, window), Known::Unknown);

@@ -179,7 +179,8 @@ fn frame() -> Arc<Frame> {
         zone: Zone::UTC,
         previous: None,
     };
-    Arc::new(Frame { digest: shape.digest, shape, terms, stints: Vec::new() })
+    let stints = Vec::new();
+    Arc::new(Frame { digest: shape.digest, shape, terms, stints, ingestion: None })
 }
 
 /// What a scan of these events gives for a window.
