@@ -170,7 +170,7 @@ impl<'d> Maker<'d> {
         let id = self.id();
         let unit = self.dice.percent(15);
         let rate = *self.dice.pick(&["0.5", "1", "10", "1.2345"]);
-        let count = [0, 0, 0, 1, 2, 3][self.dice.below(6)];
+        let count = [0, 0, 0, 1, 2, 3, 3][self.dice.below(7)];
         let bounded = self.dice.percent(30);
         let filters = (0..count).map(|n| self.filter(cell, n, bounded)).collect();
         let mut properties = self.properties(cell, bounded);
@@ -228,7 +228,7 @@ impl<'d> Maker<'d> {
     fn filter(&mut self, cell: &Cell, number: i64, bounded: bool) -> ChargeFilter {
         let mut values = Vec::new();
         for (key, declared) in DECLARED {
-            if self.dice.percent(65) {
+            if self.dice.percent(75) {
                 let mut own = self.dice.some(&declared, 2);
                 own.sort_unstable();
                 if own.is_empty() {
