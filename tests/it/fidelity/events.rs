@@ -158,7 +158,7 @@ fn value(dice: &mut Dice) -> Option<Json> {
         0 => return None,
         1 => Json::Null,
         2 => json!(*dice.pick(&["much", "+1", ".5", "5.", "1e3", " 1", "", "1,5", "-"])),
-        3 => number(*dice.pick(&["1e2", "2.50", "-0", "1e-7", "10.0"])),
+        3 => number(dice.pick::<&str>(&["1e2", "2.50", "-0", "1e-7", "10.0"])),
         4 => json!(dice.percent(50)),
         5..=8 => json!(dice.within(0, 30)),
         9..=11 => json!(dice.within(-12, 3).to_string()),
