@@ -52,7 +52,7 @@ impl Case {
             now = now.div_euclid(DAY) * DAY;
         }
         let mut maker = Maker::new(&mut dice);
-        let mut tenant = maker.tenant(&cell, now);
+        let mut tenant = maker.tenant(cell, now);
         let mut rounds: Vec<Round> = Vec::new();
         let mut seen = Vec::new();
         let late = maker.dice.percent(10);

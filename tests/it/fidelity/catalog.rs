@@ -63,7 +63,7 @@ impl<'d> Maker<'d> {
     }
 
     /// A catalogue at a moment. The first charge is of the given cell.
-    pub fn tenant(&mut self, cell: &Cell, now: i64) -> Tenant {
+    pub fn tenant(&mut self, cell: Cell, now: i64) -> Tenant {
         let taxes = RATES.map(|rate| Tax {
             id: self.id(),
             code: format!("tax_{rate}"),
@@ -94,7 +94,7 @@ impl<'d> Maker<'d> {
         let plan = self.plan(&mut tenant, cell, count);
         tenant.plans.push(plan);
         let interval = *self.dice.pick(&INTERVALS);
-        let plan = self.plan(&mut tenant, &Cell { interval, ..*cell }, 1);
+        let plan = self.plan(&mut tenant, Cell { interval, ..cell }, 1);
         tenant.plans.push(plan);
         for number in 0..2 {
             let customer = self.customer(&tenant, number);
@@ -125,7 +125,7 @@ impl<'d> Maker<'d> {
         }
     }
 
-    fn plan(&mut self, tenant: &mut Tenant, cell: &Cell, charges: usize) -> Plan {
+    fn plan(&mut self, tenant: &mut Tenant, cell: Cell, charges: usize) -> Plan {
         let mut plan = Plan {
             id: self.id(),
             code: format!("plan_{}", tenant.plans.len()),
@@ -152,27 +152,26 @@ impl<'d> Maker<'d> {
     pub fn any(&mut self, tenant: &mut Tenant) -> Charge {
         let cells = Cell::allowed();
         let cell = *self.dice.pick(&cells);
-        self.charge(tenant, &cell)
+        self.charge(tenant, cell)
     }
 
     /// A charge of this cell, on a metric that fits it.
-    fn charge(&mut self, tenant: &mut Tenant, cell: &Cell) -> Charge {
+    fn charge(&mut self, tenant: &mut Tenant, cell: Cell) -> Charge {
         let fits = |metric: &&BillableMetric| {
             metric.aggregation == cell.aggregation && (metric.recurring || !cell.prorated)
         };
         let known = tenant.metrics.iter().find(fits).cloned();
-        let metric = match known.filter(|_| self.dice.percent(60)) {
-            Some(metric) => metric,
-            None => {
-                let metric = self.metric(tenant.metrics.len(), cell);
-                tenant.metrics.push(metric.clone());
-                metric
-            }
+        let metric = if let Some(metric) = known.filter(|_| self.dice.percent(60)) {
+            metric
+        } else {
+            let metric = self.metric(tenant.metrics.len(), cell);
+            tenant.metrics.push(metric.clone());
+            metric
         };
         let id = self.id();
         let unit = self.dice.percent(15);
         let rate = *self.dice.pick(&["0.5", "1", "10", "1.2345"]);
-        let count = [0, 0, 0, 1, 2, 3][self.dice.below(6)];
+        let count = [0, 0, 0, 1, 2, 3, 3][self.dice.below(7)];
         let bounded = self.dice.percent(30);
         let filters = (0..count).map(|n| self.filter(cell, n, bounded)).collect();
         let mut properties = self.properties(cell, bounded);
@@ -211,7 +210,7 @@ impl<'d> Maker<'d> {
         }
     }
 
-    fn properties(&mut self, cell: &Cell, bounded: bool) -> Json {
+    fn properties(&mut self, cell: Cell, bounded: bool) -> Json {
         let mut properties = prices::properties(self.dice, cell.model);
         let weighted = cell.aggregation == Aggregation::WeightedSum;
         if cell.model == ModelKind::Percentage && bounded && !weighted {
@@ -228,10 +227,10 @@ impl<'d> Maker<'d> {
         keys
     }
 
-    fn filter(&mut self, cell: &Cell, number: i64, bounded: bool) -> ChargeFilter {
+    fn filter(&mut self, cell: Cell, number: i64, bounded: bool) -> ChargeFilter {
         let mut values = Vec::new();
         for (key, declared) in DECLARED {
-            if self.dice.percent(65) {
+            if self.dice.percent(75) {
                 let mut own = self.dice.some(&declared, 2);
                 own.sort_unstable();
                 if own.is_empty() {
@@ -260,7 +259,7 @@ impl<'d> Maker<'d> {
         }
     }
 
-    fn metric(&mut self, number: usize, cell: &Cell) -> BillableMetric {
+    fn metric(&mut self, number: usize, cell: Cell) -> BillableMetric {
         let recurs = matches!(
             cell.aggregation,
             Aggregation::Sum | Aggregation::UniqueCount | Aggregation::WeightedSum

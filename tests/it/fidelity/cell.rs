@@ -53,7 +53,7 @@ impl Cell {
         }
     }
 
-    fn is_allowed(&self) -> bool {
+    fn is_allowed(self) -> bool {
         let percents = [ModelKind::Percentage, ModelKind::GraduatedPercentage];
         let modelled = match self.aggregation {
             Aggregation::Sum => true,
@@ -95,7 +95,7 @@ impl Cell {
                 }
             }
         }
-        cells.retain(Self::is_allowed);
+        cells.retain(|cell| cell.is_allowed());
         cells
     }
 }

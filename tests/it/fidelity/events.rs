@@ -23,16 +23,25 @@ const DAY: i64 = 86_400 * SECOND;
 /// Different texts of transaction ids in one case: repetitions are sought.
 const TRANSACTIONS: usize = 300;
 
+/// What the events of one round have in common.
+struct Scene<'t> {
+    tenant: &'t Tenant,
+    now: i64,
+    edges: Vec<i64>,
+    /// Whether few values are used, and more of the past, so that events meet each other.
+    narrow: bool,
+}
+
 /// The records of one round. `seen` are the moments of earlier events.
 pub fn events(dice: &mut Dice, tenant: &Tenant, now: i64, seen: &mut Vec<i64>) -> Vec<Sent> {
-    let edges = edges(tenant, now);
+    let scene = Scene { tenant, now, edges: edges(tenant, now), narrow: dice.percent(40) };
     let count = *dice.pick(&[0, 3, 8, 8, 15, 25]);
     let mut sent = Vec::new();
     for _ in 0..count {
         let record = if dice.percent(4) {
-            (0..dice.below(4)).map(|_| event(dice, tenant, now, &edges, seen)).collect()
+            (0..dice.below(4)).map(|_| event(dice, &scene, seen)).collect()
         } else {
-            event(dice, tenant, now, &edges, seen)
+            event(dice, &scene, seen)
         };
         let partition = dice.below(3);
         // Partitions run ahead and lag behind, so that some read late what comes first.
@@ -55,25 +64,27 @@ fn edges(tenant: &Tenant, now: i64) -> Vec<i64> {
     edges
 }
 
-fn moment(dice: &mut Dice, now: i64, edges: &[i64], seen: &[i64]) -> i64 {
-    match dice.below(20) {
-        0..=2 if !edges.is_empty() => {
-            let steps = [-SECOND, -1_000, -1, 0, 0, 1, 999, 1_000, SECOND];
+fn moment(dice: &mut Dice, scene: &Scene<'_>, seen: &[i64]) -> i64 {
+    let Scene { now, edges, narrow, .. } = scene;
+    match dice.below(if *narrow { 24 } else { 20 }) {
+        0..=3 if !edges.is_empty() => {
+            let steps = [-SECOND, -1_000, -1, 0, 0, 1, 999, 1_000, SECOND, SECOND - 1];
             *dice.pick(edges) + dice.pick(&steps)
         }
-        3..=4 if !seen.is_empty() => *dice.pick(seen),
-        5 if !seen.is_empty() => *dice.pick(seen) + dice.within(-DAY, DAY),
+        4 if !seen.is_empty() => *dice.pick(seen),
+        5 | 20 | 21 if !seen.is_empty() => *dice.pick(seen) + dice.within(-DAY, DAY),
         6 => now + dice.within(0, 60 * DAY),
-        7..=8 => now - dice.within(20 * DAY, 500 * DAY),
+        7..=8 | 22..=23 => now - dice.within(20 * DAY, 500 * DAY),
         9 => (now - dice.within(0, 30 * DAY)).div_euclid(DAY) * DAY,
-        10 => now,
+        10 => *now,
         _ => now - dice.within(0, 30 * DAY),
     }
 }
 
-fn event(dice: &mut Dice, tenant: &Tenant, now: i64, edges: &[i64], seen: &mut Vec<i64>) -> Json {
-    let at = moment(dice, now, edges, seen);
+fn event(dice: &mut Dice, scene: &Scene<'_>, seen: &mut Vec<i64>) -> Json {
+    let at = moment(dice, scene, seen);
     seen.push(at);
+    let tenant = scene.tenant;
     let codes: Vec<&str> = tenant.metrics.iter().map(|metric| metric.code.as_str()).collect();
     let code = if codes.is_empty() || dice.percent(4) { "nothing" } else { *dice.pick(&codes) };
     let subscription = match dice.below(20) {
@@ -88,7 +99,7 @@ fn event(dice: &mut Dice, tenant: &Tenant, now: i64, edges: &[i64], seen: &mut V
         "transaction_id": format!("t{}", dice.below(TRANSACTIONS)),
         "code": code,
         "timestamp": seconds,
-        "properties": properties(dice),
+        "properties": properties(dice, scene.narrow),
     });
     if dice.percent(60) {
         let prices =
@@ -98,32 +109,31 @@ fn event(dice: &mut Dice, tenant: &Tenant, now: i64, edges: &[i64], seen: &mut V
     event
 }
 
-fn properties(dice: &mut Dice) -> Json {
+fn properties(dice: &mut Dice, narrow: bool) -> Json {
     let mut properties = Map::new();
     for name in ["value", "other"] {
         if let Some(value) = value(dice) {
             properties.insert(name.to_owned(), value);
         }
     }
-    let items = ["a", "b", "c", "d", "1"].map(|item| json!(item));
-    let odd = [json!(1), json!(""), Json::Null, json!(true), json!([1])];
+    let items = ["1", "a", "b", "c", "d"].map(|item| json!(item));
+    let odd = [json!(1), json!(""), Json::Null, json!(true)];
     let names: [(&str, &[Json]); 5] = [
         ("item", &items),
-        ("team", &["x", "y", "z", "1"].map(|team| json!(team))),
+        ("team", &["x", "1", "y", "z"].map(|team| json!(team))),
         ("region", &["eu", "us", "asia", "1"].map(|region| json!(region))),
         ("cloud", &["aws", "gcp", "azure", "own"].map(|cloud| json!(cloud))),
         ("user", &["u1", "u2"].map(|user| json!(user))),
     ];
     for (name, usual) in names {
-        match dice.below(12) {
-            0 => {
-                properties.insert(name.to_owned(), dice.pick(&odd[..4]).clone());
-            }
-            1 => {}
-            _ => {
-                properties.insert(name.to_owned(), dice.pick(usual).clone());
-            }
-        }
+        let usual = if narrow { &usual[..2] } else { usual };
+        let value = match dice.below(12) {
+            0 => dice.pick(&odd),
+            1 => continue,
+            2 if narrow => &odd[0],
+            _ => dice.pick(usual),
+        };
+        properties.insert(name.to_owned(), value.clone());
     }
     if dice.percent(30) {
         let zone = *dice.pick(&ZONES[..3]);
@@ -148,7 +158,7 @@ fn value(dice: &mut Dice) -> Option<Json> {
         0 => return None,
         1 => Json::Null,
         2 => json!(*dice.pick(&["much", "+1", ".5", "5.", "1e3", " 1", "", "1,5", "-"])),
-        3 => number(*dice.pick(&["1e2", "2.50", "-0", "1e-7", "10.0"])),
+        3 => number(dice.pick::<&str>(&["1e2", "2.50", "-0", "1e-7", "10.0"])),
         4 => json!(dice.percent(50)),
         5..=8 => json!(dice.within(0, 30)),
         9..=11 => json!(dice.within(-12, 3).to_string()),

@@ -61,11 +61,14 @@ impl Question {
 /// A question that the catalogue suggests.
 pub fn question(dice: &mut Dice, tenant: &Tenant) -> Question {
     let mut question = Question::plain();
-    if dice.percent(10) {
+    let other = dice.percent(10);
+    let unnamed = !other && dice.percent(10);
+    if other {
         let number = dice.below(3);
         question.customer = format!("customer-{number}");
-        question.subscription = (dice.percent(60)).then(|| format!("sub-{number}"));
-    } else if dice.percent(10) {
+        let named = dice.percent(60);
+        question.subscription = named.then(|| format!("sub-{number}"));
+    } else if unnamed {
         question.subscription = None;
     }
     let charge = dice.pick(&tenant.plans[0].charges).clone();
@@ -102,7 +105,7 @@ fn group(dice: &mut Dice) -> Vec<(String, Vec<String>)> {
     let texts = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect();
     let (key, values) = *dice.pick(&DECLARED);
     if dice.percent(60) {
-        group.push((key.to_owned(), texts(&values[..1 + dice.below(3)])));
+        group.push((key.to_owned(), texts(&values[..=dice.below(3)])));
     }
     if dice.percent(60) {
         let values: &[&str] = if dice.percent(50) { &["x"] } else { &["y", "1"] };

@@ -68,7 +68,7 @@ impl World {
 
     /// The changes of a round, then its records, or the other way round.
     pub fn happen(&mut self, round: usize) {
-        if round % 2 == 0 {
+        if round.is_multiple_of(2) {
             self.change(round);
             self.send(round);
         } else {

@@ -11,6 +11,9 @@ use super::calendar::{Calendar, SECOND, Window};
 use super::event::Event;
 use super::{advance, prorated, weighted};
 
+/// Keys with their values.
+pub type Named = Vec<(String, Option<String>)>;
+
 /// Values of group keys in order; missing, null and empty are none.
 pub type Group = Vec<Option<String>>;
 
@@ -233,14 +236,15 @@ impl<'a> Bucket<'a> {
     /// 5.3.
     fn round(&self, figures: &mut Figures) {
         let Some(Rounding { mode, precision }) = self.metric.rounding else { return };
-        let round = |value: &Decimal| match mode {
-            RoundingMode::Round => value.round(precision),
-            RoundingMode::Ceil => value.ceil(precision),
-            RoundingMode::Floor => value.floor(precision),
-        };
-        figures.units = round(&figures.units);
-        figures.current_units = figures.current_units.as_ref().map(round);
-        figures.full_units = figures.full_units.as_ref().map(round);
+        let Figures { units, current_units, full_units, .. } = figures;
+        for value in [Some(units), current_units.as_mut(), full_units.as_mut()] {
+            let Some(value) = value else { continue };
+            *value = match mode {
+                RoundingMode::Round => value.round(precision),
+                RoundingMode::Ceil => value.ceil(precision),
+                RoundingMode::Floor => value.floor(precision),
+            };
+        }
     }
 
     /// Running totals (6.9, aggregation details 4).
@@ -301,7 +305,7 @@ impl<'a> Bucket<'a> {
 
     /// Presentation breakdowns: values of the pricing and presentation keys, and their units
     /// (aggregation details 10).
-    pub fn breakdowns(&self) -> Vec<(Vec<(String, Option<String>)>, Decimal)> {
+    pub fn breakdowns(&self) -> Vec<(Named, Decimal)> {
         let mut keys = self.keys.clone();
         keys.extend(self.shown_keys.iter().filter(|key| !self.keys.contains(key)).cloned());
         let named = |group: Group| keys.iter().cloned().zip(group).collect();

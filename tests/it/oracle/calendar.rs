@@ -65,7 +65,7 @@ pub fn days_between(from: Date, to: Date) -> i64 {
 pub struct Billing {
     pub interval: Interval,
     pub charges_monthly: bool,
-    pub billing_time: BillingTime,
+    pub time: BillingTime,
     pub subscription_at: i64,
     pub started_at: i64,
 }
@@ -86,8 +86,8 @@ pub fn window(calendar: &Calendar, billing: &Billing, now: i64) -> Window {
     let long = matches!(billing.interval, Interval::Yearly | Interval::Semiannual);
     let of_charges =
         if long && billing.charges_monthly { Interval::Monthly } else { billing.interval };
-    let (first, last) = period(of_charges, billing.billing_time, anchor, today);
-    let (_, last_of_plan) = period(billing.interval, billing.billing_time, anchor, today);
+    let (first, last) = period(of_charges, billing.time, anchor, today);
+    let (_, last_of_plan) = period(billing.interval, billing.time, anchor, today);
     Window {
         from: calendar.midnight(first).max(billing.started_at),
         to: calendar.end_of_day(last).max(billing.started_at),

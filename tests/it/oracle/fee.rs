@@ -5,7 +5,7 @@ use odometer::core::currency::Currency;
 use odometer::core::decimal::Decimal;
 
 use super::Question;
-use super::bucket::{Bucket, Figures, Group, Stint};
+use super::bucket::{Bucket, Figures, Group, Named, Stint};
 use super::calendar::{Calendar, Window};
 use super::event::Event;
 use super::{filter, percentage, price};
@@ -18,14 +18,14 @@ const WALLET: &str = "target_wallet_code";
 pub struct Fee {
     /// Place of its filter; none for the default bucket.
     pub filter: Option<usize>,
-    pub grouped_by: Vec<(String, Option<String>)>,
+    pub grouped_by: Named,
     pub units: Decimal,
     pub total_aggregated_units: Decimal,
     pub events_count: i64,
     pub amount_cents: i64,
     pub pricing_unit_cents: i64,
     /// Presentation values and units.
-    pub breakdowns: Vec<(Vec<(String, Option<String>)>, Decimal)>,
+    pub breakdowns: Vec<(Named, Decimal)>,
 }
 
 /// What a charge is read under.
@@ -120,18 +120,13 @@ fn keys(charge: &Charge, filter: Option<usize>, question: &Question) -> Vec<Stri
     keys
 }
 
-fn named(keys: &[String], group: &Group) -> Vec<(String, Option<String>)> {
+fn named(keys: &[String], group: &Group) -> Named {
     keys.iter().cloned().zip(group.iter().cloned()).collect()
 }
 
 /// The breakdowns whose pricing values are the group's, without these.
-#[allow(clippy::type_complexity)] // one shape, used once
-fn of_group(
-    all: &[(Vec<(String, Option<String>)>, Decimal)],
-    group: &[(String, Option<String>)],
-) -> Vec<(Vec<(String, Option<String>)>, Decimal)> {
-    let fits =
-        |values: &Vec<(String, Option<String>)>| group.iter().all(|own| values.contains(own));
+fn of_group(all: &[(Named, Decimal)], group: &[(String, Option<String>)]) -> Vec<(Named, Decimal)> {
+    let fits = |values: &Named| group.iter().all(|own| values.contains(own));
     let rest = |values: &[(String, Option<String>)]| {
         values.iter().filter(|(key, _)| group.iter().all(|(own, _)| own != key)).cloned().collect()
     };
@@ -146,7 +141,7 @@ fn fee(
     (model, properties): (&str, &odometer::core::value::Value),
     figures: &Figures,
     filter: Option<usize>,
-    grouped_by: Vec<(String, Option<String>)>,
+    grouped_by: Named,
 ) -> Fee {
     let mut units = figures.units.clone();
     let mut amount = price::amount(model, properties, figures, charge.prorated, &plan.currency);

@@ -63,14 +63,14 @@ fn usage(
     }
     let amount: i64 = amounts.iter().map(|(_, cents)| cents).sum();
     let taxes = if question.apply_taxes { tax::total(tenant, plan, customer, &amounts) } else { 0 };
-    Ok(body(&window, &plan.currency, amount, taxes, rows))
+    Ok(body(&window, &plan.currency, amount, taxes, &rows))
 }
 
 fn billing(plan: &Plan, row: &Subscription) -> Billing {
     Billing {
         interval: plan.interval,
         charges_monthly: plan.bill_charges_monthly,
-        billing_time: row.billing_time,
+        time: row.billing_time,
         subscription_at: row.subscription_at.0,
         started_at: row.started_at.unwrap().0,
     }
@@ -176,7 +176,7 @@ fn stints(tenant: &Tenant, read: &Subscription, charge: &Charge) -> Vec<Stint> {
 }
 
 /// 2.1.
-fn body(window: &Window, currency: &str, amount: i64, taxes: i64, rows: Vec<Json>) -> Json {
+fn body(window: &Window, currency: &str, amount: i64, taxes: i64, rows: &[Json]) -> Json {
     let seconds =
         |micros: i64| Timestamp::from_second(micros.div_euclid(SECOND)).unwrap().to_string();
     json!({"customer_usage": {
