@@ -94,39 +94,47 @@ mod tests {
             (
                 "",
                 0,
-                r#"{"rows":[],"meta":{"current_page":0,"next_page":null,"prev_page":null,"total_pages":0,"total_count":0}}"#,
+                r#"{"rows":[],"meta":{"current_page":0,"next_page":null,"prev_page":null,
+                    "total_pages":0,"total_count":0}}"#,
             ),
             (
                 "",
                 2,
-                r#"{"rows":[0,1],"meta":{"current_page":1,"next_page":null,"prev_page":null,"total_pages":1,"total_count":2}}"#,
+                r#"{"rows":[0,1],"meta":{"current_page":1,"next_page":null,"prev_page":null,
+                    "total_pages":1,"total_count":2}}"#,
             ),
             (
                 "per_page=2",
                 5,
-                r#"{"rows":[0,1],"meta":{"current_page":1,"next_page":2,"prev_page":null,"total_pages":3,"total_count":5}}"#,
+                r#"{"rows":[0,1],"meta":{"current_page":1,"next_page":2,"prev_page":null,
+                    "total_pages":3,"total_count":5}}"#,
             ),
             (
                 "per_page=2&page=2",
                 5,
-                r#"{"rows":[2,3],"meta":{"current_page":2,"next_page":3,"prev_page":1,"total_pages":3,"total_count":5}}"#,
+                r#"{"rows":[2,3],"meta":{"current_page":2,"next_page":3,"prev_page":1,
+                    "total_pages":3,"total_count":5}}"#,
             ),
             (
                 "per_page=2&page=3",
                 5,
-                r#"{"rows":[4],"meta":{"current_page":3,"next_page":null,"prev_page":2,"total_pages":3,"total_count":5}}"#,
+                r#"{"rows":[4],"meta":{"current_page":3,"next_page":null,"prev_page":2,
+                    "total_pages":3,"total_count":5}}"#,
             ),
             (
                 "per_page=2&page=9",
                 5,
-                r#"{"rows":[],"meta":{"current_page":9,"next_page":null,"prev_page":null,"total_pages":3,"total_count":5}}"#,
+                r#"{"rows":[],"meta":{"current_page":9,"next_page":null,"prev_page":null,
+                    "total_pages":3,"total_count":5}}"#,
             ),
             (
                 "per_page=0&page=-1",
                 1,
-                r#"{"rows":[0],"meta":{"current_page":1,"next_page":null,"prev_page":null,"total_pages":1,"total_count":1}}"#,
+                r#"{"rows":[0],"meta":{"current_page":1,"next_page":null,"prev_page":null,
+                    "total_pages":1,"total_count":1}}"#,
             ),
         ] {
+            let expected: String = expected.lines().map(str::trim).collect();
             assert_eq!(meta(query, total), expected, "{query} of {total}");
         }
         let far = meta("page=18446744073709551615&per_page=1000", 5);

@@ -19,8 +19,14 @@ use crate::rig::{Place, brokers};
 use crate::service::{PATIENCE, TestService, wait_until};
 
 const KEY: &str = "odometer-demo-key";
-const ORGANIZATION: &str = "organizations:\n  - external_id: acme\n    name: Acme\n    api_keys:\n      \
-    - sha256: f6a3793baedef58938740b4dc02c4c3f43ef154d62bc83239aaf4416cc4e5e8d\n";
+/// An organisation with that key.
+const ORGANIZATION: &str = "
+organizations:
+  - external_id: acme
+    name: Acme
+    api_keys:
+      - sha256: f6a3793baedef58938740b4dc02c4c3f43ef154d62bc83239aaf4416cc4e5e8d
+";
 /// Rounds in which both instances want the same.
 const ROUNDS: usize = 20;
 

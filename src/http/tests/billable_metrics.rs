@@ -5,8 +5,12 @@ use serde_json::json;
 use super::catalogue::check_foreign;
 use super::client::start;
 
-const CALLS: &str = r#"{"billable_metric":{"name":"Calls","code":"calls","aggregation_type":"count_agg","field_name":"","recurring":null}}"#;
-const GB: &str = r#"{"billable_metric":{"name":"GB","code":"gb","aggregation_type":"sum_agg","description":"Traffic","field_name":"gb","recurring":true,"rounding_function":"ceil","rounding_precision":-1,"expression":"event.properties.mb / 1024","filters":[{"key":"region","values":["us","eu","us",7]},null,{"key":"cloud","values":["aws"]}]}}"#;
+const CALLS: &str = r#"{"billable_metric":{"name":"Calls","code":"calls",
+    "aggregation_type":"count_agg","field_name":"","recurring":null}}"#;
+const GB: &str = r#"{"billable_metric":{"name":"GB","code":"gb","aggregation_type":"sum_agg",
+    "description":"Traffic","field_name":"gb","recurring":true,"rounding_function":"ceil",
+    "rounding_precision":-1,"expression":"event.properties.mb / 1024","filters":[{"key":"region",
+    "values":["us","eu","us",7]},null,{"key":"cloud","values":["aws"]}]}}"#;
 
 #[test]
 fn a_metric_is_created_read_changed_and_deleted() {
@@ -44,7 +48,8 @@ fn counts_have_no_field_and_weighted_sums_an_interval() {
     assert_eq!(calls["billable_metric"]["recurring"], json!(false));
     let weighted = |interval: &str| {
         format!(
-            r#"{{"billable_metric":{{"name":"n","code":"w","aggregation_type":"weighted_sum_agg","field_name":"f"{interval}}}}}"#
+            r#"{{"billable_metric":{{"name":"n","code":"w","aggregation_type":"weighted_sum_agg",
+                "field_name":"f"{interval}}}}}"#
         )
     };
     let refused = server.post("billable_metrics", &weighted(""));
@@ -64,7 +69,8 @@ fn members_are_checked() {
     };
     check(
         r#""x":1"#,
-        r#"{"name":["value_is_mandatory"],"code":["value_is_mandatory"],"aggregation_type":["value_is_mandatory"]}"#,
+        r#"{"name":["value_is_mandatory"],"code":["value_is_mandatory"],
+            "aggregation_type":["value_is_mandatory"]}"#,
     );
     let named = r#""name":"n","code":"c","#;
     for (members, details) in [
@@ -76,14 +82,17 @@ fn members_are_checked() {
         ),
         (
             r#""aggregation_type":"count_agg","recurring":"true","expression":"1 +""#,
-            r#"{"recurring":["not_compatible_with_aggregation_type"],"expression":["invalid_expression"]}"#,
+            r#"{"recurring":["not_compatible_with_aggregation_type"],
+                "expression":["invalid_expression"]}"#,
         ),
         (
             r#""aggregation_type":"count_agg","rounding_function":"up","rounding_precision":"x""#,
-            r#"{"rounding_function":["value_is_invalid"],"rounding_precision":["value_is_invalid"]}"#,
+            r#"{"rounding_function":["value_is_invalid"],
+                "rounding_precision":["value_is_invalid"]}"#,
         ),
         (
-            r#""aggregation_type":"count_agg","rounding_function":"round","rounding_precision":101"#,
+            r#""aggregation_type":"count_agg","rounding_function":"round",
+                "rounding_precision":101"#,
             r#"{"rounding_precision":["value_is_out_of_range"]}"#,
         ),
         (
@@ -91,7 +100,8 @@ fn members_are_checked() {
             r#"{"values":["value_is_mandatory"]}"#,
         ),
         (
-            r#""aggregation_type":"count_agg","filters":[{"key":"k","values":["a"]},{"values":["a"]}]"#,
+            r#""aggregation_type":"count_agg","filters":[{"key":"k","values":["a"]},
+                {"values":["a"]}]"#,
             r#"{"key":["value_is_mandatory"]}"#,
         ),
     ] {
@@ -138,7 +148,8 @@ fn expressions_are_tried_out() {
     for (body, value) in [
         (r#"{"expression":"1 + 2"}"#, "3.0"),
         (
-            r#"{"expression":"concat(event.code, '-', event.properties.a)","event":{"code":"c","properties":{"a":true}}}"#,
+            r#"{"expression":"concat(event.code, '-', event.properties.a)","event":{"code":"c",
+                "properties":{"a":true}}}"#,
             "c-true",
         ),
         (r#"{"expression":"event.timestamp","event":{"timestamp":1650893379.9}}"#, "1650893379.0"),

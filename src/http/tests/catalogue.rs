@@ -37,9 +37,10 @@ impl Answer {
         assert_eq!(self.status, status, "{}", self.body);
     }
 
-    /// Asserts a 422 by its details.
+    /// Asserts a 422 by its details, which may be broken into lines.
     #[track_caller]
     pub fn invalid(&self, details: &str) {
+        let details: String = details.lines().map(str::trim).collect();
         let body = format!(
             "{{\"status\":422,\"error\":\"Unprocessable Entity\",\"code\":\"validation_errors\",\
              \"error_details\":{details}}}"

@@ -85,7 +85,8 @@ fn charges_are_checked_in_order() {
     sent["min_amount_cents"] = json!(null);
     sent["applied_pricing_unit"] = json!({"code": "credits"});
     post(&sent).invalid(
-        r#"{"pricing_unit":["relation_must_exist"],"conversion_rate":["value_is_mandatory","is not a number"]}"#,
+        r#"{"pricing_unit":["relation_must_exist"],"conversion_rate":["value_is_mandatory",
+            "is not a number"]}"#,
     );
     sent["applied_pricing_unit"] = json!({});
     post(&sent).refused(404, "tax_not_found");
@@ -96,7 +97,11 @@ fn charges_are_checked_in_order() {
         "properties": {"volume_ranges": []}, "pay_in_advance": true, "prorated": true,
         "min_amount_cents": 500, "regroup_paid_fees": "invoice"});
     post(&worst).invalid(
-        r#"{"properties":["missing_volume_ranges"],"code":["value_already_exist"],"pay_in_advance":["invalid_aggregation_type_or_charge_model"],"regroup_paid_fees":["only_compatible_with_pay_in_advance_and_non_invoiceable"],"prorated":["invalid_billable_metric_or_charge_model"],"min_amount_cents":["not_compatible_with_pay_in_advance"]}"#,
+        r#"{"properties":["missing_volume_ranges"],"code":["value_already_exist"],
+            "pay_in_advance":["invalid_aggregation_type_or_charge_model"],
+            "regroup_paid_fees":["only_compatible_with_pay_in_advance_and_non_invoiceable"],
+            "prorated":["invalid_billable_metric_or_charge_model"],
+            "min_amount_cents":["not_compatible_with_pay_in_advance"]}"#,
     );
 }
 

@@ -8,7 +8,9 @@ use crate::core::catalog::record::Body;
 use crate::core::catalog::{BillingTime, Status, Subscription};
 use crate::core::instant::Instant;
 
-const ACME: &str = r#"{"customer":{"external_id":"acme","name":"Acme","email":"a@acme.io","currency":"EUR","timezone":"Europe/Paris","net_payment_term":30,"shipping_address":{"city":"Paris","x":1}}}"#;
+const ACME: &str = r#"{"customer":{"external_id":"acme","name":"Acme","email":"a@acme.io",
+    "currency":"EUR","timezone":"Europe/Paris","net_payment_term":30,
+    "shipping_address":{"city":"Paris","x":1}}}"#;
 
 #[test]
 fn a_customer_is_created_changed_and_deleted() {
@@ -41,7 +43,8 @@ fn a_customer_is_created_changed_and_deleted() {
     assert!(customer["billing_configuration"].is_object());
     assert_eq!(server.read("customers/acme").ok(), created);
     // Absent members stay, and an explicit null clears one.
-    let change = r#"{"customer":{"external_id":"acme","email":null,"timezone":null,"shipping_address":{"zipcode":"75001"}}}"#;
+    let change = r#"{"customer":{"external_id":"acme","email":null,"timezone":null,
+        "shipping_address":{"zipcode":"75001"}}}"#;
     let changed = server.post("customers", change).ok();
     let customer = &changed["customer"];
     assert_eq!(customer["lago_id"], created["customer"]["lago_id"]);
@@ -65,7 +68,8 @@ fn members_are_checked() {
     let server = start();
     let body = r#"{"customer":{"external_id":" ","timezone":"Mars","currency":"XYZ"}}"#;
     server.post("customers", body).invalid(
-        r#"{"external_id":["value_is_mandatory"],"timezone":["invalid_timezone"],"currency":["value_is_invalid"]}"#,
+        r#"{"external_id":["value_is_mandatory"],"timezone":["invalid_timezone"],
+            "currency":["value_is_invalid"]}"#,
     );
     server.post("customers", "{}").missing_root("customer");
     let body = r#"{"customer":{"external_id":"acme","tax_codes":["vat"]}}"#;

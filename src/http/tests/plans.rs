@@ -125,7 +125,9 @@ fn the_members_of_a_plan_are_checked() {
         server.post_json("plans", &body).invalid(details);
     };
     server.post("plans", r#"{"plan":{"x":1}}"#).invalid(
-        r#"{"code":["value_is_mandatory"],"name":["value_is_mandatory"],"interval":["value_is_mandatory"],"amount_cents":["value_is_mandatory"],"amount_currency":["value_is_mandatory"],"pay_in_advance":["value_is_invalid"]}"#,
+        r#"{"code":["value_is_mandatory"],"name":["value_is_mandatory"],
+            "interval":["value_is_mandatory"],"amount_cents":["value_is_mandatory"],
+            "amount_currency":["value_is_mandatory"],"pay_in_advance":["value_is_invalid"]}"#,
     );
     for (members, details) in [
         (json!({"interval": "daily"}), r#"{"interval":["value_is_invalid"]}"#),

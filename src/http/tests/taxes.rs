@@ -58,11 +58,13 @@ fn members_are_checked() {
     for (body, details) in [
         (
             r#"{"tax":{"x":1}}"#,
-            r#"{"name":["value_is_mandatory"],"rate":["value_is_mandatory"],"code":["value_is_mandatory"]}"#,
+            r#"{"name":["value_is_mandatory"],"rate":["value_is_mandatory"],
+                "code":["value_is_mandatory"]}"#,
         ),
         (
             r#"{"tax":{"name":" ","code":null,"rate":"x"}}"#,
-            r#"{"name":["value_is_mandatory"],"rate":["value_is_invalid"],"code":["value_is_mandatory"]}"#,
+            r#"{"name":["value_is_mandatory"],"rate":["value_is_invalid"],
+                "code":["value_is_mandatory"]}"#,
         ),
     ] {
         server.post("taxes", body).invalid(details);
