@@ -58,7 +58,8 @@ impl Running {
         if let Some(file) = &settings.catalog.file {
             catalog_apply::apply_to_running(&service, settings, file)?;
         }
-        let backend = Arc::new(Live::new(Arc::clone(&service.shared)));
+        let backend =
+            Arc::new(Live::new(Arc::clone(&service.shared), Arc::clone(&service.publisher)));
         let (close, mut closed) = watch::channel(());
         let shutdown = async move {
             // The sender is dropped to close.

@@ -139,6 +139,21 @@ impl Ids {
         self.accept(key, position);
     }
 
+    /// Whether an id is taken; none if only the store's index can tell.
+    pub fn knows(&self, identity: u128) -> Option<bool> {
+        match self.known(identity) {
+            Some(_) => Some(true),
+            None => (!self.beyond_memory).then_some(false),
+        }
+    }
+
+    /// Accepted ids with this transaction hash that the store's index may lack, in the order they
+    /// were accepted: of one identity the last counts.
+    pub fn unmerged_of(&self, transaction: u64) -> impl Iterator<Item = NewId> + '_ {
+        let all = self.merging.iter().chain(&self.pending);
+        all.filter(move |id| id.key.transaction == transaction).copied()
+    }
+
     /// Ids that wait for the store's index.
     pub fn pending(&self) -> usize {
         self.pending.len()

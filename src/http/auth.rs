@@ -15,12 +15,34 @@ pub fn reader<B: Backend>(
     headers: &HeaderMap,
     resource: &'static str,
 ) -> Result<B::Session, ApiError> {
+    allowed(backend, headers, resource, "read")
+}
+
+/// The session of the request's key, if the key may write `resource`.
+///
+/// # Errors
+///
+/// [`ApiError::Unauthorized`] without a known key, [`ApiError::Forbidden`] if it may not write.
+pub fn writer<B: Backend>(
+    backend: &B,
+    headers: &HeaderMap,
+    resource: &'static str,
+) -> Result<B::Session, ApiError> {
+    allowed(backend, headers, resource, "write")
+}
+
+fn allowed<B: Backend>(
+    backend: &B,
+    headers: &HeaderMap,
+    resource: &'static str,
+    mode: &'static str,
+) -> Result<B::Session, ApiError> {
     let session = token(headers).and_then(|token| backend.authenticate(token));
     let session = session.ok_or(ApiError::Unauthorized)?;
-    if backend.permits(&session, resource, "read") {
+    if backend.permits(&session, resource, mode) {
         Ok(session)
     } else {
-        Err(ApiError::Forbidden { mode: "read", resource })
+        Err(ApiError::Forbidden { mode, resource })
     }
 }
 

@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use super::etag::IfNoneMatch;
 use crate::core::usage::{CurrentUsage, Request};
+pub use crate::runtime::events::{
+    Accepted, BATCH_EVENTS_MAX, Draft, EVENTS_IN_FLIGHT_MAX, Fault, Filter, NewEvent, Page,
+    Recorded, Refusal as EventsError,
+};
 
 /// Prints a usage as the body of an answer. It is handed to the backend because a usage borrows
 /// from the catalogue that it was priced with, which only the backend can hold on to.
@@ -29,6 +33,29 @@ pub trait Backend: Send + Sync + 'static {
         request: CurrentUsageRequest,
         print: Print,
     ) -> impl Future<Output = Result<UsageAnswer, UsageError>> + Send;
+
+    /// Accepts the events of one request, all or none. `batch` says which of the two requests it
+    /// is (specification 9.7).
+    fn create_events(
+        &self,
+        session: &Self::Session,
+        drafts: Vec<Draft>,
+        batch: bool,
+    ) -> impl Future<Output = Result<Accepted, EventsError>> + Send;
+
+    /// The first event with a transaction id.
+    fn find_event(
+        &self,
+        session: &Self::Session,
+        transaction: String,
+    ) -> impl Future<Output = Result<Option<Recorded>, EventsError>> + Send;
+
+    /// A page of the tenant's events.
+    fn list_events(
+        &self,
+        session: &Self::Session,
+        filter: Filter,
+    ) -> impl Future<Output = Result<Page, EventsError>> + Send;
 
     /// Whether the service is caught up, and details for operators.
     fn readiness(&self) -> Readiness;
@@ -103,6 +130,8 @@ pub enum UsageLimit {
     Groups,
     /// Distinct values of one bucket.
     UniqueValues,
+    /// Events of one read.
+    Events,
 }
 
 impl UsageLimit {
@@ -111,6 +140,7 @@ impl UsageLimit {
         match self {
             Self::Groups => "groups",
             Self::UniqueValues => "unique_values",
+            Self::Events => "events",
         }
     }
 }

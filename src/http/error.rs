@@ -42,6 +42,12 @@ pub enum ApiError {
         /// What is wrong with it.
         code: &'static str,
     },
+    /// The body cannot be used at all; the text stands where others have the name of the status.
+    BadRequest(String),
+    /// Several fields cannot be used: the details as JSON.
+    Details(String),
+    /// There is no event with this transaction id.
+    EventNotFound,
     /// The request did not arrive in time.
     RequestTimeout,
     /// The body is larger than the setting allows.
@@ -107,9 +113,11 @@ impl ApiError {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
-            Self::RouteNotFound | Self::CustomerNotFound | Self::ChargeNotFound => {
-                StatusCode::NOT_FOUND
-            }
+            Self::RouteNotFound
+            | Self::CustomerNotFound
+            | Self::ChargeNotFound
+            | Self::EventNotFound => StatusCode::NOT_FOUND,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NoActiveSubscription | Self::FullUsageNotAllowed => {
                 StatusCode::METHOD_NOT_ALLOWED
             }
@@ -117,7 +125,7 @@ impl ApiError {
             Self::OffsetNotReached { timed_out: true, .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid { .. } | Self::Details(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NotReady | Self::LimitExceeded(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -128,19 +136,20 @@ impl ApiError {
     /// The word that clients branch on; Lago's 401 has none.
     fn code(&self) -> Option<String> {
         let code = match self {
-            Self::Unauthorized => return None,
+            Self::Unauthorized | Self::BadRequest(_) => return None,
             Self::Forbidden { mode, resource } => {
                 return Some(format!("{mode}_action_not_allowed_for_{resource}"));
             }
             Self::RouteNotFound => "resource_not_found",
             Self::CustomerNotFound => "customer_not_found",
             Self::ChargeNotFound => "charge_not_found",
+            Self::EventNotFound => "event_not_found",
             Self::NoActiveSubscription => "no_active_subscription",
             Self::FullUsageNotAllowed => "full_usage_not_allowed",
             Self::OffsetNotReached { .. } => "offset_not_reached",
             Self::RequestTimeout => "request_timeout",
             Self::BodyTooLarge => "request_too_large",
-            Self::Invalid { .. } => "validation_errors",
+            Self::Invalid { .. } | Self::Details(_) => "validation_errors",
             Self::Overloaded { .. } => "too_many_requests",
             Self::HeadersTooLarge => "headers_too_large",
             Self::NotReady => "not_ready",
@@ -187,7 +196,13 @@ impl ApiError {
         out.push_str("{\"status\":");
         json::integer(&mut out, i64::from(status.as_u16()));
         out.push_str(",\"error\":");
-        json::string(&mut out, status.canonical_reason().unwrap_or("Error"));
+        json::string(
+            &mut out,
+            match self {
+                Self::BadRequest(text) => text,
+                _ => status.canonical_reason().unwrap_or("Error"),
+            },
+        );
         if let Some(code) = self.code() {
             out.push_str(",\"code\":");
             json::string(&mut out, &code);
@@ -197,6 +212,10 @@ impl ApiError {
             json::key(&mut out, field);
             json::list(&mut out, json::ARRAY, [code], json::string);
             out.push('}');
+        }
+        if let Self::Details(details) = self {
+            out.push_str(",\"error_details\":");
+            out.push_str(details);
         }
         out.push('}');
         out

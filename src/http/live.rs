@@ -7,13 +7,16 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::backend::{
-    Backend, CurrentUsageRequest, Freshness, Print, Readiness, UsageAnswer, UsageError, UsageLimit,
+    Accepted, Backend, CurrentUsageRequest, Draft, EventsError, Filter, Freshness, Page, Print,
+    Readiness, Recorded, UsageAnswer, UsageError, UsageLimit,
 };
 use crate::core::catalog::Flag;
 use crate::core::position::Source;
 use crate::core::usage;
 use crate::engine::counters::Counters;
 use crate::engine::keys::numbers;
+use crate::runtime::events::Events;
+use crate::runtime::publish::Publisher;
 use crate::runtime::shared::Shared;
 use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
 
@@ -21,6 +24,7 @@ use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
 pub struct Live {
     shared: Arc<Shared>,
     usages: Usages,
+    events: Events,
 }
 
 /// Who asks.
@@ -31,9 +35,10 @@ pub struct Session {
 }
 
 impl Live {
-    /// A backend over a running service.
-    pub fn new(shared: Arc<Shared>) -> Self {
-        Self { usages: Usages::new(Arc::clone(&shared)), shared }
+    /// A backend over a running service, which writes accepted events to its log.
+    pub fn new(shared: Arc<Shared>, publisher: Arc<Publisher>) -> Self {
+        let events = Events::new(Arc::clone(&shared), publisher);
+        Self { usages: Usages::new(Arc::clone(&shared)), events, shared }
     }
 
     fn freshness(&self, reflects: &Reflects) -> Freshness {
@@ -133,6 +138,27 @@ impl Backend for Live {
         let answered = self.usages.answer(&question, known, print).await;
         let (reflects, body) = answered.map_err(|refusal| self.refuse(&refusal))?;
         Ok(UsageAnswer { freshness: self.freshness(&reflects), body })
+    }
+
+    async fn create_events(
+        &self,
+        session: &Session,
+        drafts: Vec<Draft>,
+        batch: bool,
+    ) -> Result<Accepted, EventsError> {
+        self.events.create(&session.organization, &drafts, batch).await
+    }
+
+    async fn find_event(
+        &self,
+        session: &Session,
+        transaction: String,
+    ) -> Result<Option<Recorded>, EventsError> {
+        self.events.find(&session.organization, &transaction).await
+    }
+
+    async fn list_events(&self, session: &Session, filter: Filter) -> Result<Page, EventsError> {
+        self.events.list(&session.organization, filter).await
     }
 
     fn readiness(&self) -> Readiness {

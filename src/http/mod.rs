@@ -8,6 +8,7 @@
 
 mod auth;
 pub mod backend;
+mod body;
 mod error;
 pub mod etag;
 mod guard;

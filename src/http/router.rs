@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::handler::Handler;
+use axum::http::{HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
@@ -46,6 +47,11 @@ impl<B: Backend> App<B> {
         })
     }
 
+    /// The bounds of the settings.
+    pub fn settings(&self) -> &config::Http {
+        &self.settings
+    }
+
     /// Most requests answered at once.
     pub fn limit(&self) -> usize {
         self.settings.requests_in_flight_max
@@ -63,11 +69,12 @@ pub fn router<B: Backend>(app: &Arc<App<B>>) -> Router {
     Router::new()
         .route(
             "/api/v1/customers/{external_customer_id}/current_usage",
-            on(usage, any(v1::current_usage::show::<B>)),
+            on(usage, reading(v1::current_usage::show::<B>)),
         )
-        .route("/livez", on("/livez", any(ops::livez)))
-        .route("/readyz", on("/readyz", any(ops::readyz::<B>)))
-        .route("/metrics", on("/metrics", any(ops::metrics::<B>)))
+        .merge(v1::events::routes(on))
+        .route("/livez", on("/livez", reading(ops::livez)))
+        .route("/readyz", on("/readyz", reading(ops::readyz::<B>)))
+        .route("/metrics", on("/metrics", reading(ops::metrics::<B>)))
         .fallback_service(unmatched)
         .with_state(Arc::clone(app))
 }
@@ -80,6 +87,26 @@ pub async fn answer(router: Router, mut request: Request<Body>) -> Response {
         Ok(response) => response,
         Err(never) => match never {},
     }
+}
+
+/// A route that is only read; other methods find nothing there.
+pub fn reading<H, T, S>(handler: H) -> MethodRouter<S>
+where
+    H: Handler<T, S>,
+    T: 'static,
+    S: Clone + Send + Sync + 'static,
+{
+    any(unmatched).get(handler)
+}
+
+/// A route that is only posted to; other methods find nothing there.
+pub fn posting<H, T, S>(handler: H) -> MethodRouter<S>
+where
+    H: Handler<T, S>,
+    T: 'static,
+    S: Clone + Send + Sync + 'static,
+{
+    any(unmatched).post(handler)
 }
 
 async fn unmatched() -> ApiError {
@@ -118,7 +145,7 @@ async fn observe<B: Backend>(
     response
 }
 
-/// Whether a request may go on to its handler. All routes are read only.
+/// Whether a request may go on to its handler.
 fn check(settings: &config::Http, request: &Request) -> Result<(), ApiError> {
     if head_bytes(request) > settings.header_bytes_max {
         return Err(ApiError::HeadersTooLarge);
@@ -126,10 +153,7 @@ fn check(settings: &config::Http, request: &Request) -> Result<(), ApiError> {
     if body_bytes(request.headers()) > settings.request_bytes_max as u64 {
         return Err(ApiError::BodyTooLarge);
     }
-    match *request.method() {
-        Method::GET | Method::HEAD => Ok(()),
-        _ => Err(ApiError::RouteNotFound),
-    }
+    Ok(())
 }
 
 /// Bytes of the request line and the headers, as they were sent give or take some blanks.
@@ -142,8 +166,8 @@ fn head_bytes(request: &Request) -> usize {
     request.method().as_str().len() + path + LINE + lines.sum::<usize>()
 }
 
-/// Announced bytes of the body. No route reads a body, so one of unknown length costs nothing: the
-/// connection is closed instead of reading it.
+/// Announced bytes of the body. One of unknown length is bounded where it is read; where none is
+/// read it costs nothing: the connection is closed instead.
 fn body_bytes(headers: &HeaderMap) -> u64 {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     length.and_then(|length| length.parse().ok()).unwrap_or(0)

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, never, select};
 use tokio::sync::oneshot;
 
 use super::checkpoint::Request;
+use super::events;
 use super::fatal::Fatal;
 use super::on_board::OnBoard;
 use super::owner::{Owned, Taken};
@@ -74,6 +75,8 @@ pub enum Command {
     Rebuild(u8, AccountKey, Window),
     /// A rebuild is through.
     Install(u8, Vec<(Rebuild, Option<Cells>)>),
+    /// A question about events of a slot.
+    Events(u8, events::Ask),
     /// End.
     Stop,
 }
@@ -297,6 +300,11 @@ impl Worker {
             }
             Command::Rebuild(slot, account, window) => self.rebuild(slot, account, window),
             Command::Install(slot, results) => self.install(slot, results),
+            Command::Events(slot, ask) => {
+                if let Some(at) = self.at(slot) {
+                    events::answer(&self.shared, &self.slots[at], || self.cut(at), ask);
+                }
+            }
             // Ends the loop that called.
             Command::Stop => {}
         }

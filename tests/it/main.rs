@@ -5,6 +5,8 @@
 mod aggregation_store;
 mod charge_check;
 mod end_to_end;
+mod events;
+mod events_vectors;
 mod kafka_log;
 mod kill;
 mod oracle;

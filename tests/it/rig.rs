@@ -129,6 +129,7 @@ impl Place {
             .args(["--brokers", brokers(), "--listen", "127.0.0.1:0", "--data"])
             .arg(self.path("data"))
             .args(set("kafka.events_topics", &self.events))
+            .args(set("kafka.http_events_topic", &format!("{}-http", self.events)))
             .args(set("kafka.catalog_topic", &self.catalog))
             .args(set("kafka.dead_letter_topic", &self.dead_letters))
             .args(set("log.format", "json"))

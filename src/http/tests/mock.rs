@@ -7,7 +7,8 @@ use tokio::sync::Semaphore;
 
 use super::sample;
 use crate::http::backend::{
-    Backend, CurrentUsageRequest, Freshness, Print, Readiness, UsageAnswer, UsageError, UsageLimit,
+    Accepted, Backend, CurrentUsageRequest, Draft, EventsError, Fault, Filter, Freshness, Page,
+    Print, Readiness, Recorded, UsageAnswer, UsageError, UsageLimit,
 };
 
 /// The tag of every answer.
@@ -42,7 +43,8 @@ impl Backend for Mock {
     }
 
     fn permits(&self, session: &String, resource: &str, mode: &str) -> bool {
-        session == "KEY" || (resource, mode) != ("customer_usage", "read")
+        session == "KEY"
+            || ![("customer_usage", "read"), ("event", "write")].contains(&(resource, mode))
     }
 
     async fn current_usage(
@@ -79,6 +81,43 @@ impl Backend for Mock {
         let usage = sample::usage(vec![sample::row(&charge, &metric)]);
         let body = (!has_it).then(|| print(&usage));
         Ok(UsageAnswer { freshness: freshness(), body })
+    }
+
+    async fn create_events(
+        &self,
+        session: &String,
+        drafts: Vec<Draft>,
+        batch: bool,
+    ) -> Result<Accepted, EventsError> {
+        assert_eq!(session, "KEY");
+        let code = drafts.first().and_then(|draft| draft.code.clone()).unwrap_or_default();
+        match code.as_str() {
+            "busy" => return Err(EventsError::Overloaded),
+            "cold" => return Err(EventsError::NotReady),
+            "long" => return Err(EventsError::TooLarge),
+            "off" => return Err(EventsError::Off),
+            "broken" => return Err(EventsError::Internal("a defect".into())),
+            "taken" => {
+                return Err(EventsError::Invalid(vec![(usize::from(batch), Fault::taken())]));
+            }
+            "expression" => {
+                let fault = Fault::Expression("Variable: b not found".into());
+                return Err(EventsError::Invalid(vec![(0, fault)]));
+            }
+            _ => {}
+        }
+        let events = drafts.into_iter().map(sample::recorded).collect();
+        Ok(Accepted { events, position: "odometer_events-0:41".into() })
+    }
+
+    async fn find_event(&self, _: &String, id: String) -> Result<Option<Recorded>, EventsError> {
+        let draft = Draft { transaction: Some(id.clone()), ..Draft::default() };
+        Ok((id != "nobody").then(|| sample::recorded(draft)))
+    }
+
+    async fn list_events(&self, _: &String, filter: Filter) -> Result<Page, EventsError> {
+        let draft = Draft { subscription: filter.subscription, ..Draft::default() };
+        Ok(Page { events: vec![sample::recorded(draft)], total: filter.skip + 1 })
     }
 
     fn readiness(&self) -> Readiness {

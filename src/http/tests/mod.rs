@@ -1,6 +1,7 @@
 //! The surface over real sockets, with a backend that plays every condition.
 
 mod client;
+mod events;
 mod limits;
 mod mock;
 mod ops;

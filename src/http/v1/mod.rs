@@ -2,6 +2,10 @@
 
 pub mod current_usage;
 mod current_usage_body;
+pub mod events;
+mod events_body;
+mod events_query;
+mod events_read;
 pub mod freshness;
 mod group;
 mod parameters;
