@@ -8,6 +8,7 @@ pub mod currency;
 pub mod decimal;
 pub mod double;
 pub mod event;
+pub mod event_check;
 pub mod expression;
 pub mod instant;
 pub mod matching;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::etag::IfNoneMatch;
 use crate::core::usage::{CurrentUsage, Request};
+pub use crate::runtime::events::estimate::{Estimated, Instants, PrintEstimated, PrintInstants};
 pub use crate::runtime::events::{
     Accepted, BATCH_EVENTS_MAX, Draft, EVENTS_IN_FLIGHT_MAX, Fault, Filter, NewEvent, Page,
     Recorded, Refusal as EventsError,
@@ -56,6 +57,24 @@ pub trait Backend: Send + Sync + 'static {
         session: &Self::Session,
         filter: Filter,
     ) -> impl Future<Output = Result<Page, EventsError>> + Send;
+
+    /// What an event would cost on top of what is stored, printed (9.9).
+    fn estimate_fees(
+        &self,
+        session: &Self::Session,
+        draft: Draft,
+        print: PrintEstimated,
+    ) -> impl Future<Output = Result<String, EventsError>> + Send;
+
+    /// What events would cost by themselves, printed. In a batch one that no charge prices is left
+    /// out (9.9).
+    fn estimate_instant_fees(
+        &self,
+        session: &Self::Session,
+        drafts: &[Draft],
+        batch: bool,
+        print: PrintInstants,
+    ) -> Result<String, EventsError>;
 
     /// Whether the service is caught up, and details for operators.
     fn readiness(&self) -> Readiness;

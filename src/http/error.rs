@@ -46,8 +46,8 @@ pub enum ApiError {
     BadRequest(String),
     /// Several fields cannot be used: the details as JSON.
     Details(String),
-    /// There is no event with this transaction id.
-    EventNotFound,
+    /// There is no such object: the resource.
+    NotFound(&'static str),
     /// The request did not arrive in time.
     RequestTimeout,
     /// The body is larger than the setting allows.
@@ -116,7 +116,7 @@ impl ApiError {
             Self::RouteNotFound
             | Self::CustomerNotFound
             | Self::ChargeNotFound
-            | Self::EventNotFound => StatusCode::NOT_FOUND,
+            | Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NoActiveSubscription | Self::FullUsageNotAllowed => {
                 StatusCode::METHOD_NOT_ALLOWED
@@ -143,7 +143,7 @@ impl ApiError {
             Self::RouteNotFound => "resource_not_found",
             Self::CustomerNotFound => "customer_not_found",
             Self::ChargeNotFound => "charge_not_found",
-            Self::EventNotFound => "event_not_found",
+            Self::NotFound(resource) => return Some(format!("{resource}_not_found")),
             Self::NoActiveSubscription => "no_active_subscription",
             Self::FullUsageNotAllowed => "full_usage_not_allowed",
             Self::OffsetNotReached { .. } => "offset_not_reached",

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::backend::{
     Accepted, Backend, CurrentUsageRequest, Draft, EventsError, Filter, Freshness, Page, Print,
-    Readiness, Recorded, UsageAnswer, UsageError, UsageLimit,
+    PrintEstimated, PrintInstants, Readiness, Recorded, UsageAnswer, UsageError, UsageLimit,
 };
 use crate::core::catalog::Flag;
 use crate::core::position::Source;
@@ -159,6 +159,25 @@ impl Backend for Live {
 
     async fn list_events(&self, session: &Session, filter: Filter) -> Result<Page, EventsError> {
         self.events.list(&session.organization, filter).await
+    }
+
+    async fn estimate_fees(
+        &self,
+        session: &Session,
+        draft: Draft,
+        print: PrintEstimated,
+    ) -> Result<String, EventsError> {
+        self.events.estimate_fees(&session.organization, &draft, print).await
+    }
+
+    fn estimate_instant_fees(
+        &self,
+        session: &Session,
+        drafts: &[Draft],
+        batch: bool,
+        print: PrintInstants,
+    ) -> Result<String, EventsError> {
+        self.events.estimate_instant_fees(&session.organization, drafts, batch, print)
     }
 
     fn readiness(&self) -> Readiness {

@@ -6,7 +6,7 @@ mod aggregation_store;
 mod charge_check;
 mod end_to_end;
 mod events;
-mod events_vectors;
+mod events_estimates;
 mod kafka_log;
 mod kill;
 mod oracle;

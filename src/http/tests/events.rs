@@ -141,6 +141,33 @@ fn events_are_found_and_listed() {
 }
 
 #[test]
+fn estimates_are_asked_for_and_not_stored() {
+    let server = start();
+    let ask = |path: &str, body: &str| {
+        let answer = post(&server, &format!("/api/v1/events/{path}"), body);
+        assert_eq!(answer.header("odometer-position"), None);
+        (answer.status, answer.body)
+    };
+    let known = "{\"event\":{\"code\":\"known\"}}";
+    let none = (200, "{\"fees\":[]}".to_owned());
+    assert_eq!(ask("estimate_fees", known), none);
+    assert_eq!(ask("estimate_instant_fees", known), none);
+    assert_eq!(ask("batch_estimate_instant_fees", "{\"events\":[{},{}]}"), none);
+    for path in ["estimate_fees", "estimate_instant_fees"] {
+        assert_eq!(ask(path, "{}").0, 400, "{path}");
+        let url = format!("/api/v1/events/{path}");
+        assert_eq!(post_as(&server, "LIMITED", &url, known).status, 403, "{path}");
+        assert_eq!(server.get(&url).status, 404, "{path}");
+    }
+    let (status, body) = ask("estimate_fees", "{\"event\":{\"transaction_id\":\"t\"}}");
+    assert_eq!(status, 404);
+    assert!(body.contains("\"code\":\"subscription_not_found\""), "{body}");
+    let (status, body) = ask("batch_estimate_instant_fees", "{\"events\":[]}");
+    assert_eq!(status, 422);
+    assert!(body.contains("{\"events\":[\"no_events\"]}"), "{body}");
+}
+
+#[test]
 fn other_methods_find_nothing() {
     let server = start();
     for (method, path) in [

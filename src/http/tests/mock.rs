@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::sample;
 use crate::http::backend::{
     Accepted, Backend, CurrentUsageRequest, Draft, EventsError, Fault, Filter, Freshness, Page,
-    Print, Readiness, Recorded, UsageAnswer, UsageError, UsageLimit,
+    Print, PrintEstimated, PrintInstants, Readiness, Recorded, UsageAnswer, UsageError, UsageLimit,
 };
 
 /// The tag of every answer.
@@ -118,6 +118,30 @@ impl Backend for Mock {
     async fn list_events(&self, _: &String, filter: Filter) -> Result<Page, EventsError> {
         let draft = Draft { subscription: filter.subscription, ..Draft::default() };
         Ok(Page { events: vec![sample::recorded(draft)], total: filter.skip + 1 })
+    }
+
+    async fn estimate_fees(
+        &self,
+        _: &String,
+        draft: Draft,
+        _: PrintEstimated,
+    ) -> Result<String, EventsError> {
+        match draft.code.as_deref() {
+            Some("known") => Ok("{\"fees\":[]}".into()),
+            Some(_) => Err(EventsError::NotFound("billable_metric")),
+            None => Err(EventsError::NotFound("subscription")),
+        }
+    }
+
+    fn estimate_instant_fees(
+        &self,
+        _: &String,
+        drafts: &[Draft],
+        batch: bool,
+        print: PrintInstants,
+    ) -> Result<String, EventsError> {
+        assert!(batch || drafts.len() == 1);
+        Ok(print(&[]))
     }
 
     fn readiness(&self) -> Readiness {

@@ -125,7 +125,7 @@ fn pricing_unit(out: &mut String, sum: Option<&PricingUnitSum<'_>>) {
 }
 
 /// 2.7.
-fn breakdowns(out: &mut String, rows: &[Presented]) {
+pub(super) fn breakdowns(out: &mut String, rows: &[Presented]) {
     out.push_str(",\"presentation_breakdowns\":");
     json::list(out, ARRAY, rows, |out, row| {
         out.push_str("{\"presentation_by\":");
@@ -136,7 +136,7 @@ fn breakdowns(out: &mut String, rows: &[Presented]) {
     });
 }
 
-fn values(out: &mut String, values: &[(String, Option<Box<str>>)]) {
+pub(super) fn values(out: &mut String, values: &[(String, Option<Box<str>>)]) {
     json::list(out, OBJECT, values, |out, (key, value)| {
         json::key(out, key);
         json::string_or_null(out, value.as_deref());

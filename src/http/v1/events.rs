@@ -12,7 +12,7 @@ use axum::response::Response;
 use axum::routing::MethodRouter;
 use serde_json::Value;
 
-use super::{events_body, events_query, events_read};
+use super::{estimates, events_body, events_query, events_read};
 use crate::http::auth;
 use crate::http::backend::{
     Accepted, BATCH_EVENTS_MAX, Backend, Draft, EVENTS_IN_FLIGHT_MAX, EventsError, UsageLimit,
@@ -28,9 +28,11 @@ pub(super) const RESOURCE: &str = "event";
 /// `min_offset` with one more has them.
 const POSITION: HeaderName = HeaderName::from_static("odometer-position");
 
+const NOT_FOUND: ApiError = ApiError::NotFound("event");
+
 /// The routes of this page; `on` observes each under its name.
 pub fn routes<B: Backend>(
-    on: impl Fn(&'static str, MethodRouter<Arc<App<B>>>) -> MethodRouter<Arc<App<B>>>,
+    on: impl Fn(&'static str, MethodRouter<Arc<App<B>>>) -> MethodRouter<Arc<App<B>>> + Copy,
 ) -> Router<Arc<App<B>>> {
     let all = posting(create::<B>).get(index::<B>);
     Router::new()
@@ -40,6 +42,7 @@ pub fn routes<B: Backend>(
             "/api/v1/events/{transaction_id}",
             on("/api/v1/events/:transaction_id", reading(show::<B>)),
         )
+        .merge(estimates::routes(on))
 }
 
 async fn create<B: Backend>(
@@ -71,8 +74,8 @@ async fn create_batch<B: Backend>(
     Ok(answer(events_body::many(&created.events, None), &created))
 }
 
-/// The events of a batch.
-fn batch(events: Option<Value>) -> Result<Vec<Draft>, ApiError> {
+/// The events of a batch: some, and not too many.
+pub(super) fn batch(events: Option<Value>) -> Result<Vec<Draft>, ApiError> {
     let Some(Value::Array(events)) = events.filter(|events| *events != Value::Array(Vec::new()))
     else {
         return Err(ApiError::Invalid { field: "events", code: "no_events" });
@@ -92,10 +95,10 @@ async fn show<B: Backend>(
     let session = auth::reader(&*app.backend, &headers, RESOURCE)?;
     let _place = app.enter()?;
     // Bytes that are no text are nobody's id.
-    let path = path.map_err(|_| ApiError::EventNotFound)?;
-    let id = path.iter().next().map(|(_, id)| id.to_owned()).ok_or(ApiError::EventNotFound)?;
+    let path = path.map_err(|_| NOT_FOUND)?;
+    let id = path.iter().next().map(|(_, id)| id.to_owned()).ok_or(NOT_FOUND)?;
     let found = app.backend.find_event(&session, id).await;
-    let found = found.map_err(|error| refuse(error, false))?.ok_or(ApiError::EventNotFound)?;
+    let found = found.map_err(|error| refuse(error, false))?.ok_or(NOT_FOUND)?;
     Ok(json_response(StatusCode::OK, events_body::one(&found)))
 }
 
@@ -130,6 +133,7 @@ pub(super) fn refuse(error: EventsError, batch: bool) -> ApiError {
         EventsError::NotReady => ApiError::NotReady,
         EventsError::TooLarge => ApiError::BodyTooLarge,
         EventsError::Off => ApiError::RouteNotFound,
+        EventsError::NotFound(resource) => ApiError::NotFound(resource),
         EventsError::LimitExceeded => ApiError::LimitExceeded(UsageLimit::Events),
         EventsError::Internal(reason) => {
             tracing::error!(%reason, "a request about events was not answered");

@@ -2,6 +2,8 @@
 
 pub mod current_usage;
 mod current_usage_body;
+mod estimates;
+mod estimates_body;
 pub mod events;
 mod events_body;
 mod events_query;

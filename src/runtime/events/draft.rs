@@ -113,6 +113,15 @@ impl Checker<'_> {
         if missing.is_empty() { Ok(event) } else { Err(Fault::Fields(missing)) }
     }
 
+    /// An event whose identifiers and timestamp do not matter, at `now`.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be kept.
+    pub(super) fn read_now(&self, decoder: &mut Decoder, draft: &Draft) -> Result<NewEvent, Fault> {
+        self.read(decoder, draft, self.now)
+    }
+
     /// Reads the event as the fold will read it, so that nothing is accepted which would be refused
     /// there. Identifiers that are missing are left to the caller.
     fn read(
@@ -156,7 +165,11 @@ impl Checker<'_> {
     }
 
     /// Applies the expression of the newest version of the event's metric (10.5).
-    fn evaluate(&self, event: &mut NewEvent) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Expression`] if it fails.
+    pub(super) fn evaluate(&self, event: &mut NewEvent) -> Result<(), Fault> {
         let Some(metric) = self.tenant.metric(&event.code) else { return Ok(()) };
         let text = metric.expression.as_deref().filter(|text| !is_blank(text));
         let (Some(text), Some(field)) = (text, metric.field_name.as_deref()) else {

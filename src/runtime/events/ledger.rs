@@ -191,14 +191,18 @@ impl Events {
         Ok(all)
     }
 
-    async fn cut(&self, slot: SlotNumber, key: AccountKey) -> Result<Cut, Refusal> {
+    pub(super) async fn cut(&self, slot: SlotNumber, key: AccountKey) -> Result<Cut, Refusal> {
         let (reply, cut) = oneshot::channel();
         let command = Command::Cut(slot, key, reply);
         self.shared.owner(slot).try_send(command).map_err(|_| Refusal::Overloaded)?;
         cut.await.map(|account| account.cut).map_err(|_| Refusal::NotReady)
     }
 
-    async fn read(&self, cut: Cut, key: AccountKey) -> Result<Vec<StoredEvent>, Refusal> {
+    pub(super) async fn read(
+        &self,
+        cut: Cut,
+        key: AccountKey,
+    ) -> Result<Vec<StoredEvent>, Refusal> {
         let store = Arc::clone(&self.shared.store);
         blocking(move || account_events(&cut, &store, key)).await?.map_err(refuse)
     }

@@ -10,6 +10,7 @@
 //! 10.4): the request was answered with 200 and its event may turn out to be the duplicate.
 
 pub mod draft;
+pub mod estimate;
 mod ledger;
 mod owner;
 mod record;
@@ -95,6 +96,9 @@ pub enum Refusal {
     /// Events are not taken over HTTP here.
     #[error("no topic for accepted events is configured")]
     Off,
+    /// What the event is about is not there: the resource.
+    #[error("{0}_not_found")]
+    NotFound(&'static str),
     /// More events than one read may hold.
     #[error("the read holds too much")]
     LimitExceeded,

@@ -121,3 +121,73 @@ fn write_properties(out: &mut String, properties: Properties<'_>) {
     }
     out.push('}');
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::decimal::Decimal;
+    use crate::core::properties::PropertiesBuf;
+    use crate::log::decode::{Decoder, Limits};
+
+    fn properties() -> impl Strategy<Value = PropertiesBuf> {
+        let number = (any::<i64>(), 0_u32..30).prop_map(|(digits, scale)| {
+            (Kind::Number, Decimal::from_i64(digits).div_pow10(scale).to_string())
+        });
+        let tree = prop_oneof![Just("[]"), Just("{\"a\": [1.50, \"<\"], \"bb\": null}")];
+        let value = prop_oneof![
+            Just((Kind::Null, String::new())),
+            any::<bool>().prop_map(|value| (Kind::Bool, value.to_string())),
+            number,
+            "[^\\x00]{0,12}".prop_map(|text| (Kind::Text, text)),
+            tree.prop_map(|tree| (Kind::Tree, tree.to_owned())),
+        ];
+        proptest::collection::btree_map("[^\\x00]{0,6}", value, 0..6).prop_map(|members| {
+            let mut properties = PropertiesBuf::new();
+            for (key, (kind, text)) in members {
+                properties.push(&key, kind, &text);
+            }
+            properties
+        })
+    }
+
+    fn event() -> impl Strategy<Value = NewEvent> {
+        let name = "[^\\x00 \\s][^\\x00]{0,8}";
+        (name, proptest::option::of("[^\\x00]{0,8}"), name, any::<i64>(), properties()).prop_map(
+            |(transaction, subscription, code, micros, properties)| NewEvent {
+                transaction,
+                subscription,
+                code,
+                timestamp: Instant(micros),
+                precise_cents: (micros % 3 != 0).then(|| Decimal::from_i64(micros).div_pow10(9)),
+                properties,
+            },
+        )
+    }
+
+    proptest! {
+        /// What is written is what the fold reads: nothing is lost, refused or evaluated again.
+        #[test]
+        fn records_are_read_back_as_they_were_accepted(
+            events in proptest::collection::vec(event(), 1..4),
+        ) {
+            let batch = events.len() > 1;
+            let record = of_events("o\"rg", &events, batch, Instant(7));
+            let mut read = Vec::new();
+            Decoder::new().decode(Some(record.as_bytes()), &Limits::default(), &mut |_, event| {
+                let event = event.unwrap();
+                assert_eq!((event.organization, event.evaluated), ("o\"rg", true));
+                read.push(NewEvent {
+                    transaction: event.transaction.to_owned(),
+                    subscription: event.subscription.map(str::to_owned),
+                    code: event.code.to_owned(),
+                    timestamp: event.timestamp,
+                    precise_cents: event.precise_cents,
+                    properties: event.properties.to_owned(),
+                });
+            });
+            prop_assert_eq!(read, events);
+        }
+    }
+}
