@@ -321,6 +321,24 @@ mod tests {
     }
 
     #[test]
+    fn looking_changes_nothing_and_finds_what_the_index_lacks() {
+        let mut ids = Ids::new(0, false);
+        assert_eq!(ids.knows(key(1).identity), Some(false));
+        assert_eq!(ids.judge(key(1), at(5, 0, 5), &empty()), Verdict::New);
+        assert_eq!(ids.knows(key(1).identity), Some(true));
+        let found = |ids: &Ids, of: u64| -> Vec<Position> {
+            ids.unmerged_of(key(of).transaction).map(|id| id.position).collect()
+        };
+        assert_eq!(found(&ids, 1), [at(5, 0, 5)]);
+        ids.start_merge();
+        assert_eq!(ids.judge(key(1), at(4, 1, 0), &empty()), Verdict::Replaces(at(5, 0, 5)));
+        assert_eq!(found(&ids, 1), [at(5, 0, 5), at(4, 1, 0)], "the last one counts");
+        assert_eq!(found(&ids, 2), []);
+        let beyond = Ids::new(0, true);
+        assert_eq!(beyond.knows(key(1).identity), None, "only the index can tell");
+    }
+
+    #[test]
     fn ids_of_a_running_merge_stay_known() {
         let mut ids = Ids::new(0, true);
         assert_eq!(ids.judge(key(1), at(5, 0, 5), &empty()), Verdict::New);

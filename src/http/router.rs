@@ -71,7 +71,7 @@ pub fn router<B: Backend>(app: &Arc<App<B>>) -> Router {
             "/api/v1/customers/{external_customer_id}/current_usage",
             on(usage, reading(v1::current_usage::show::<B>)),
         )
-        .merge(v1::events::routes(&on))
+        .merge(v1::events::routes(on))
         .route("/livez", on("/livez", reading(ops::livez)))
         .route("/readyz", on("/readyz", reading(ops::readyz::<B>)))
         .route("/metrics", on("/metrics", reading(ops::metrics::<B>)))

@@ -141,6 +141,17 @@ mod tests {
     }
 
     #[test]
+    fn the_start_of_some_partitions_may_be_asked_for_alone() {
+        let ends = Ends::default();
+        ends.follow(FIRST, 5);
+        ends.follow(SECOND, 8);
+        let first = |source| source == FIRST;
+        assert!(ends.applied_start(&progress(&[(FIRST, 5)]), first));
+        assert!(!ends.applied_start(&progress(&[(FIRST, 4), (SECOND, 8)]), first));
+        assert!(!ends.applied_start(&progress(&[(FIRST, 5)]), |_| true));
+    }
+
+    #[test]
     fn a_stopped_partition_is_behind_for_good() {
         let ends = Ends::default();
         ends.follow(FIRST, 5);

@@ -203,7 +203,7 @@ fn stopped() -> PublishError {
 
 /// Now, or the newest log time that was applied if that is later; whole milliseconds.
 fn stamp(shared: &Shared) -> Instant {
-    let events = numbers(shared.slots).flat_map(|slot| {
+    let events = numbers(shared.slots).filter_map(|slot| {
         let progress = shared.board.slot(slot).progress.clone();
         progress.iter().map(|reached| reached.log_time).max()
     });

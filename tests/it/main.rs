@@ -7,6 +7,7 @@ mod charge_check;
 mod end_to_end;
 mod events;
 mod events_estimates;
+mod events_kafka;
 mod kafka_log;
 mod kill;
 mod oracle;

@@ -1,6 +1,7 @@
 //! Requests about events, answered by a backend that is none.
 
-use super::client::{Answer, Server, read, start};
+use super::client::{Answer, Server, read, settings, start, start_with};
+use crate::config;
 
 const EVENT: &str = "{\"lago_id\":\"00000000-0000-0000-0000-000000000007\",\
      \"transaction_id\":\"TX\",\"lago_customer_id\":null,\"code\":\"c\",\
@@ -194,4 +195,12 @@ fn a_body_beyond_the_bound_is_refused_with_and_without_its_length() {
          Authorization: Bearer KEY\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n{long}\r\n0\r\n\r\n"
     );
     assert_eq!(read(server.open(chunked.as_bytes())).status, 413);
+}
+
+#[test]
+fn a_body_that_does_not_arrive_is_given_up() {
+    let server = start_with(config::Http { read_timeout_ms: 100, ..settings() }, true);
+    let head = "POST /api/v1/events HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\
+                Authorization: Bearer KEY\r\nContent-Length: 10\r\n\r\n{";
+    assert_eq!(read(server.open(head.as_bytes())).status, 408);
 }

@@ -49,6 +49,13 @@ pub struct Instants<'a> {
     pub fees: Vec<InstantFee<'a>>,
 }
 
+/// The events of one subscription id, each with its transaction id.
+struct OfSubscription<'a> {
+    id: &'a str,
+    resolved: Resolved,
+    events: Vec<(String, NewEvent)>,
+}
+
 /// Prints [`Estimated`]; handed in because fees borrow from the catalogue they were priced with.
 pub type PrintEstimated = fn(&Estimated<'_>) -> String;
 /// Prints the fees of several events.
@@ -153,27 +160,24 @@ impl Events {
         let tenant = book.tenant(organization).ok_or(Refusal::NotReady)?;
         let checker = self.checker(organization, tenant, now);
         let mut decoder = Decoder::new();
-        let mut groups: Vec<(&str, Resolved, Vec<(String, NewEvent)>)> = Vec::new();
+        let mut groups: Vec<OfSubscription<'_>> = Vec::new();
         for draft in drafts {
             let id = draft.subscription.as_deref().unwrap_or_default();
-            let at = match groups.iter().position(|(known, ..)| *known == id) {
-                Some(at) => at,
-                None => {
-                    groups.push((id, self.instant_plan(tenant, draft, now)?, Vec::new()));
-                    groups.len() - 1
-                }
-            };
+            let known = groups.iter().position(|group| group.id == id);
+            if known.is_none() {
+                let resolved = self.instant_plan(tenant, draft, now)?;
+                groups.push(OfSubscription { id, resolved, events: Vec::new() });
+            }
             let mut event = checker.read_now(&mut decoder, draft).map_err(faulty)?;
             // The event is priced as it was sent if its expression fails.
             let _ = checker.evaluate(&mut event);
             let transaction = draft.transaction.clone().filter(|id| !id.trim().is_empty());
             let transaction = transaction.unwrap_or_else(|| Uuid::new_v4().to_string());
-            if let Some((_, _, events)) = groups.get_mut(at) {
-                events.push((transaction, event));
-            }
+            let group = known.unwrap_or(groups.len() - 1);
+            groups[group].events.push((transaction, event));
         }
         let mut shown = Vec::with_capacity(drafts.len());
-        for (_, resolved, events) in &groups {
+        for OfSubscription { resolved, events, .. } in &groups {
             for (transaction, event) in events {
                 let fees = instant_fees(resolved, event)?;
                 if fees.is_empty() && !batch {

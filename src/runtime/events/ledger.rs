@@ -143,7 +143,7 @@ impl Events {
         let pile = blocking(move || {
             for Located { accounts, cut } in ledgers {
                 for account in accounts {
-                    pile.add(&account.1, account_events(&cut, &store, account.0)?)?;
+                    pile.add(account.1.as_deref(), account_events(&cut, &store, account.0)?)?;
                 }
             }
             Ok::<_, ScanError>(pile)
@@ -239,7 +239,7 @@ impl Pile {
 
     fn add(
         &mut self,
-        subscription: &Option<String>,
+        subscription: Option<&str>,
         events: Vec<StoredEvent>,
     ) -> Result<(), ScanError> {
         for event in events {
@@ -248,7 +248,7 @@ impl Pile {
             }
             self.total += 1;
             self.bytes += bytes_of(&event);
-            self.kept.push((subscription.clone(), event));
+            self.kept.push((subscription.map(str::to_owned), event));
             if self.kept.len() >= self.needed().saturating_mul(2).saturating_add(SLACK) {
                 self.trim();
             }
