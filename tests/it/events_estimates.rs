@@ -139,12 +139,13 @@ fn a_value_that_is_active_adds_nothing() {
 #[test]
 fn the_filter_with_most_keys_prices_and_groups_are_apart() {
     let charge = json!({"charge_model": "graduated", "properties": {"graduated_ranges": [
-            {"from_value": 0, "to_value": 1, "per_unit_amount": "1", "flat_amount": "5"},
-            {"from_value": 2, "to_value": null, "per_unit_amount": "2", "flat_amount": "0"}]},
-        "filters": [{"id": "f", "invoice_display_name": null, "values": {"region": ["eu"]},
-            "properties": {"pricing_group_keys": ["team"], "graduated_ranges": [
-                {"from_value": 0, "to_value": 1, "per_unit_amount": "10", "flat_amount": "5"},
-                {"from_value": 2, "to_value": null, "per_unit_amount": "3", "flat_amount": "0"}]}}]});
+        {"from_value": 0, "to_value": 1, "per_unit_amount": "1", "flat_amount": "5"},
+        {"from_value": 2, "to_value": null, "per_unit_amount": "2", "flat_amount": "0"}]},
+    "filters": [{"id": "f", "invoice_display_name": null, "values": {"region": ["eu"]},
+        "properties": {"pricing_group_keys": ["team"], "graduated_ranges": [
+            {"from_value": 0, "to_value": 1, "per_unit_amount": "10", "flat_amount": "5"},
+            {"from_value": 2, "to_value": null, "per_unit_amount": "3", "flat_amount": "0"},
+        ]}}]});
     let mut metric = json!({"aggregation_type": "count_agg", "field_name": null});
     metric["filters"] = json!([{"key": "region", "values": ["eu", "us"]}]);
     let world = World::simple(&metric, &charge);
