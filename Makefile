@@ -1,7 +1,7 @@
 # Everything a newcomer needs is `make run` and `make test`; `make` alone lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test kill-test bench kafka fmt lint docs ci
+.PHONY: help run test vectors kill-test bench kafka fmt lint docs ci
 
 CARGO := dev/cargo
 # Property tests draw the same cases on every run; another seed (`make test PROPTEST_RNG_SEED=7`)
@@ -21,6 +21,10 @@ test: ## the whole test suite, a real Apache Kafka included
 	dev/kafka install
 	dev/python -m unittest discover --start-directory tests/rig
 	$(CARGO) test --release --locked
+
+vectors: ## the golden cases; ODOMETER_VECTORS_DIR=folder runs others of the same schema
+	dev/setup
+	$(CARGO) test --release --locked --test it vectors_run::every_case_holds -- --exact --nocapture
 
 kill-test: ## the long kill test: 5 M records, at least 20 kills under load
 	dev/setup --tests

@@ -51,7 +51,7 @@ struct SettingsArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service
-    Serve,
+    Serve(serve::ServeArgs),
     /// Run the service on the embedded log with the example catalogue and sample traffic
     Demo(demo::DemoArgs),
     /// Validate the settings and the catalogue file
@@ -128,9 +128,9 @@ fn dispatch(
     let sources = cli.settings.sources(environment)?;
     let load = |overrides: &[(&str, &str)]| load(&sources, overrides);
     match cli.command {
-        Command::Serve => {
+        Command::Serve(args) => {
             let fault = Fault::from_environment(&sources.env)?;
-            serve::serve(&load(&[])?.0, fault)
+            serve::serve(&load(&[])?.0, fault, &args)
         }
         Command::Demo(args) => {
             let data = args.data();

@@ -2,8 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
+use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -12,14 +14,32 @@ use super::Failure;
 use crate::config::Settings;
 use crate::http;
 use crate::http::live::Live;
+use crate::http::test_clock;
 use crate::runtime::catalog_apply;
 use crate::runtime::clock::{Clock, Stopwatch};
 use crate::runtime::fatal::Fatal;
 use crate::runtime::fault::Fault;
 use crate::runtime::supervisor::Service;
+use crate::runtime::test_clock::TestClock;
 use crate::telemetry::events::{Emit, Listening, ShutdownDone, ShutdownStarted, Starting};
 use crate::telemetry::logging;
 use crate::telemetry::metrics::Metrics;
+
+/// Flags of `odometer serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Let tests set the clock and seed both logs over HTTP; on the embedded logs and loopback only
+    #[arg(long)]
+    test_clock: bool,
+}
+
+/// What a service is started with besides its settings.
+struct Start {
+    clock: Clock,
+    fault: Fault,
+    /// Whether the routes of the test mode are there.
+    test: bool,
+}
 
 /// A service that answers HTTP.
 pub struct Running {
@@ -37,10 +57,11 @@ pub struct Running {
 impl Running {
     /// Starts the service and listens.
     pub fn start(settings: &Settings, clock: Clock) -> Result<Self, Fatal> {
-        Self::start_with(settings, clock, Fault::None)
+        Self::start_with(settings, Start { clock, fault: Fault::None, test: false })
     }
 
-    fn start_with(settings: &Settings, clock: Clock, fault: Fault) -> Result<Self, Fatal> {
+    fn start_with(settings: &Settings, start: Start) -> Result<Self, Fatal> {
+        let Start { clock, fault, test } = start;
         let metrics = Arc::new(Metrics::new());
         let brokers = settings.kafka.brokers.as_deref();
         Starting { file: None, brokers }.emit(&metrics);
@@ -65,10 +86,13 @@ impl Running {
             // The sender is dropped to close.
             let _ = closed.changed().await;
         };
+        let further = TestClock::of(&service).filter(|_| test).map(Arc::new);
+        let further = further.map(test_clock::routes).unwrap_or_default();
         let http = settings.http.clone();
         let counted = Arc::clone(&metrics);
-        let server = runtime
-            .spawn(async move { http::serve(listener, backend, http, counted, shutdown).await });
+        let server = runtime.spawn(async move {
+            http::serve_with(listener, backend, http, counted, further, shutdown).await;
+        });
         Listening { address }.emit(&metrics);
         Ok(Self { service, address, metrics, close, server, runtime })
     }
@@ -104,9 +128,29 @@ impl Running {
 }
 
 /// Runs the service until it is told to stop.
-pub fn serve(settings: &Settings, fault: Fault) -> Result<(), Failure> {
+pub fn serve(settings: &Settings, fault: Fault, args: &ServeArgs) -> Result<(), Failure> {
+    let clock = if args.test_clock { test_clock_of(settings)? } else { Clock::System };
     logging::init(&settings.log)?;
-    let running = Running::start_with(settings, Clock::System, fault)?;
+    let running = Running::start_with(settings, Start { clock, fault, test: args.test_clock })?;
     let cause = running.wait();
     Ok(running.stop(cause)?)
+}
+
+/// A clock for tests, which shows the present until it is set. Whoever can set it can write into
+/// every tenant, so it is for this machine alone.
+fn test_clock_of(settings: &Settings) -> Result<Clock, Failure> {
+    let listen = settings.http.listen;
+    if !listen.ip().is_loopback() {
+        return Err(format!(
+            "a test clock cannot be served on {listen}\n  \
+             hint: set http.listen to a loopback address, such as 127.0.0.1:0"
+        )
+        .into());
+    }
+    if settings.kafka.brokers.is_some() {
+        return Err("a test clock goes with the embedded logs only\n  \
+                    hint: leave kafka.brokers empty"
+            .into());
+    }
+    Ok(Clock::Manual(Arc::new(AtomicI64::new(Clock::System.now().micros()))))
 }

@@ -179,6 +179,8 @@ settings! {
         groups_soft_max: usize = integer(1, 10_000_000),
         /// Most groups that are answered at all.
         groups_hard_max: usize = integer(1, 100_000_000),
+        /// Most distinct values of unique counts kept warm in one bucket.
+        unique_values_soft_max: usize = integer(1, 100_000_000),
         /// Most distinct values of a unique count that are answered at all.
         unique_values_hard_max: usize = integer(1, 1_000_000_000),
     }

@@ -125,12 +125,13 @@ fn check_rest(settings: &Settings) -> Vec<(&'static str, Problem)> {
         found.push(("store", Problem::new("`store.path` is empty", detail)));
     }
     let limits = &settings.limits;
-    if limits.groups_soft_max > limits.groups_hard_max {
-        let detail = format!("{} > {}", limits.groups_soft_max, limits.groups_hard_max);
-        found.push((
-            "limits",
-            Problem::new("`limits.groups_soft_max` exceeds `limits.groups_hard_max`", detail),
-        ));
+    let caps = [
+        ("groups", limits.groups_soft_max, limits.groups_hard_max),
+        ("unique_values", limits.unique_values_soft_max, limits.unique_values_hard_max),
+    ];
+    for (what, soft, hard) in caps.into_iter().filter(|(_, soft, hard)| soft > hard) {
+        let problem = format!("`limits.{what}_soft_max` exceeds `limits.{what}_hard_max`");
+        found.push(("limits", Problem::new(problem, format!("{soft} > {hard}"))));
     }
     for target in &settings.log.targets {
         let level = target.split_once('=').map(|(module, level)| (module.trim(), level.trim()));

@@ -3,7 +3,7 @@
 use super::decimal::Decimal;
 use super::instant::Instant;
 use super::position::Position;
-use super::properties::Properties;
+use super::properties::{Properties, PropertiesBuf};
 
 /// One usage event, borrowed from wherever it was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,54 @@ pub struct Usage<'a> {
     pub properties: Properties<'a>,
     /// Price in cents, for dynamic charges.
     pub precise_cents: Option<Decimal>,
+}
+
+/// An event of one account that owns its data: one that was read back, or is kept for later.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UsageBuf {
+    /// Code of the billable metric.
+    pub code: Box<str>,
+    /// When the usage happened.
+    pub timestamp: Instant,
+    /// Where the event stands in the logs.
+    pub position: Position,
+    /// The producer's id.
+    pub transaction: Box<str>,
+    /// What was used.
+    pub properties: PropertiesBuf,
+    /// Price in cents, for dynamic charges.
+    pub precise_cents: Option<Decimal>,
+}
+
+impl UsageBuf {
+    /// A copy of a borrowed event.
+    pub fn of(code: &str, usage: &Usage<'_>) -> Self {
+        Self {
+            code: code.into(),
+            timestamp: usage.timestamp,
+            position: usage.position,
+            transaction: usage.transaction.into(),
+            properties: usage.properties.to_owned(),
+            precise_cents: usage.precise_cents.clone(),
+        }
+    }
+
+    /// The event as aggregations read it.
+    pub fn usage(&self) -> Usage<'_> {
+        Usage {
+            timestamp: self.timestamp,
+            position: self.position,
+            transaction: &self.transaction,
+            properties: self.properties.as_ref(),
+            precise_cents: self.precise_cents.clone(),
+        }
+    }
+
+    /// Bytes it takes in memory.
+    pub fn weight(&self) -> usize {
+        let texts = self.code.len() + self.transaction.len();
+        size_of::<Self>() + texts + self.properties.as_ref().as_bytes().len()
+    }
 }
 
 /// Why a record was not accepted. Such a record takes no transaction id (specification 4.8).

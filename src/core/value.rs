@@ -2,7 +2,7 @@
 //! any wire format.
 
 /// One value. Numbers keep the text they were written with, so nothing is lost to a double.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Value {
     /// No value.
     Null,

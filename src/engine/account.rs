@@ -1,16 +1,22 @@
 //! Accounts: the running totals of one external subscription id.
 //!
-//! A total is a cached scan. Totals are kept per charges window and bucket; a window that is kept
-//! is complete, and kept windows share no instant, so that every event has one place. A window
-//! that is not kept is zero unless it meets a kept one, or [`Account::uncached`], the stretch of
-//! time in which events lie that no kept window holds; then it has to be scanned from the ledger.
+//! A total is a cached scan. Totals are kept per charges window and bucket; kept windows share no
+//! instant, so that every event lies in one of them at most. A window that is not kept is zero
+//! unless it meets a kept one, or [`Account::uncached`], the stretch of time in which events lie
+//! that no kept window holds; then it has to be scanned from the ledger.
+//!
+//! Recurring metrics look back: their totals in a window cover all events up to its end. So an
+//! event is folded into every later window that is kept, too, and a new window begins with what the
+//! one before it carries over.
 
 use std::sync::Arc;
 
 use super::digest::Digest;
-use super::frame::{Frame, distance, floor};
+use super::frame::{Frame, Spell, distance, floor};
 use super::ledger::AccountName;
 use super::totals::Cells;
+use super::window::WindowTotals;
+use crate::core::aggregate::kept::{Caps, SetKey};
 use crate::core::event::Usage;
 use crate::core::instant::Instant;
 use crate::core::matching::Buckets;
@@ -50,17 +56,6 @@ impl Stretch {
     }
 }
 
-/// Totals of one window.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WindowTotals {
-    /// The window.
-    pub window: Window,
-    /// Whether a scan of the events before [`WindowTotals`] was opened is still to be added.
-    pub building: bool,
-    /// What its buckets have received.
-    pub cells: Cells,
-}
-
 /// The running totals of one external subscription id, and what they were folded under.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -98,7 +93,7 @@ pub enum Known<'a> {
     /// Nothing was used.
     Nothing,
     /// These are the totals.
-    Totals(&'a Cells),
+    Totals(&'a WindowTotals),
     /// The ledger has to be scanned.
     Unknown,
 }
@@ -155,62 +150,86 @@ impl Account {
         if !frame.shape.folds(code) {
             return;
         }
-        match self.window_of(&frame, usage.timestamp, usage.position.log_time) {
-            Some(at) => {
-                let cells = &mut self.windows[at].cells;
-                cells.fold(&frame.shape, code, usage, &folding.limits, &mut folding.buckets);
+        let own = self.window_of(&frame, usage.timestamp, usage.position.log_time);
+        if own.is_none() {
+            self.leave_out(usage.timestamp);
+        }
+        if frame.shape.looks_back_on(code) {
+            for later in self.windows.iter_mut().filter(|kept| usage.timestamp < kept.floor()) {
+                later.fold(&frame, code, usage, folding);
             }
-            None => self.leave_out(usage.timestamp),
+        }
+        if let Some(own) = own {
+            self.windows[own].fold(&frame, code, usage, folding);
         }
     }
 
-    /// What is known of a window under rules with this digest.
-    pub fn known(&self, digest: u64, window: Window) -> Known<'_> {
-        if self.folded_under != Some(digest) {
+    /// What is known of a window under these rules.
+    pub fn known(&self, frame: &Frame, window: Window) -> Known<'_> {
+        if self.folded_under != Some(frame.digest) {
             return if self.rows == 0 { Known::Nothing } else { Known::Unknown };
         }
-        match self.windows.iter().find(|kept| kept.window == window) {
-            Some(kept) if kept.building => Known::Unknown,
-            Some(kept) => Known::Totals(&kept.cells),
+        match self.windows.iter().find(|kept| kept.window() == window) {
+            Some(kept) if kept.is_complete(frame) => Known::Totals(kept),
+            Some(_) => Known::Unknown,
             None if self.meets_uncached(window) || self.meets_kept(window) => Known::Unknown,
+            None if frame.shape.looks_back() && self.holds_before(window) => Known::Unknown,
             None => Known::Nothing,
         }
     }
 
-    /// Opens a window for a scan of all rows there are now; later events are folded into it
-    /// meanwhile. Returns false if the window needs no scan, one is under way, or there is no room
-    /// until other scans have ended.
-    pub fn open_for_scan(&mut self, window: Window) -> bool {
-        if !self.meets_uncached(window) || self.windows.iter().any(|kept| kept.window == window) {
-            return false;
+    /// Opens a window for a scan of all rows there are now; later events are noted meanwhile.
+    /// Returns false if there is nothing to scan (the window is complete, or what the one before it
+    /// carries over is all it holds), a scan is under way, or there is no room until others have
+    /// ended.
+    pub fn open_for_scan(&mut self, frame: &Frame, spell: Spell) -> bool {
+        let window = spell.window;
+        if let Some(kept) = self.windows.iter_mut().find(|kept| kept.window() == window) {
+            let repairs = kept.building.is_none() && kept.needs_repair(frame);
+            if repairs {
+                *kept = WindowTotals::to_be_scanned(spell);
+            }
+            return repairs;
+        }
+        if !self.meets_uncached(window) {
+            if !frame.shape.looks_back() {
+                return false;
+            }
+            if let Some(cells) = self.carried(frame, spell) {
+                if self.make_room(window, window.from) {
+                    self.insert(WindowTotals::of(spell, cells));
+                }
+                return false;
+            }
         }
         if !self.make_room(window, window.from) {
             return false;
         }
-        self.insert(WindowTotals { window, building: true, cells: Cells::default() });
+        self.insert(WindowTotals::to_be_scanned(spell));
         true
     }
 
-    /// Adds the result of a scan to the window it was opened for, unless the totals were thrown
-    /// away since. Returns whether it was added.
+    /// Takes the result of a scan for the window it was opened for, unless the totals were thrown
+    /// away since.
     pub fn install(
         &mut self,
+        frame: &Frame,
         generation: u64,
         window: Window,
         scanned: Cells,
-        limits: &Limits,
-    ) -> bool {
+        folding: &mut Folding,
+    ) -> Installed {
+        let opened = |kept: &WindowTotals| kept.window() == window && kept.building.is_some();
+        let Some(at) = self.windows.iter().position(opened) else { return Installed::Outdated };
         if generation != self.generation {
-            return false;
+            return Installed::Outdated;
         }
-        match self.windows.iter_mut().find(|kept| kept.window == window && kept.building) {
-            Some(kept) => {
-                kept.cells.merge(scanned, limits);
-                kept.building = false;
-                true
-            }
-            None => false,
+        if self.windows[at].install(frame, scanned, folding) {
+            return Installed::Taken;
         }
+        self.windows.remove(at);
+        self.uncached = Stretch::extended(self.uncached, floor(window), window.to);
+        Installed::Overflowed
     }
 
     fn meets_uncached(&self, window: Window) -> bool {
@@ -220,7 +239,13 @@ impl Account {
     /// Whether a window shares an instant with one that is kept: then its events may be in there.
     fn meets_kept(&self, window: Window) -> bool {
         let asked = Stretch { from: floor(window), to: window.to };
-        self.windows.iter().any(|kept| asked.meets(floor(kept.window), kept.window.to))
+        self.windows.iter().any(|kept| asked.meets(kept.floor(), kept.window().to))
+    }
+
+    /// Whether an event may lie before a window.
+    fn holds_before(&self, window: Window) -> bool {
+        self.uncached.is_some_and(|stretch| stretch.from < floor(window))
+            || self.windows.iter().any(|kept| kept.window().to < window.from)
     }
 
     fn leave_out(&mut self, timestamp: Instant) {
@@ -229,20 +254,39 @@ impl Account {
 
     /// Index of the kept window that holds an instant, opening one if that is worth it.
     fn window_of(&mut self, frame: &Frame, at: Instant, log_time: Instant) -> Option<usize> {
-        if let Some(found) = self.windows.iter().rposition(|kept| kept.window.holds(at)) {
+        if let Some(found) = self.windows.iter().rposition(|kept| kept.window().holds(at)) {
             return Some(found);
         }
         let distance = at.micros().saturating_sub(log_time.micros()).saturating_abs();
         if distance > DISTANCE_MAX {
             return None;
         }
-        let window = frame.window_holding(at)?;
+        let spell = frame.spell_holding(at)?;
         // Part of what happened in this window may lie outside the kept ones: only a scan tells.
-        if self.meets_uncached(window) || !self.make_room(window, log_time) {
+        if self.meets_uncached(spell.window) {
             return None;
         }
-        let totals = WindowTotals { window, building: false, cells: Cells::default() };
-        Some(self.insert(totals))
+        let cells = self.carried(frame, spell)?;
+        self.make_room(spell.window, log_time).then(|| self.insert(WindowTotals::of(spell, cells)))
+    }
+
+    /// The totals of a window in which nothing has happened yet; none if only a scan tells what
+    /// recurring metrics carry into it.
+    fn carried(&self, frame: &Frame, spell: Spell) -> Option<Cells> {
+        if !frame.shape.looks_back() {
+            return Some(Cells::default());
+        }
+        let from = spell.window.from;
+        let before = self.windows.iter().rev().find(|kept| kept.window().to < from);
+        let since = before.map_or(Instant::MIN, |kept| kept.window().to.plus_micros(1));
+        if self.uncached.is_some_and(|stretch| stretch.meets(since, spell.window.to)) {
+            return None;
+        }
+        match before {
+            None => Some(Cells::default()),
+            Some(kept) if kept.is_complete(frame) => kept.cells.roll(frame, kept.spell, spell),
+            Some(_) => None,
+        }
     }
 
     /// Makes room for one more window, if there is one to make way: of those that are not nearer to
@@ -254,21 +298,22 @@ impl Account {
         if self.windows.len() < WINDOWS_MAX {
             return true;
         }
-        let complete = (0..self.windows.len()).filter(|&at| !self.windows[at].building);
-        let furthest = complete.max_by_key(|&at| distance(self.windows[at].window, near));
+        let settled = (0..self.windows.len()).filter(|&at| self.windows[at].building.is_none());
+        let furthest = settled.max_by_key(|&at| distance(self.windows[at].window(), near));
         let Some(furthest) = furthest
-            .filter(|&at| distance(self.windows[at].window, near) >= distance(window, near))
+            .filter(|&at| distance(self.windows[at].window(), near) >= distance(window, near))
         else {
             return false;
         };
-        let gone = self.windows.remove(furthest).window;
+        let gone = self.windows.remove(furthest).window();
         self.uncached = Stretch::extended(self.uncached, floor(gone), gone.to);
         true
     }
 
     /// Keeps a window, for which there is room.
     fn insert(&mut self, totals: WindowTotals) -> usize {
-        let at = self.windows.partition_point(|kept| kept.window.from < totals.window.from);
+        let from = totals.window().from;
+        let at = self.windows.partition_point(|kept| kept.window().from < from);
         // Most accounts have one window for long, and there are millions of them.
         self.windows.reserve_exact(1);
         self.windows.insert(at, totals);
@@ -276,17 +321,23 @@ impl Account {
     }
 }
 
-/// Bounds of what one account may hold (specification 1.9).
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Groups of one bucket that are kept; beyond, the bucket is scanned when asked for.
-    pub groups_soft_max: usize,
+/// What became of the result of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Installed {
+    /// The window is complete.
+    Taken,
+    /// The totals were thrown away meanwhile.
+    Outdated,
+    /// More events came meanwhile than are noted: the window has to be scanned again.
+    Overflowed,
 }
 
-/// What folding needs beside the event: the bounds, and memory that is reused from event to event.
+/// What folding needs beside the event: bounds, and memory that is reused from event to event.
 pub struct Folding {
-    /// Bounds of one account.
-    pub limits: Limits,
+    /// Bounds of one bucket (specification 1.9).
+    pub caps: Caps,
+    /// Hashes the values of unique counts.
+    pub key: SetKey,
     /// Scratch of the filter matcher.
     pub buckets: Buckets,
 }

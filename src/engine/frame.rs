@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::shape::Shape;
+use crate::core::aggregate::{self, Stint};
 use crate::core::instant::Instant;
 use crate::core::period::{self, Terms, Window};
 
@@ -20,6 +21,15 @@ pub fn distance(window: Window, at: Instant) -> i64 {
     }
 }
 
+/// A charges window with the length of the period that it is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spell {
+    /// The window.
+    pub window: Window,
+    /// Days of the full period, whatever part of it the window covers (3.8).
+    pub days: i64,
+}
+
 /// The rules that an account is folded under: the active subscription's windows and its plan's
 /// shape.
 #[derive(Debug)]
@@ -30,6 +40,8 @@ pub struct Frame {
     pub shape: Arc<Shape>,
     /// What the windows are computed from.
     pub terms: Terms,
+    /// By charge with a carry of its own, the rows of this external id whose plan holds it (5.9).
+    pub stints: Vec<(u16, Vec<Stint>)>,
 }
 
 impl Frame {
@@ -38,8 +50,42 @@ impl Frame {
         period::containing(&self.terms, at)
     }
 
-    /// Whether events are folded into this window. Windows of which this holds share no instant.
+    /// The window that holds an instant, if it is one that events are folded into.
+    pub fn spell_holding(&self, at: Instant) -> Option<Spell> {
+        self.spell(self.window_holding(at)?)
+    }
+
+    /// Whether events are folded into this window.
     pub fn folds_into(&self, window: Window) -> bool {
-        self.window_holding(window.to) == Some(window)
+        self.spell(window).is_some()
+    }
+
+    /// The length of a window's period; none for windows that events are not folded into. Windows
+    /// that they are folded into share no instant.
+    pub fn spell(&self, window: Window) -> Option<Spell> {
+        if self.window_holding(window.to) != Some(window) {
+            return None;
+        }
+        // Next to a change of zone the window of events may be another than the one that is shown.
+        let period = period::current(&self.terms, window.to)?;
+        let days = i64::from(period.charges_duration);
+        (period.charges == window).then_some(Spell { window, days })
+    }
+
+    /// A window as aggregations read it.
+    pub fn aggregated(&self, spell: Spell) -> aggregate::Frame<'_> {
+        let Spell { window: Window { from, to }, days } = spell;
+        aggregate::Frame { from, to, days, zone: &self.terms.zone }
+    }
+
+    /// The stretches of time that a charge carries into a window; none for charges without a carry.
+    pub fn stretches(&self, charge: u16, window: Window) -> Vec<(Instant, Instant)> {
+        let stints = self.stints.iter().find(|(own, _)| *own == charge);
+        stints.map_or_else(Vec::new, |(_, stints)| aggregate::stretches(stints, window.from))
+    }
+
+    /// The earliest instant whose events decide the totals of a window.
+    pub fn reach(&self, window: Window) -> Instant {
+        if self.shape.looks_back() { Instant::MIN } else { floor(window) }
     }
 }

@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::dedup::IdKey;
 use super::ledger::AccountKey;
+use crate::core::aggregate::kept::SetKey;
 
 /// Number of a slot, below the slot count of the store.
 pub type SlotNumber = u8;
@@ -45,6 +46,11 @@ impl KeyHasher {
     /// Hashes under this secret.
     pub const fn new(secret: [u8; 16]) -> Self {
         Self { secret }
+    }
+
+    /// Hashes the values of unique counts.
+    pub const fn values(&self) -> SetKey {
+        SetKey::new(self.secret)
     }
 
     /// The key of an account.

@@ -10,10 +10,12 @@ pub mod digest;
 pub mod frame;
 pub mod keys;
 pub mod ledger;
+pub mod noted;
 pub mod progress;
 pub mod shape;
 pub mod slot;
 pub mod totals;
+pub mod window;
 
 #[cfg(test)]
 mod tests;

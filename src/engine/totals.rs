@@ -1,26 +1,13 @@
 //! The totals of one window: a cell per bucket that has received something.
 
-use hashbrown::HashMap;
-
-use super::account::Limits;
-use super::shape::Shape;
-use crate::core::aggregate::Totals;
+use super::account::Folding;
+use super::frame::{Frame, Spell, floor};
+use crate::core::aggregate::kept::{Content, Recipe, Span};
 use crate::core::event::Usage;
-use crate::core::matching::{Bucket, Buckets, Group};
+use crate::core::matching::Bucket;
 
 /// Cells up to which room is made one by one: most of millions of windows have no more.
 const FEW: usize = 4;
-
-/// What one bucket has received.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Content {
-    /// The bucket is not split.
-    Whole(Totals),
-    /// The bucket is split by its pricing group keys.
-    Groups(HashMap<Group, Totals>),
-    /// More groups than are kept: the bucket is computed by a scan (specification 1.9).
-    TooManyGroups,
-}
 
 /// One bucket of one charge.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +20,15 @@ pub struct Cell {
     pub content: Content,
 }
 
+impl Cell {
+    fn needs_repair(&self, frame: &Frame, spell: Spell) -> bool {
+        let Some(recipe) = frame.shape.recipe(self.charge, self.bucket) else { return false };
+        let stretches = frame.stretches(self.charge, spell.window);
+        let span = Span { frame: frame.aggregated(spell), stretches: &stretches };
+        self.content.needs_repair(recipe, &span)
+    }
+}
+
 /// The cells of one window, in ascending order of charge and bucket. A missing cell is zero.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cells(pub Vec<Cell>);
@@ -43,68 +39,82 @@ impl Cells {
         self.find(charge, bucket).ok().map(|at| &self.0[at].content)
     }
 
-    /// Counts an event in every bucket it belongs to. `buckets` is scratch memory.
+    /// Counts an event in every bucket that it belongs to. It lies in the window, or before it:
+    /// then it counts for metrics that look back.
     pub fn fold(
         &mut self,
-        shape: &Shape,
+        frame: &Frame,
+        spell: Spell,
         code: &str,
         usage: &Usage<'_>,
-        limits: &Limits,
-        buckets: &mut Buckets,
+        folding: &mut Folding,
     ) {
-        shape.each(code, usage, buckets, |charge, bucket, keys, fold| {
-            let content = self.content(charge, bucket, !keys.is_empty());
-            let totals = match content {
-                Content::Whole(totals) => totals,
-                Content::Groups(groups) => {
-                    let group = Group::of(usage.properties, keys);
-                    if groups.len() >= limits.groups_soft_max && !groups.contains_key(&group) {
-                        *content = Content::TooManyGroups;
-                        return;
-                    }
-                    groups.entry(group).or_default()
-                }
-                Content::TooManyGroups => return,
-            };
-            totals.add(fold, usage);
+        let before = usage.timestamp < floor(spell.window);
+        let Folding { caps, key, buckets } = folding;
+        frame.shape.each(code, usage, buckets, |charge, bucket, recipe| {
+            if before && !recipe.looks_back() {
+                return;
+            }
+            let stretches = frame.stretches(charge, spell.window);
+            let span = Span { frame: frame.aggregated(spell), stretches: &stretches };
+            let content = self.content(charge, bucket, || Content::new(recipe));
+            content.add(recipe, &span, *caps, key, usage);
         });
     }
 
-    /// Adds the totals of other events of the same window.
-    pub fn merge(&mut self, other: Self, limits: &Limits) {
-        for cell in other.0 {
-            let content =
-                self.content(cell.charge, cell.bucket, !matches!(cell.content, Content::Whole(_)));
-            match (&mut *content, cell.content) {
-                (Content::Whole(mine), Content::Whole(theirs)) => mine.merge(&theirs),
-                (Content::Groups(mine), Content::Groups(theirs)) => {
-                    for (group, totals) in theirs {
-                        mine.entry(group).or_default().merge(&totals);
-                    }
-                    if mine.len() > limits.groups_soft_max {
-                        *content = Content::TooManyGroups;
-                    }
-                }
-                _ => *content = Content::TooManyGroups,
+    /// Whether an event came too late for what some bucket keeps: it has to be scanned again.
+    pub fn needs_repair(&self, frame: &Frame, spell: Spell) -> bool {
+        self.0.iter().any(|cell| cell.needs_repair(frame, spell))
+    }
+
+    /// Leaves buckets that still need to be scanned to whoever asks. So it is with those that go by
+    /// the order of position, if that is far from the order of time.
+    pub fn give_up(&mut self, frame: &Frame, spell: Spell) {
+        for cell in &mut self.0 {
+            if cell.needs_repair(frame, spell) {
+                cell.content = Content::new(&Recipe::Scanned);
             }
         }
+    }
+
+    /// The cells of a later window, given that nothing has happened in it nor since this one ended;
+    /// none if only a scan tells what they carry over.
+    pub fn roll(&self, frame: &Frame, old: Spell, new: Spell) -> Option<Self> {
+        let mut rolled = Vec::new();
+        for Cell { charge, bucket, content } in &self.0 {
+            let recipe = frame.shape.recipe(*charge, *bucket);
+            let Some(recipe) = recipe.filter(|recipe| recipe.looks_back()) else { continue };
+            let stretches = [old, new].map(|spell| frame.stretches(*charge, spell.window));
+            let span = |spell, stretches| Span { frame: frame.aggregated(spell), stretches };
+            let (from, to) = (span(old, &stretches[0]), span(new, &stretches[1]));
+            let content = content.roll(recipe, &from, &to)?;
+            rolled.push(Cell { charge: *charge, bucket: *bucket, content });
+        }
+        Some(Self(rolled))
+    }
+
+    /// A copy to read figures from. It leaves behind what only further events need.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        let copy = |cell: &Cell| Cell { content: cell.content.snapshot(), ..*cell };
+        Self(self.0.iter().map(copy).collect())
     }
 
     fn find(&self, charge: u16, bucket: Bucket) -> Result<usize, usize> {
         self.0.binary_search_by(|cell| (cell.charge, cell.bucket).cmp(&(charge, bucket)))
     }
 
-    fn content(&mut self, charge: u16, bucket: Bucket, split: bool) -> &mut Content {
+    fn content(
+        &mut self,
+        charge: u16,
+        bucket: Bucket,
+        make: impl FnOnce() -> Content,
+    ) -> &mut Content {
         let at = self.find(charge, bucket).unwrap_or_else(|at| {
-            let content = if split {
-                Content::Groups(HashMap::new())
-            } else {
-                Content::Whole(Totals::default())
-            };
             if self.0.len() < FEW {
                 self.0.reserve_exact(1);
             }
-            self.0.insert(at, Cell { charge, bucket, content });
+            self.0.insert(at, Cell { charge, bucket, content: make() });
             at
         });
         &mut self.0[at].content

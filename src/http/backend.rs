@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::etag::IfNoneMatch;
-use crate::core::usage::{CurrentUsage, Request};
+use crate::core::usage::{CurrentUsage, ProjectedUsage, Request};
 pub use crate::runtime::events::estimate::{Estimated, Instants, PrintEstimated, PrintInstants};
 pub use crate::runtime::events::{
     Accepted, BATCH_EVENTS_MAX, Draft, EVENTS_IN_FLIGHT_MAX, Fault, Filter, NewEvent, Page,
@@ -14,6 +14,9 @@ pub use crate::runtime::events::{
 /// Prints a usage as the body of an answer. It is handed to the backend because a usage borrows
 /// from the catalogue that it was priced with, which only the backend can hold on to.
 pub type Print = fn(&CurrentUsage<'_>) -> String;
+
+/// [`Print`] for a projected usage.
+pub type PrintProjected = fn(&ProjectedUsage<'_>) -> String;
 
 /// The service behind the routes.
 pub trait Backend: Send + Sync + 'static {
@@ -75,6 +78,18 @@ pub trait Backend: Send + Sync + 'static {
         batch: bool,
         print: PrintInstants,
     ) -> Result<String, EventsError>;
+
+    /// Whether the tenant has projected usage switched on (8.2).
+    fn projects(&self, session: &Self::Session) -> bool;
+
+    /// Projected usage, printed by `print` unless the request names the answer's tag already. Of
+    /// the request's usage only taxes are honoured.
+    fn projected_usage(
+        &self,
+        session: &Self::Session,
+        request: CurrentUsageRequest,
+        print: PrintProjected,
+    ) -> impl Future<Output = Result<UsageAnswer, UsageError>> + Send;
 
     /// Whether the service is caught up, and details for operators.
     fn readiness(&self) -> Readiness;

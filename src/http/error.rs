@@ -33,6 +33,8 @@ pub enum ApiError {
         /// What it is about.
         resource: &'static str,
     },
+    /// The tenant has no projected usage.
+    ProjectedUsageNotEnabled,
     /// There is nothing under this path and method.
     RouteNotFound,
     /// A parameter cannot be used.
@@ -112,7 +114,7 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::Forbidden { .. } | Self::ProjectedUsageNotEnabled => StatusCode::FORBIDDEN,
             Self::RouteNotFound
             | Self::CustomerNotFound
             | Self::ChargeNotFound
@@ -140,6 +142,7 @@ impl ApiError {
             Self::Forbidden { mode, resource } => {
                 return Some(format!("{mode}_action_not_allowed_for_{resource}"));
             }
+            Self::ProjectedUsageNotEnabled => "projected_usage_not_enabled",
             Self::RouteNotFound => "resource_not_found",
             Self::CustomerNotFound => "customer_not_found",
             Self::ChargeNotFound => "charge_not_found",

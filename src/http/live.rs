@@ -8,7 +8,8 @@ use subtle::ConstantTimeEq;
 
 use super::backend::{
     Accepted, Backend, CurrentUsageRequest, Draft, EventsError, Filter, Freshness, Page, Print,
-    PrintEstimated, PrintInstants, Readiness, Recorded, UsageAnswer, UsageError, UsageLimit,
+    PrintEstimated, PrintInstants, PrintProjected, Readiness, Recorded, UsageAnswer, UsageError,
+    UsageLimit,
 };
 use crate::core::catalog::Flag;
 use crate::core::position::Source;
@@ -19,6 +20,7 @@ use crate::runtime::events::Events;
 use crate::runtime::publish::Publisher;
 use crate::runtime::shared::Shared;
 use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
+use crate::runtime::view::{Current, Projected, View};
 
 /// Answers from a running service.
 pub struct Live {
@@ -91,6 +93,30 @@ impl Live {
     }
 }
 
+impl Live {
+    async fn usage<V: View<Body = String>>(
+        &self,
+        session: &Session,
+        request: CurrentUsageRequest,
+        view: &V,
+    ) -> Result<UsageAnswer, UsageError> {
+        let offsets = self.offsets(&request)?;
+        let question = Question {
+            organization: session.organization.clone(),
+            customer: request.customer,
+            subscription: request.subscription,
+            request: request.usage,
+            full_usage: request.full_usage,
+            offsets,
+            wait: request.wait_for.and_then(|wait| wait.wait),
+        };
+        let known = |tag| request.if_none_match.names(&tag_text(tag));
+        let answered = self.usages.answer(&question, known, view).await;
+        let (reflects, body) = answered.map_err(|refusal| self.refuse(&refusal))?;
+        Ok(UsageAnswer { freshness: self.freshness(&reflects), body })
+    }
+}
+
 impl Backend for Live {
     type Session = Session;
 
@@ -124,20 +150,22 @@ impl Backend for Live {
         request: CurrentUsageRequest,
         print: Print,
     ) -> Result<UsageAnswer, UsageError> {
-        let offsets = self.offsets(&request)?;
-        let question = Question {
-            organization: session.organization.clone(),
-            customer: request.customer,
-            subscription: request.subscription,
-            request: request.usage,
-            full_usage: request.full_usage,
-            offsets,
-            wait: request.wait_for.and_then(|wait| wait.wait),
-        };
-        let known = |tag| request.if_none_match.names(&tag_text(tag));
-        let answered = self.usages.answer(&question, known, print).await;
-        let (reflects, body) = answered.map_err(|refusal| self.refuse(&refusal))?;
-        Ok(UsageAnswer { freshness: self.freshness(&reflects), body })
+        self.usage(session, request, &Current(print)).await
+    }
+
+    fn projects(&self, session: &Session) -> bool {
+        let book = self.shared.catalogue.book();
+        let tenant = book.tenant(&session.organization);
+        tenant.is_some_and(|tenant| tenant.organization.flags.contains(&Flag::ProjectedUsage))
+    }
+
+    async fn projected_usage(
+        &self,
+        session: &Session,
+        request: CurrentUsageRequest,
+        print: PrintProjected,
+    ) -> Result<UsageAnswer, UsageError> {
+        self.usage(session, request, &Projected(print)).await
     }
 
     async fn create_events(

@@ -19,9 +19,10 @@ mod path;
 mod query;
 mod router;
 mod server;
+pub mod test_clock;
 #[cfg(test)]
 mod tests;
 mod v1;
 
 pub use backend::Backend;
-pub use server::serve;
+pub use server::{serve, serve_with};

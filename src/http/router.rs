@@ -65,11 +65,16 @@ pub fn router<B: Backend>(app: &Arc<App<B>>) -> Router {
         handler.layer(from_fn_with_state(state, observe::<B>))
     };
     let usage = "/api/v1/customers/:external_customer_id/current_usage";
+    let projected = "/api/v1/customers/:external_customer_id/projected_usage";
     let unmatched = on("unmatched", any(unmatched)).with_state(Arc::clone(app));
     Router::new()
         .route(
             "/api/v1/customers/{external_customer_id}/current_usage",
             on(usage, reading(v1::current_usage::show::<B>)),
+        )
+        .route(
+            "/api/v1/customers/{external_customer_id}/projected_usage",
+            on(projected, reading(v1::projected_usage::show::<B>)),
         )
         .merge(v1::events::routes(on))
         .route("/livez", on("/livez", reading(ops::livez)))

@@ -43,9 +43,21 @@ pub async fn serve<B: Backend>(
     metrics: Arc<Metrics>,
     shutdown: impl Future<Output = ()>,
 ) {
+    serve_with(listener, backend, settings, metrics, Router::new(), shutdown).await;
+}
+
+/// [`serve`] with further routes.
+pub async fn serve_with<B: Backend>(
+    listener: TcpListener,
+    backend: Arc<B>,
+    settings: config::Http,
+    metrics: Arc<Metrics>,
+    further: Router,
+    shutdown: impl Future<Output = ()>,
+) {
     let drain = Duration::from_millis(settings.drain_timeout_ms);
     let http = builder(&settings);
-    let routes = router(&App::new(backend, settings, metrics));
+    let routes = router(&App::new(backend, settings, metrics)).merge(further);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (closing, closes) = watch::channel(());
     let mut connections = JoinSet::new();

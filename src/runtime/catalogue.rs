@@ -10,6 +10,8 @@ use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::rows::Rows;
+use super::stints::stints;
+use crate::core::aggregate::Stint;
 use crate::core::catalog::book::{Book, Tenant};
 use crate::core::catalog::directory::Directory;
 use crate::core::catalog::version::{CustomerRow, Versioned};
@@ -138,7 +140,9 @@ impl Catalogue {
             previous: None,
         };
         let shape = self.shape(tenant, &plan.entity);
-        let frame = Arc::new(Frame { digest: digest(row.id, &terms, &shape), shape, terms });
+        let stints = stints(tenant, &self.rows, row, &plan.entity);
+        let digest = digest(row.id, &terms, &shape, &stints);
+        let frame = Arc::new(Frame { digest, shape, terms, stints });
         Some(Resolved {
             tenant: Arc::clone(tenant),
             customer,
@@ -197,11 +201,12 @@ fn zone(tenant: &Tenant, customer: Option<&Customer>) -> Zone {
 }
 
 /// Unkeyed, so that entity tags are the same on every store.
-fn digest(subscription: Uuid, terms: &Terms, shape: &Shape) -> u64 {
+fn digest(subscription: Uuid, terms: &Terms, shape: &Shape, stints: &[(u16, Vec<Stint>)]) -> u64 {
     let mut digest = StableHasher::default();
     (subscription, shape.digest).hash(&mut digest);
     (terms.interval, terms.bill_charges_monthly, terms.billing_time).hash(&mut digest);
     (terms.subscription_at, terms.started_at).hash(&mut digest);
     (terms.zone.name(), Zone::database_version()).hash(&mut digest);
+    stints.hash(&mut digest);
     digest.finish()
 }

@@ -10,16 +10,20 @@ use super::compactor::Job;
 use super::dead_letters;
 use super::fatal::Fatal;
 use super::shared::{Shared, worker_of};
+use super::turns::Turns;
 use super::worker::{Command, Handed};
 use crate::core::position::Source;
 use crate::engine::dedup::BYTES_PER_ID;
-use crate::engine::keys::{numbers, remainder};
-use crate::store::{Commit, LogName, SealedBlock};
+use crate::engine::keys::numbers;
+use crate::store::{Commit, LogName, SealedBlock, StoreError};
 use crate::telemetry::events::{CheckpointFailed, CheckpointWritten, Emit, RejectedDropped};
 
 /// New ids of all slots together at which they are brought into the store's index. Fewer would make
 /// more files, which every look-up of an unknown id has to ask.
 const IDS_DUE: u64 = 1_000_000;
+/// Longest time that new ids stay out of the index: blocks are merged into the history only when
+/// their ids are in it.
+const IDS_INTERVAL: Duration = Duration::from_mins(5);
 /// Pause before a failed write is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -54,23 +58,39 @@ pub struct Checkpointer {
     shared: Arc<Shared>,
     schedule: Schedule,
     compactor: Sender<Job>,
-    /// Ids that were accepted when the last merge began.
+    /// Tells the merger to look for what is due.
+    merger: Sender<()>,
+    /// Ids that were accepted when the last merge of ids began, and when that was.
     ids_at_merge: u64,
-    next_totals: u8,
+    since_ids: Stopwatch,
+    turns: Turns,
     since_totals: Stopwatch,
 }
 
 impl Checkpointer {
-    /// A checkpointer that hands ids and totals to the compactor.
-    pub fn new(shared: Arc<Shared>, schedule: Schedule, compactor: Sender<Job>) -> Self {
-        Self {
+    /// A checkpointer that hands ids and totals to the compactor, and wakes the merger.
+    pub fn new(
+        shared: Arc<Shared>,
+        schedule: Schedule,
+        compactor: Sender<Job>,
+        merger: Sender<()>,
+    ) -> Result<Self, Fatal> {
+        let unsaved = numbers(shared.slots).map(|slot| {
+            let state = shared.store.slot(slot)?;
+            Ok(state.head.next_sequence.saturating_sub(state.totals_upto))
+        });
+        let unsaved: Result<Vec<u64>, StoreError> = unsaved.collect();
+        let turns = Turns::new(unsaved.map_err(Fatal::store("reading a slot's head"))?);
+        Ok(Self {
             shared,
             schedule,
             compactor,
+            merger,
             ids_at_merge: 0,
-            next_totals: 0,
+            since_ids: Stopwatch::start(),
+            turns,
             since_totals: Stopwatch::start(),
-        }
+        })
     }
 
     /// Writes checkpoints until it is told to stop; the last one is written then.
@@ -124,8 +144,13 @@ impl Checkpointer {
         let rows = handed.iter().map(|handed| handed.rows).sum();
         CheckpointWritten { took: watch.elapsed(), bytes: stats.bytes, events: rows }
             .emit(&self.shared.metrics);
+        for block in &commit.blocks {
+            self.turns.committed(block.slot, block.bytes.len() as u64);
+        }
         self.tell_workers(&handed);
         self.hand_on(handed);
+        // If it is at work it looks again before it rests.
+        let _ = self.merger.try_send(());
         Ok(())
     }
 
@@ -135,7 +160,6 @@ impl Checkpointer {
         metrics.accounts.set(board.len() as u64);
         let ids: usize = handed.iter().map(|handed| handed.ids).sum();
         metrics.ids_memory_bytes.set((ids * BYTES_PER_ID) as u64);
-        metrics.tail_blocks.set(handed.iter().map(|handed| handed.tail_blocks).sum());
         metrics.rejected_bytes.set(store.rejected_state().bytes);
         let now = clock.now();
         let lags =
@@ -171,23 +195,23 @@ impl Checkpointer {
             counters.accepted + counters.replaced
         });
         let accepted: u64 = accepted.sum();
-        let due = accepted.saturating_sub(self.ids_at_merge) >= IDS_DUE;
+        let new = accepted.saturating_sub(self.ids_at_merge);
+        let due = new >= IDS_DUE || (new > 0 && self.since_ids.elapsed() >= IDS_INTERVAL);
         if due {
             self.ids_at_merge = accepted;
+            self.since_ids = Stopwatch::start();
         }
         due
     }
 
-    /// The slot whose totals are saved this time, if one is due: slots take turns.
+    /// The slot whose totals are saved this time, if one is due.
     fn totals_due(&mut self) -> Option<u8> {
         let share = self.schedule.totals_interval / u32::from(self.shared.slots.max(1));
         if self.since_totals.elapsed() < share || self.shared.compacting.totals() {
             return None;
         }
         self.since_totals = Stopwatch::start();
-        let slot = self.next_totals;
-        self.next_totals = remainder(u64::from(slot) + 1, self.shared.slots);
-        Some(slot)
+        self.turns.next()
     }
 
     fn commit_of(&self, handed: &[Handed]) -> Commit {
@@ -233,7 +257,7 @@ impl Checkpointer {
 
     /// Gives the compactor what follows from committed blocks. It has room: one of each is under
     /// way at most.
-    fn hand_on(&self, handed: Vec<Handed>) {
+    fn hand_on(&mut self, handed: Vec<Handed>) {
         let mut ids = Vec::new();
         let mut upto = Vec::new();
         for handed in handed {
@@ -244,6 +268,8 @@ impl Checkpointer {
                 }
             }
             if let Some((slot, upto, accounts)) = handed.totals {
+                let bytes = accounts.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+                self.turns.saved(slot, bytes);
                 self.shared.compacting.set_totals(true);
                 let _ = self.compactor.send(Job::Totals { slot, upto, accounts });
             }

@@ -2,9 +2,8 @@
 //!
 //! One reader per log ([`ingest`]) decodes records and hands batches to the [`worker`]s, which own
 //! the slots. The [`checkpoint`] takes what the store lacks from them and commits it; the
-//! [`compactor`] brings ids and totals into the store; the [`scanner`] reads the ledger for
-//! rebuilds. The
-//! [`supervisor`] starts and stops them in order.
+//! [`compactor`] brings ids and totals into the store; the [`merger`] sorts the ledger by accounts;
+//! the [`scanner`] reads it for rebuilds. The [`supervisor`] starts and stops them in order.
 
 pub mod catalog_apply;
 pub mod catalog_log;
@@ -20,18 +19,25 @@ pub mod events;
 pub mod fatal;
 pub mod fault;
 pub mod ingest;
+pub mod merger;
 pub mod on_board;
 pub mod outbox;
 pub mod owner;
 pub mod positions;
 pub mod publish;
+pub mod rebuilds;
 pub mod recovery;
 pub mod rows;
 pub mod scan;
 pub mod scanner;
 pub mod shared;
 pub mod source;
+mod stints;
 pub mod supervisor;
+pub mod sweeper;
 pub mod target;
+pub mod test_clock;
+pub mod turns;
 pub mod usages;
+pub mod view;
 pub mod worker;

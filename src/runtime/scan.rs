@@ -3,8 +3,12 @@
 //! The owner of the slot cuts the ledger at one moment: blocks of the store before a sequence,
 //! sealed blocks that are not in the store yet, and a copy of the open one. A scan reads just
 //! these, on a thread of its own, so the fold goes on meanwhile.
+//!
+//! Most of the blocks are merged into the history, which gives an account's events in the order of
+//! time without reading those of others. The blocks that are not are read as a whole, once for all
+//! accounts of a scan.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -13,18 +17,20 @@ use super::owner::Sealed;
 use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
 use crate::core::instant::Instant;
-use crate::core::matching::Buckets;
-use crate::core::period::Window;
 use crate::core::position::Position;
 use crate::core::properties::PropertiesBuf;
-use crate::engine::account::Limits;
-use crate::engine::frame::Frame;
-use crate::engine::ledger::{AccountKey, Row, RowKind};
+use crate::engine::account::Folding;
+use crate::engine::frame::{Frame, Spell};
+use crate::engine::ledger::{AccountKey, Row};
 use crate::engine::totals::Cells;
-use crate::store::{BlockReader, Damage, Store, StoreError};
+use crate::store::{BlockReader, Damage, Hold, LedgerView, RowSet, Store, StoreError};
 
 /// Bytes of events that one read may hold; beyond, the read is refused, never cut short (1.9).
 pub const EVENTS_BYTES_MAX: usize = 256 << 20;
+
+/// Bytes of rows that no chunk holds which one pass over them may gather. Beyond, there is another
+/// pass for part of the accounts; one account is always gathered as a whole.
+const UNMERGED_BYTES_MAX: usize = 64 << 20;
 
 /// The ledger of one slot at one moment.
 #[derive(Clone)]
@@ -35,8 +41,8 @@ pub struct Cut {
     pub committed: u64,
     /// The blocks after them, in order.
     pub recent: Vec<Sealed>,
-    /// Whether any row of the slot retracts another; most slots never see one.
-    pub retracts: bool,
+    /// Keeps what comes after the cut out of the history until the cut has been read.
+    pub hold: Arc<Hold>,
 }
 
 /// Why a scan gave no result.
@@ -53,6 +59,12 @@ pub enum ScanError {
         /// What is wrong with it.
         damage: Damage,
     },
+    /// The history holds more than the cut: the cut was not held.
+    #[error("slot {slot} was merged beyond the moment at which it was cut")]
+    Overtaken {
+        /// The slot.
+        slot: u8,
+    },
     /// The account has more events than one read may hold.
     #[error("the account has more events than one read may hold")]
     TooLarge,
@@ -66,7 +78,9 @@ pub struct Rebuild {
     /// Its rules.
     pub frame: Arc<Frame>,
     /// The window.
-    pub window: Window,
+    pub spell: Spell,
+    /// Where reading begins: the window's start, or the beginning of time for what looks back.
+    pub from: Instant,
     /// Generation of the totals that the result is to be added to.
     pub generation: u64,
 }
@@ -102,80 +116,113 @@ impl StoredEvent {
 }
 
 impl Cut {
-    /// Calls `visit` with every row of these accounts, in ledger order, those included that were
-    /// retracted later.
-    fn rows(
+    /// The rows of some accounts that are in no chunk of the history, in one pass over the blocks:
+    /// by account, sorted, and how many of the accounts there was room for. `accounts` are sorted.
+    fn unmerged(
         &self,
-        store: &Store,
+        ledger: &LedgerView<'_>,
         accounts: &[AccountKey],
-        visit: &mut dyn FnMut(&Row<'_>) -> Result<(), ScanError>,
-    ) -> Result<(), ScanError> {
-        let mut block = |bytes: &[u8]| {
+        bytes_max: usize,
+    ) -> Result<(HashMap<AccountKey, RowSet>, usize), ScanError> {
+        let mut sets: HashMap<AccountKey, RowSet> = HashMap::new();
+        let (mut fitting, mut bytes) = (accounts.len(), 0);
+        let mut read = |block: &[u8]| {
             let damaged = |damage| ScanError::Damaged { slot: self.slot, damage };
-            let reader = BlockReader::open(bytes).map_err(damaged)?;
-            let mut rows = reader.of(accounts).map_err(damaged)?;
+            let reader = BlockReader::open(block).map_err(damaged)?;
+            let mut rows = reader.of(&accounts[..fitting]).map_err(damaged)?;
             while let Some(row) = rows.next_row().map_err(damaged)? {
-                visit(&row)?;
+                let set = sets.entry(row.account).or_default();
+                let before = set.bytes();
+                set.push(&row);
+                bytes += set.bytes() - before;
             }
-            Ok(())
+            while bytes > bytes_max && fitting > 1 {
+                // The latter half of the accounts has to wait for another pass.
+                fitting = fitting.div_ceil(2);
+                let last = accounts[fitting - 1];
+                sets.retain(|account, _| *account <= last);
+                bytes = sets.values().map(RowSet::bytes).sum();
+            }
+            Ok::<(), ScanError>(())
         };
-        for stored in store.tail(self.slot, 0)? {
+        for stored in ledger.tail()? {
             let (sequence, bytes) = stored?;
             if sequence >= self.committed {
                 break;
             }
-            block(&bytes)?;
+            read(&bytes)?;
         }
-        self.recent.iter().try_for_each(|sealed| block(&sealed.bytes))
+        let recent = self.recent.iter().filter(|sealed| sealed.sequence >= ledger.merged());
+        for sealed in recent {
+            read(&sealed.bytes)?;
+        }
+        sets.values_mut().for_each(RowSet::sort);
+        Ok((sets, fitting))
     }
 
-    /// Positions of the copies that were replaced by one with a smaller position.
-    fn retracted(
-        &self,
-        store: &Store,
-        accounts: &[AccountKey],
-    ) -> Result<HashSet<Position>, ScanError> {
-        let mut retracted = HashSet::new();
-        if !self.retracts {
-            return Ok(retracted);
+    /// The ledger of the slot, of which nothing beyond the cut is merged.
+    fn ledger<'s>(&self, store: &'s Store) -> Result<LedgerView<'s>, ScanError> {
+        let ledger = store.ledger(self.slot)?;
+        if ledger.merged() > self.hold.sequence() {
+            return Err(ScanError::Overtaken { slot: self.slot });
         }
-        self.rows(store, accounts, &mut |row| {
-            if let RowKind::Replacement { retracted: position } = row.kind {
-                retracted.insert(position);
-            }
-            Ok(())
-        })?;
-        Ok(retracted)
+        Ok(ledger)
     }
 
-    /// The totals of many accounts of the slot, each for one window.
+    /// The totals of many accounts of the slot, each for one window: folded in ascending order of
+    /// (timestamp, position), from [`Rebuild::from`] to the end of the window.
     pub fn rebuild(
         &self,
         store: &Store,
         wanted: &[Rebuild],
-        limits: &Limits,
+        folding: &mut Folding,
     ) -> Result<Vec<Cells>, ScanError> {
-        let mut accounts: Vec<AccountKey> = wanted.iter().map(|rebuild| rebuild.account).collect();
-        accounts.sort_unstable();
-        accounts.dedup();
         // At the turn of a period an account may be wanted for two windows.
-        let mut places: HashMap<AccountKey, Vec<usize>> = HashMap::new();
+        let mut places: BTreeMap<AccountKey, Vec<usize>> = BTreeMap::new();
         for (at, rebuild) in wanted.iter().enumerate() {
             places.entry(rebuild.account).or_default().push(at);
         }
-        let retracted = self.retracted(store, &accounts)?;
+        let accounts: Vec<AccountKey> = places.keys().copied().collect();
+        let ledger = self.ledger(store)?;
         let mut cells = vec![Cells::default(); wanted.len()];
-        let mut buckets = Buckets::default();
-        self.rows(store, &accounts, &mut |row| {
-            for &at in places.get(&row.account).into_iter().flatten() {
-                let Rebuild { frame, window, .. } = &wanted[at];
-                if window.holds(row.timestamp) && !retracted.contains(&row.position) {
-                    cells[at].fold(&frame.shape, row.code, &usage(row), limits, &mut buckets);
+        let none = RowSet::default();
+        let mut left = accounts.as_slice();
+        while !left.is_empty() {
+            let (sets, fitting) = self.unmerged(&ledger, left, UNMERGED_BYTES_MAX)?;
+            let (now, later) = left.split_at(fitting);
+            for account in now {
+                let unmerged = sets.get(account).unwrap_or(&none);
+                for &at in places.get(account).into_iter().flatten() {
+                    let Rebuild { frame, spell, from, .. } = &wanted[at];
+                    let mut events = ledger.events(*account, unmerged, (*from, spell.window.to))?;
+                    while let Some(row) = events.next_row()? {
+                        let usage = usage(&row);
+                        cells[at].fold(frame, *spell, row.code, &usage, folding);
+                    }
                 }
             }
-            Ok(())
-        })?;
+            left = later;
+        }
         Ok(cells)
+    }
+
+    /// Calls `visit` with the events of one account that count, in ascending order of (timestamp,
+    /// position), from one instant to another, both included.
+    pub fn each_event(
+        &self,
+        store: &Store,
+        account: AccountKey,
+        bounds: (Instant, Instant),
+        visit: &mut dyn FnMut(&Row<'_>) -> Result<(), ScanError>,
+    ) -> Result<(), ScanError> {
+        let ledger = self.ledger(store)?;
+        let (mut sets, _) = self.unmerged(&ledger, &[account], UNMERGED_BYTES_MAX)?;
+        let unmerged = sets.remove(&account).unwrap_or_default();
+        let mut events = ledger.events(account, &unmerged, bounds)?;
+        while let Some(row) = events.next_row()? {
+            visit(&row)?;
+        }
+        Ok(())
     }
 
     /// The events of one account that count, in ascending order of (timestamp, position).
@@ -185,12 +232,8 @@ impl Cut {
         account: AccountKey,
     ) -> Result<Vec<StoredEvent>, ScanError> {
         let mut events = Vec::new();
-        let mut retracted = HashSet::new();
         let mut bytes = 0;
-        self.rows(store, &[account], &mut |row| {
-            if let RowKind::Replacement { retracted: position } = row.kind {
-                retracted.insert(position);
-            }
+        self.each_event(store, account, (Instant::MIN, Instant::MAX), &mut |row| {
             let event = stored(row);
             bytes += size_of::<StoredEvent>() + row.properties.as_bytes().len();
             if bytes > EVENTS_BYTES_MAX {
@@ -199,8 +242,6 @@ impl Cut {
             events.push(event);
             Ok(())
         })?;
-        events.retain(|event| !retracted.contains(&event.position));
-        events.sort_unstable_by_key(|event| (event.timestamp, event.position));
         Ok(events)
     }
 }

@@ -2,24 +2,20 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
-
 use super::clock::Stopwatch;
-use super::scan::{Cut, Rebuild};
+use super::rebuilds::RebuildJobs;
 use super::shared::Shared;
 use super::worker::Command;
 
-/// Rebuilds that may wait. More would only make each older; readers ask again.
-pub const REBUILDS_WAITING_MAX: usize = 64;
-
 /// Does rebuilds until there are no more to come.
-pub fn run(shared: &Arc<Shared>, jobs: &Receiver<(Cut, Vec<Rebuild>)>) {
-    for (cut, wanted) in jobs {
+pub fn run(shared: &Arc<Shared>, jobs: &RebuildJobs) {
+    let mut folding = shared.folding();
+    while let Some((cut, wanted)) = jobs.next() {
         if shared.is_stopping() {
             return;
         }
         let watch = Stopwatch::start();
-        let found = cut.rebuild(&shared.store, &wanted, &shared.limits);
+        let found = cut.rebuild(&shared.store, &wanted, &mut folding);
         shared.metrics.rebuilds.inc_by(wanted.len() as u64);
         shared.metrics.rebuild_seconds.observe(watch.elapsed().as_secs_f64());
         let results = match found {

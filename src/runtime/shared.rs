@@ -13,8 +13,10 @@ use super::compactor::Compacting;
 use super::ends::Ends;
 use super::fault::Fault;
 use super::worker::Command;
+use crate::core::aggregate::kept::Caps;
+use crate::core::matching::Buckets;
 use crate::core::usage::ScanLimits;
-use crate::engine::account::Limits;
+use crate::engine::account::Folding;
 use crate::engine::batch::Refused;
 use crate::engine::keys::{KeyHasher, SlotNumber, names_hash, slot_of};
 use crate::engine::ledger::AccountKey;
@@ -39,8 +41,8 @@ pub struct Shared {
     pub hasher: KeyHasher,
     /// Number of slots.
     pub slots: u16,
-    /// Bounds of one account.
-    pub limits: Limits,
+    /// Bounds of one bucket that is kept.
+    pub caps: Caps,
     /// Bounds of a scan.
     pub scan_limits: ScanLimits,
     /// Asks the checkpointer for a checkpoint out of turn.
@@ -66,6 +68,11 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// What folding needs.
+    pub fn folding(&self) -> Folding {
+        Folding { caps: self.caps, key: self.hasher.values(), buckets: Buckets::default() }
+    }
+
     /// The slot and the key of an account.
     pub fn account(
         &self,

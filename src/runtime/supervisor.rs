@@ -20,17 +20,17 @@ use super::fault::Fault;
 use super::ingest::{Assigned, BatchLimits, Reader};
 use super::positions::{self, BROKER_WAIT, Partitions};
 use super::publish::{Publisher, own_topic};
+use super::rebuilds::{self, RebuildJobs, Rebuilds};
 use super::recovery::recover;
 use super::rows::Rows;
-use super::scanner::{self, REBUILDS_WAITING_MAX};
+use super::scanner;
 use super::shared::{Shared, worker_of};
 use super::source::{EventSource, SourceNames};
 use super::worker::{BATCHES_WAITING_MAX, COMMANDS_WAITING_MAX, Command, Worker};
-use super::{outbox, scan};
+use super::{merger, outbox, sweeper};
 use crate::config::Settings;
-use crate::core::matching::Buckets;
+use crate::core::aggregate::kept::Caps;
 use crate::core::usage::ScanLimits;
-use crate::engine::account::{Folding, Limits};
 use crate::engine::batch::Batch;
 use crate::engine::keys::{KeyHasher, numbers};
 use crate::log::decode;
@@ -95,7 +95,10 @@ impl Service {
             metrics,
             hasher: KeyHasher::new(store.hash_secret()),
             slots,
-            limits: Limits { groups_soft_max: settings.limits.groups_soft_max },
+            caps: Caps {
+                groups_max: settings.limits.groups_soft_max,
+                values_max: settings.limits.unique_values_soft_max,
+            },
             scan_limits: ScanLimits {
                 groups_max: settings.limits.groups_hard_max,
                 unique_values_max: settings.limits.unique_values_hard_max,
@@ -178,7 +181,7 @@ impl Starting<'_> {
         requests: Receiver<Request>,
         catalog_progress: CatalogProgress,
     ) -> Result<Service, Fatal> {
-        let (rebuilds, rebuild_jobs) = bounded(REBUILDS_WAITING_MAX);
+        let (rebuilds, rebuild_jobs) = rebuilds::queues();
         let (batches, workers) = self.start_workers(commands, &rebuilds)?;
         drop(rebuilds);
         let (events_log, catalog_log) = self.embedded_logs();
@@ -186,11 +189,18 @@ impl Starting<'_> {
         let (assigned, partitions) = self.assign(events_log.as_ref())?;
         let embedded = events_log.as_ref().and_then(|_| assigned.first()).map(|a| a.source);
         let (jobs, compactor_jobs) = bounded(compactor::JOBS_WAITING_MAX);
-        let checkpointer =
-            Checkpointer::new(Arc::clone(&self.crew.shared), self.schedule(embedded), jobs);
+        // One place: who is at work looks again before it rests.
+        let (merger, merge_looks) = bounded(1);
+        let shared = Arc::clone(&self.crew.shared);
+        let checkpointer = Checkpointer::new(shared, self.schedule(embedded), jobs, merger)?;
         let checkpointer =
             self.crew.start("checkpoint".to_owned(), move || checkpointer.run(&requests))?;
         let mut helpers = self.start_helpers(compactor_jobs, rebuild_jobs)?;
+        let shared = Arc::clone(&self.crew.shared);
+        helpers.push(self.crew.start("merger".to_owned(), move || {
+            merger::run(&shared, &merge_looks);
+            Ok(())
+        })?);
         helpers.extend(self.start_outbox()?);
         let (publisher, thread) = self.start_publisher(events_log.as_ref())?;
         helpers.extend(thread);
@@ -222,7 +232,7 @@ impl Starting<'_> {
     fn start_workers(
         &self,
         commands: Vec<Receiver<Command>>,
-        rebuilds: &Sender<(scan::Cut, Vec<scan::Rebuild>)>,
+        rebuilds: &Rebuilds,
     ) -> Result<Workers, Fatal> {
         let mut queues = Vec::new();
         let mut threads = Vec::new();
@@ -236,7 +246,7 @@ impl Starting<'_> {
             let mut mine: Vec<u8> = numbers(slots).filter(mine).collect();
             let shared = Arc::clone(&self.crew.shared);
             threads.push(self.crew.start(format!("worker-{number}"), move || {
-                let mut folding = Folding { limits: shared.limits, buckets: Buckets::default() };
+                let mut folding = shared.folding();
                 let mut owned = Vec::new();
                 while !mine.is_empty() && !shared.is_stopping() {
                     let next = mine.iter().position(|slot| shared.is_asked(*slot)).unwrap_or(0);
@@ -333,7 +343,7 @@ impl Starting<'_> {
     fn start_helpers(
         &self,
         jobs: Receiver<compactor::Job>,
-        rebuilds: Receiver<(scan::Cut, Vec<scan::Rebuild>)>,
+        rebuilds: RebuildJobs,
     ) -> Result<Vec<JoinHandle<()>>, Fatal> {
         let shared = Arc::clone(&self.crew.shared);
         let compactor = self.crew.start("compactor".to_owned(), move || {
@@ -345,7 +355,12 @@ impl Starting<'_> {
             scanner::run(&shared, &rebuilds);
             Ok(())
         })?;
-        Ok(vec![compactor, scanner])
+        let shared = Arc::clone(&self.crew.shared);
+        let sweeper = self.crew.start("sweeper".to_owned(), move || {
+            sweeper::run(&shared);
+            Ok(())
+        })?;
+        Ok(vec![compactor, scanner, sweeper])
     }
 
     fn start_publisher(

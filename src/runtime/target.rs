@@ -6,22 +6,21 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::catalogue::Resolved;
 use super::scan::StoredEvent;
-use super::shared::Shared;
-use crate::core::aggregate::{Frame as AggregateFrame, Stint, Totals};
-use crate::core::catalog::directory::Directory;
+use crate::core::aggregate::kept::Span;
+use crate::core::aggregate::{self, Stint};
 use crate::core::catalog::{BillableMetric, Charge, Tax};
 use crate::core::event::Usage;
-use crate::core::matching::{Bucket, Group};
-use crate::core::period::{Period, Window};
+use crate::core::instant::Instant;
+use crate::core::period::{Period, Window, around, day_diff};
 use crate::core::tax;
 use crate::core::usage::{
-    Ask, Context, CurrentUsage, Measured, Quantities, Request, Scan, Terms, UsageError, compute,
-    folded,
+    Ask, Context, CurrentUsage, Elapsed, Measured, ProjectedUsage, Quantities, Request, Scan,
+    ScanLimits, Terms, UsageError, compute, measure, project,
 };
-use crate::engine::frame::Frame;
+use crate::engine::frame::Spell;
 use crate::engine::keys::SlotNumber;
 use crate::engine::ledger::AccountKey;
-use crate::engine::totals::{Cells, Content};
+use crate::engine::totals::Cells;
 
 /// What is asked of one account at one moment of the catalogue.
 pub struct Target {
@@ -35,6 +34,8 @@ pub struct Target {
     pub period: Period,
     /// The window that is asked for.
     pub window: Window,
+    /// The moment of the question.
+    pub now: Instant,
     /// Next offset of the catalogue log.
     pub catalog_version: u64,
 }
@@ -65,30 +66,56 @@ impl Target {
         tax::applicable(&levels.each_ref().map(Vec::as_slice))
     }
 
-    /// Prices what a source says was used.
-    pub fn compute<'a>(
+    fn terms<'a>(
         &'a self,
-        request: &Request,
-        source: &impl Quantities,
-    ) -> Result<CurrentUsage<'a>, UsageError> {
-        let terms = Terms {
+    ) -> Terms<
+        'a,
+        impl Fn(uuid::Uuid) -> Option<&'a BillableMetric>,
+        impl Fn(&'a Charge) -> Vec<&'a Tax>,
+    > {
+        Terms {
             plan: &self.resolved.plan,
             metrics: |id| self.metric(id),
             taxes: |charge| self.taxes(charge),
             window: self.window,
             issuing_date: self.period.issuing_date,
             context: Context::CurrentUsage,
-        };
-        compute(&terms, request, source)
+        }
     }
 
-    /// Prices what the events themselves say.
-    pub fn compute_scanned<'a>(
+    /// Prices what a source says was used.
+    pub fn compute<'a>(
         &'a self,
         request: &Request,
-        events: &[StoredEvent],
-        shared: &Shared,
+        source: &dyn Quantities,
     ) -> Result<CurrentUsage<'a>, UsageError> {
+        compute(&self.terms(), request, source)
+    }
+
+    /// Prices what a source says was used, and what it will come to; `whole` knows the plan's
+    /// period.
+    pub fn project<'a>(
+        &'a self,
+        request: &Request,
+        source: &dyn Quantities,
+        whole: &dyn Quantities,
+    ) -> Result<ProjectedUsage<'a>, UsageError> {
+        project(&self.terms(), request.apply_taxes, source, whole, self.elapsed())
+    }
+
+    /// The share of the plan's period that is over.
+    pub fn elapsed(&self) -> Elapsed {
+        Elapsed::of(self.period.plan, &self.resolved.frame.terms.zone, self.now)
+    }
+
+    /// Has `price` look at what the events themselves say about the window, and about the plan's
+    /// period.
+    pub fn scanned<R>(
+        &self,
+        events: &[StoredEvent],
+        limits: ScanLimits,
+        price: impl FnOnce(&dyn Quantities, &dyn Quantities) -> R,
+    ) -> R {
         let usages: Vec<(&str, Usage<'_>)> =
             events.iter().map(|event| (&*event.code, event.usage())).collect();
         let mut by_code: Vec<(&str, Vec<Usage<'_>>)> = Vec::new();
@@ -98,53 +125,46 @@ impl Target {
                 None => by_code.push((code, vec![usage])),
             }
         }
-        let frame = AggregateFrame {
-            from: self.window.from,
-            to: self.window.to,
-            days: i64::from(self.period.charges_duration),
-            zone: &self.resolved.frame.terms.zone,
-        };
-        let scan = Scan {
+        let zone = &self.resolved.frame.terms.zone;
+        let scan = |window: Window, days: i64, current_usage: bool| Scan {
             events: |metric: &BillableMetric| {
                 let found = by_code.iter().find(|(code, _)| *code == metric.code);
                 Ok(found.map_or(&[][..], |(_, list)| list.as_slice()))
             },
-            stints: |charge: &Charge| self.stints(charge, shared),
-            frame,
-            current_usage: true,
+            stints: |charge: &Charge| self.stints(charge),
+            frame: aggregate::Frame { from: window.from, to: window.to, days, zone },
+            current_usage,
             fewer_days: 0,
-            limits: shared.scan_limits,
+            limits,
         };
-        self.compute(request, &scan)
+        let whole = around(&self.resolved.frame.terms, self.now);
+        let days = day_diff(zone, whole.current_beginning, whole.next_end);
+        price(
+            &scan(self.window, i64::from(self.period.charges_duration), true),
+            &scan(self.period.plan, days, false),
+        )
     }
 
-    /// The rows with this external id whose plan holds the charge, up to the one that is read.
-    fn stints(&self, charge: &Charge, shared: &Shared) -> Vec<Stint> {
-        let Resolved { tenant, subscription, .. } = &self.resolved;
-        let organization = &tenant.organization.external_id;
-        let rows = shared.catalogue.rows.subscriptions(organization, &subscription.external_id);
-        let holds = |plan| {
-            tenant.plan(plan).is_some_and(|plan| plan.charges.iter().any(|c| c.id == charge.id))
-        };
-        let mut stints: Vec<Stint> = rows
-            .iter()
-            .filter(|row| holds(row.plan))
-            .filter_map(|row| {
-                let started_at = row.started_at?;
-                (started_at <= subscription.started_at?).then_some(Stint {
-                    started_at,
-                    ended_at: row.terminated_at.filter(|_| row.id != subscription.id),
-                    has_previous: row.previous.is_some(),
-                })
-            })
-            .collect();
-        stints.sort_by_key(|stint| stint.started_at);
-        stints
+    /// The window as aggregations read it.
+    fn aggregated(&self) -> aggregate::Frame<'_> {
+        let days = i64::from(self.period.charges_duration);
+        self.resolved.frame.aggregated(Spell { window: self.window, days })
+    }
+
+    /// The rows of this external id whose plan holds the charge, up to the one that is read.
+    fn stints(&self, charge: &Charge) -> Vec<Stint> {
+        let charges = &self.resolved.plan.charges;
+        let index = charges.iter().position(|own| own.id == charge.id);
+        let index = index.and_then(|index| u16::try_from(index).ok());
+        let stints = &self.resolved.frame.stints;
+        let own = stints.iter().find(|(charge, _)| Some(*charge) == index);
+        own.map_or_else(Vec::new, |(_, stints)| stints.clone())
     }
 
     /// Everything that determines the figures, the same on every store: the subscription's rules
-    /// and window, the versions of what is priced with, the account's events, and the question.
-    pub fn tag(&self, request: &Request, state: u128) -> u128 {
+    /// and window, the versions of what is priced with, the account's events, the question, and the
+    /// `mark` of its view.
+    pub fn tag(&self, request: &Request, state: u128, mark: &str) -> u128 {
         use std::fmt::Write;
         let Resolved { tenant, customer, plan, frame, .. } = &self.resolved;
         let mut text = String::new();
@@ -153,7 +173,7 @@ impl Target {
         };
         let _ = write!(
             text,
-            "{:x} {:?} {} {:?} {:?} {:?} {state:x} {request:?}",
+            "{mark}{:x} {:?} {} {:?} {:?} {:?} {state:x} {request:?}",
             frame.digest,
             self.window,
             self.period.issuing_date,
@@ -176,42 +196,27 @@ impl Target {
 pub struct Kept<'a> {
     /// The totals.
     pub cells: &'a Cells,
-    /// The rules they were folded under.
-    pub frame: &'a Frame,
+    /// What is asked.
+    pub target: &'a Target,
     /// Whether a bucket needs the events.
     pub lacks: Cell<bool>,
 }
 
 impl Quantities for Kept<'_> {
     fn measure(&self, ask: &Ask<'_>) -> Result<Vec<Measured>, UsageError> {
+        let frame = &self.target.resolved.frame;
         let measured = ask.buckets.iter().map(|bucket| {
             let charge = u16::try_from(ask.index).ok()?;
-            let kept = self.frame.shape.kept(charge, bucket.bucket)?;
-            let fold = kept.fold.as_ref()?;
-            self.totals(charge, bucket.bucket, |totals| {
-                folded::measure(ask, bucket, fold, &kept.keys, totals.iter().copied())
-            })
+            let recipe = frame.shape.recipe(charge, bucket.bucket)?;
+            let stretches = frame.stretches(charge, self.target.window);
+            let span = Span { frame: self.target.aggregated(), stretches: &stretches };
+            let content = self.cells.get(charge, bucket.bucket);
+            measure(recipe, &span, ask, bucket, content)
         });
         let measured: Option<Vec<Measured>> = measured.collect();
         measured.ok_or_else(|| {
             self.lacks.set(true);
             UsageError::Unavailable("the totals do not tell".to_owned())
         })
-    }
-}
-
-impl Kept<'_> {
-    fn totals<R>(
-        &self,
-        charge: u16,
-        bucket: Bucket,
-        read: impl FnOnce(&[(&Group, &Totals)]) -> Option<R>,
-    ) -> Option<R> {
-        match self.cells.get(charge, bucket) {
-            None => read(&[]),
-            Some(Content::Whole(totals)) => read(&[(&Group::default(), totals)]),
-            Some(Content::Groups(groups)) => read(&groups.iter().collect::<Vec<_>>()),
-            Some(Content::TooManyGroups) => None,
-        }
     }
 }

@@ -11,13 +11,14 @@ use super::clock::Stopwatch;
 use super::scan::ScanError;
 use super::shared::Shared;
 use super::target::{Kept, Target};
+use super::view::View;
 use super::worker::{Command, CutAccount};
 use crate::core::catalog::directory::Directory;
 use crate::core::catalog::{BillableMetric, Charge, Flag, Status, Subscription};
 use crate::core::instant::Instant;
 use crate::core::period;
 use crate::core::position::Source;
-use crate::core::usage::{CurrentUsage, Request, UsageError};
+use crate::core::usage::{Request, UsageError};
 use crate::engine::account::Known;
 use crate::engine::progress::Progress;
 use crate::engine::totals::Cells;
@@ -115,13 +116,13 @@ impl Usages {
     }
 
     /// Answers a question. `known` says whether the caller has the answer with this tag already; if
-    /// so nothing is priced and there is no body. `print` makes the body.
-    pub async fn answer<R>(
+    /// so nothing is priced and there is no body. `view` makes the body.
+    pub async fn answer<V: View>(
         &self,
         question: &Question,
         known: impl Fn(u128) -> bool,
-        print: impl Fn(&CurrentUsage<'_>) -> R,
-    ) -> Result<(Reflects, Option<R>), Refusal> {
+        view: &V,
+    ) -> Result<(Reflects, Option<V::Body>), Refusal> {
         let watch = Stopwatch::start();
         self.await_offsets(question, &watch).await?;
         loop {
@@ -132,43 +133,44 @@ impl Usages {
                 self.wait_for(moved, &watch).await?;
                 continue;
             }
-            let digest = target.resolved.frame.digest;
+            let frame = &target.resolved.frame;
+            let kept = target.is_kept() && view.reads_totals(&target);
             let look = self.shared.board.look(target.slot, target.key, |account| {
                 let state = account.map_or(0, |account| account.state.0);
                 let copied = match account {
                     None => Copied::Nothing,
                     // Totals are kept only for windows that events are folded into.
-                    Some(_) if !target.is_kept() => Copied::Unknown,
-                    Some(account) => match account.known(digest, target.window) {
+                    Some(_) if !kept => Copied::Unknown,
+                    Some(account) => match account.known(frame, target.window) {
                         Known::Nothing => Copied::Nothing,
-                        Known::Totals(cells) => Copied::Cells(cells.clone()),
+                        Known::Totals(totals) => Copied::Cells(totals.cells.snapshot()),
                         Known::Unknown => Copied::Unknown,
                     },
                 };
                 (state, copied)
             });
             let (state, copied) = look.copied;
-            let reflects = self.reflects(&target, question, state, look.progress);
+            let reflects =
+                self.reflects(&target, question, state, look.progress, &view.mark(&target));
             if reflects.tag.is_some_and(&known) {
                 return Ok((reflects, None));
             }
             let cells = match copied {
                 Copied::Nothing => Cells::default(),
                 Copied::Cells(cells) => cells,
-                Copied::Unknown if target.is_kept() => {
+                Copied::Unknown if kept => {
                     self.ask_for_rebuild(&target)?;
                     self.wait_for(moved, &watch).await?;
                     continue;
                 }
-                Copied::Unknown => return self.scan(question, &target, print).await,
+                Copied::Unknown => return self.scan(question, &target, view).await,
             };
-            let source =
-                Kept { cells: &cells, frame: &target.resolved.frame, lacks: Cell::default() };
-            let usage = target.compute(&question.request, &source);
+            let source = Kept { cells: &cells, target: &target, lacks: Cell::default() };
+            let body = view.body(&target, &question.request, &source, &source);
             if source.lacks.get() {
-                return self.scan(question, &target, print).await;
+                return self.scan(question, &target, view).await;
             }
-            return Ok((reflects, Some(print(&usage?))));
+            return Ok((reflects, Some(body?)));
         }
     }
 
@@ -221,7 +223,8 @@ impl Usages {
             window.from = row.started_at.unwrap_or(window.from);
         }
         let (slot, key) = self.shared.account(organization, Some(&row.external_id));
-        Ok(Target { resolved, slot, key, period, window, catalog_version: book.version() })
+        let catalog_version = book.version();
+        Ok(Target { resolved, slot, key, period, window, now, catalog_version })
     }
 
     /// Waits until something has moved, but not for ever.
@@ -243,12 +246,12 @@ impl Usages {
     }
 
     /// Answers from the events themselves.
-    async fn scan<R>(
+    async fn scan<V: View>(
         &self,
         question: &Question,
         target: &Target,
-        print: impl Fn(&CurrentUsage<'_>) -> R,
-    ) -> Result<(Reflects, Option<R>), Refusal> {
+        view: &V,
+    ) -> Result<(Reflects, Option<V::Body>), Refusal> {
         let _permit = self.scans.acquire().await.map_err(|_| Refusal::NotReady)?;
         let (reply, cut) = tokio::sync::oneshot::channel();
         let command = Command::Cut(target.slot, target.key, reply);
@@ -261,9 +264,11 @@ impl Usages {
             ScanError::TooLarge => Refusal::Usage(UsageError::LimitExceeded("events")),
             error => Refusal::Internal(error.to_string()),
         })?;
-        let usage = target.compute_scanned(&question.request, &events, &self.shared)?;
-        let reflects = self.reflects(target, question, state, progress);
-        Ok((reflects, Some(print(&usage))))
+        let body = target.scanned(&events, self.shared.scan_limits, |window, plan| {
+            view.body(target, &question.request, window, plan)
+        })?;
+        let reflects = self.reflects(target, question, state, progress, &view.mark(target));
+        Ok((reflects, Some(body)))
     }
 
     async fn await_offsets(&self, question: &Question, watch: &Stopwatch) -> Result<(), Refusal> {
@@ -280,7 +285,7 @@ impl Usages {
             }
             let left = question.wait.map(|wait| wait.saturating_sub(watch.elapsed()));
             let Some(left) = left.filter(|left| !left.is_zero()) else {
-                let mut reflects = self.reflects(&target, question, 0, progress);
+                let mut reflects = self.reflects(&target, question, 0, progress, "");
                 reflects.tag = None;
                 let timed_out = question.wait.is_some();
                 return Err(Refusal::OffsetNotReached { timed_out, reflects });
@@ -295,12 +300,13 @@ impl Usages {
         question: &Question,
         state: u128,
         progress: Arc<Progress>,
+        mark: &str,
     ) -> Reflects {
         Reflects {
             lag_ms: self.shared.ends.lag_ms(&progress, self.shared.clock.now()),
             progress,
             catalog_version: target.catalog_version,
-            tag: Some(target.tag(&question.request, state)),
+            tag: Some(target.tag(&question.request, state, mark)),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Workers: each owns a set of slots and is the only writer of their state.
 
+mod rebuilding;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +14,11 @@ use super::events;
 use super::fatal::Fatal;
 use super::on_board::OnBoard;
 use super::owner::{Owned, Taken};
+use super::rebuilds::Rebuilds;
 use super::scan::{Cut, Rebuild};
 use super::shared::Shared;
+use super::sweeper::Swept;
 use crate::core::instant::Instant;
-use crate::core::matching::Buckets;
 use crate::core::period::Window;
 use crate::core::position::Position;
 use crate::engine::account::Folding;
@@ -39,11 +42,6 @@ pub const COMMANDS_WAITING_MAX: usize = 1024;
 /// Bytes of rows a worker may hold that are not in the store. Beyond, it takes no batch until a
 /// checkpoint is through, and the log is read no further.
 pub const UNSAVED_BYTES_MAX: usize = 256 << 20;
-/// Accounts rebuilt by one scan of a slot.
-const REBUILDS_PER_SCAN_MAX: usize = 4096;
-/// Accounts whose rules are looked up for one scan: each costs a read of the store, on the owner's
-/// thread.
-const REFRAMES_PER_SCAN_MAX: usize = 1024;
 /// Pause before the store is asked again after an error.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -70,9 +68,17 @@ pub enum Command {
     TenantAppeared(String),
     /// Cut the ledger of a slot, for a read of an account's events.
     Cut(u8, AccountKey, oneshot::Sender<CutAccount>),
-    /// Rebuild the totals of an account for a window, together with others of its slot that need
-    /// it.
+    /// Rebuild the totals of an account for a window.
     Rebuild(u8, AccountKey, Window),
+    /// Rebuild, without haste, the accounts of a slot from this one on whose rules have changed.
+    Sweep {
+        /// The slot.
+        slot: u8,
+        /// Place of the first account.
+        from: usize,
+        /// Told how far that went.
+        reply: Sender<Swept>,
+    },
     /// A rebuild is through.
     Install(u8, Vec<(Rebuild, Option<Cells>)>),
     /// A question about events of a slot.
@@ -107,8 +113,6 @@ pub struct Handed {
     pub rows: u64,
     /// Transaction ids held in memory.
     pub ids: usize,
-    /// Sealed blocks of the worker's slots, in the store or on their way there.
-    pub tail_blocks: u64,
 }
 
 /// Answers of the store's id index for one batch.
@@ -127,17 +131,13 @@ pub struct Worker {
     slots: Vec<Owned>,
     folding: Folding,
     rejected: Vec<Rejected>,
-    rebuilds: Sender<(Cut, Vec<Rebuild>)>,
+    rebuilds: Rebuilds,
 }
 
 impl Worker {
     /// A worker that owns these slots, which are recovered already.
-    pub fn new(
-        shared: Arc<Shared>,
-        slots: Vec<Owned>,
-        rebuilds: Sender<(Cut, Vec<Rebuild>)>,
-    ) -> Self {
-        let folding = Folding { limits: shared.limits, buckets: Buckets::default() };
+    pub fn new(shared: Arc<Shared>, slots: Vec<Owned>, rebuilds: Rebuilds) -> Self {
+        let folding = shared.folding();
         Self { shared, slots, folding, rejected: Vec::new(), rebuilds }
     }
 
@@ -299,6 +299,10 @@ impl Worker {
                 }
             }
             Command::Rebuild(slot, account, window) => self.rebuild(slot, account, window),
+            Command::Sweep { slot, from, reply } => {
+                // The sweeper is gone only when the process is about to end.
+                let _ = reply.send(self.sweep(slot, from));
+            }
             Command::Install(slot, results) => self.install(slot, results),
             Command::Events(slot, ask) => {
                 if let Some(at) = self.at(slot) {
@@ -324,7 +328,6 @@ impl Worker {
         Handed {
             rows: blocks.map(|block| block.rows).sum(),
             ids: self.slots.iter().map(|owned| owned.slot.ids.len()).sum(),
-            tail_blocks: self.slots.iter().map(|owned| owned.sequence).sum(),
             rejected: std::mem::take(&mut self.rejected),
             totals: totals_of.and_then(|slot| self.totals(slot)),
             slots,
@@ -394,94 +397,8 @@ impl Worker {
             slot: owned.slot.number,
             committed,
             recent: owned.unsaved.iter().cloned().chain(open).collect(),
-            retracts: owned.slot.counters.replaced > 0,
+            hold: Arc::new(self.shared.store.hold(owned.slot.number, owned.sequence)),
         }
-    }
-
-    /// Opens the asked window for a scan and with it the windows that other accounts of the slot
-    /// lack at this moment: one reading of the slot serves them all.
-    fn rebuild(&mut self, slot: u8, asked: AccountKey, window: Window) {
-        let Some(at) = self.at(slot) else { return };
-        let now = self.shared.clock.now();
-        let mut wanted = Vec::from_iter(self.open_for_scan(asked, Some(window), now));
-        if wanted.is_empty() {
-            // Under way already, or no longer needed: whoever asked is told to look again.
-            return self.shared.wake();
-        }
-        let epoch = self.shared.catalogue.epoch();
-        let mut reframes = 0;
-        for key in &self.slots[at].accounts {
-            if wanted.len() >= REBUILDS_PER_SCAN_MAX || reframes >= REFRAMES_PER_SCAN_MAX {
-                break;
-            }
-            let stale = self.shared.board.peek(*key, |account| account.epoch != epoch);
-            reframes += usize::from(stale == Some(true));
-            wanted.extend(self.open_for_scan(*key, None, now));
-        }
-        let job = (self.cut(at), wanted);
-        if let Err(refused) = self.rebuilds.try_send(job) {
-            // The scanners are busy: the windows are closed again, and readers ask once more.
-            for rebuild in refused.into_inner().1 {
-                self.shared.board.change(rebuild.account, || None, |account, _| account.forget());
-            }
-            self.shared.wake();
-        }
-    }
-
-    fn open_for_scan(
-        &self,
-        key: AccountKey,
-        window: Option<Window>,
-        now: Instant,
-    ) -> Option<Rebuild> {
-        let catalogue = &self.shared.catalogue;
-        let opened = self.shared.board.change(
-            key,
-            || None,
-            |account, _| {
-                if window.is_some() || account.epoch != catalogue.epoch() {
-                    catalogue.reframe(account, now);
-                }
-                let frame = account.frame.clone()?;
-                // The asked window may be of rules that are gone; the reader looks again then.
-                let window = window.or_else(|| frame.window_holding(now))?;
-                if !frame.folds_into(window) {
-                    return None;
-                }
-                let generation = account.generation;
-                account.open_for_scan(window).then_some(Rebuild {
-                    account: key,
-                    frame,
-                    window,
-                    generation,
-                })
-            },
-        );
-        opened.flatten()
-    }
-
-    /// Adds what a scan found to the windows that were opened for it. No result means that the scan
-    /// failed: the windows are closed again.
-    fn install(&mut self, slot: u8, rebuilds: Vec<(Rebuild, Option<Cells>)>) {
-        let Some(at) = self.at(slot) else { return };
-        let sequence = self.slots[at].sequence;
-        for (rebuild, cells) in rebuilds {
-            self.shared.board.change(
-                rebuild.account,
-                || None,
-                |account, _| {
-                    let limits = &self.folding.limits;
-                    if let Some(cells) = cells {
-                        if account.install(rebuild.generation, rebuild.window, cells, limits) {
-                            account.changed_at = sequence;
-                        }
-                    } else if account.generation == rebuild.generation {
-                        account.forget();
-                    }
-                },
-            );
-        }
-        self.shared.wake();
     }
 }
 

@@ -1,30 +1,28 @@
 //! The saved totals of one account.
 //!
-//! Layout, format 1: version u8 | organisation text | subscription: 0, or 1 and text | rows varint
+//! Layout, format 2: version u8 | organisation text | subscription: 0, or 1 and text | rows varint
 //! | digest of the events u128 little endian | rules digest: 0, or 1 and u64 little endian |
 //! uncached stretch: 0, or 1, from and to zigzag
 //! | set aside: events varint, bytes varint | number of windows varint, each: from and to zigzag,
-//! number of cells varint, each: charge varint, bucket varint (0 default, else filter + 1),
-//! content:
-//! 0 and totals | 1, number of groups varint, each its values and totals | 2 too many groups.
+//! days zigzag, number of cells varint, each: charge varint, bucket varint (0 default, else filter
+//! + 1), content in the form of the core.
 //!
-//! A value of a group is 0 for none, or 1 and text. Totals are count varint, sum and cents
-//! decimals. Windows whose scan is under way are left out and count as not kept.
-
-use hashbrown::HashMap;
+//! Windows that are being scanned are left out and count as not kept. Of format 1, which is the same
+//! up to the windows, no window is taken: they come back by a scan.
 
 use super::codec::{Damage, Input, put_bytes, put_varint, put_zigzag};
-use crate::core::aggregate::Totals;
-use crate::core::decimal::Decimal;
+use crate::core::aggregate::kept::Content;
 use crate::core::instant::Instant;
-use crate::core::matching::{Bucket, Group};
+use crate::core::matching::Bucket;
 use crate::core::period::Window;
-use crate::engine::account::{Account, Stretch, WindowTotals};
+use crate::engine::account::{Account, Stretch};
 use crate::engine::digest::Digest;
+use crate::engine::frame::Spell;
 use crate::engine::ledger::AccountName;
-use crate::engine::totals::{Cell, Cells, Content};
+use crate::engine::totals::{Cell, Cells};
+use crate::engine::window::WindowTotals;
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const WHAT: &str = "saved account";
 
 /// The bytes of an account.
@@ -36,8 +34,8 @@ pub fn encode_account(account: &Account) -> Vec<u8> {
     out.extend(account.state.0.to_le_bytes());
     put_option(&mut out, account.folded_under, |out, digest| out.extend(digest.to_le_bytes()));
     let mut uncached = account.uncached;
-    for open in account.windows.iter().filter(|kept| kept.building) {
-        uncached = Stretch::extended(uncached, open.window.from.floor_ms(), open.window.to);
+    for open in account.windows.iter().filter(|kept| !kept.building.is_none()) {
+        uncached = Stretch::extended(uncached, open.floor(), open.window().to);
     }
     put_option(&mut out, uncached, |out, stretch| {
         put_zigzag(out, stretch.from.micros());
@@ -45,21 +43,33 @@ pub fn encode_account(account: &Account) -> Vec<u8> {
     });
     put_varint(&mut out, account.aside.0);
     put_varint(&mut out, account.aside.1);
-    let complete = || account.windows.iter().filter(|kept| !kept.building);
+    let complete = || account.windows.iter().filter(|kept| kept.building.is_none());
     put_varint(&mut out, complete().count() as u64);
-    for kept in complete() {
-        put_zigzag(&mut out, kept.window.from.micros());
-        put_zigzag(&mut out, kept.window.to.micros());
-        put_varint(&mut out, kept.cells.0.len() as u64);
-        kept.cells.0.iter().for_each(|cell| put_cell(&mut out, cell));
-    }
+    complete().for_each(|kept| put_window(&mut out, kept));
     out
+}
+
+fn put_window(out: &mut Vec<u8>, kept: &WindowTotals) {
+    let Spell { window, days } = kept.spell;
+    put_zigzag(out, window.from.micros());
+    put_zigzag(out, window.to.micros());
+    put_zigzag(out, days);
+    put_varint(out, kept.cells.0.len() as u64);
+    for Cell { charge, bucket, content } in &kept.cells.0 {
+        put_varint(out, u64::from(*charge));
+        let bucket = match bucket {
+            Bucket::Default => 0,
+            Bucket::Filter(index) => *index as u64 + 1,
+        };
+        put_varint(out, bucket);
+        content.write_bytes(out);
+    }
 }
 
 /// Reads an account back. Its rules are not in it: they are looked for when it is touched.
 pub fn decode_account(bytes: &[u8]) -> Result<Account, Damage> {
     let mut input = Input(bytes);
-    input.version(FORMAT, WHAT)?;
+    let version = input.version(FORMAT, WHAT)?;
     let organization = input.text(WHAT)?;
     let subscription = take_option(&mut input, |input| input.text(WHAT))?;
     let mut account = Account::new(AccountName { organization, subscription });
@@ -71,46 +81,25 @@ pub fn decode_account(bytes: &[u8]) -> Result<Account, Damage> {
         Ok(Stretch { from: Instant(input.zigzag(WHAT)?), to: Instant(input.zigzag(WHAT)?) })
     })?;
     account.aside = (input.varint(WHAT)?, input.varint(WHAT)?);
+    if version < FORMAT {
+        account.uncached = (account.rows > 0).then_some(Stretch::ALWAYS);
+        return Ok(account);
+    }
     for _ in 0..input.count(WHAT)? {
-        let window =
-            Window { from: Instant(input.zigzag(WHAT)?), to: Instant(input.zigzag(WHAT)?) };
-        let mut cells = Cells::default();
-        for _ in 0..input.count(WHAT)? {
-            cells.0.push(take_cell(&mut input)?);
-        }
-        account.windows.push(WindowTotals { window, building: false, cells });
+        account.windows.push(take_window(&mut input)?);
     }
     input.end(WHAT)?;
     Ok(account)
 }
 
-fn put_cell(out: &mut Vec<u8>, cell: &Cell) {
-    put_varint(out, u64::from(cell.charge));
-    put_varint(
-        out,
-        match cell.bucket {
-            Bucket::Default => 0,
-            Bucket::Filter(index) => index as u64 + 1,
-        },
-    );
-    match &cell.content {
-        Content::Whole(totals) => {
-            out.push(0);
-            put_totals(out, totals);
-        }
-        Content::Groups(groups) => {
-            out.push(1);
-            put_varint(out, groups.len() as u64);
-            for (group, totals) in groups {
-                put_varint(out, group.0.len() as u64);
-                for value in &group.0 {
-                    put_option(out, value.as_deref(), |out, text| put_bytes(out, text.as_bytes()));
-                }
-                put_totals(out, totals);
-            }
-        }
-        Content::TooManyGroups => out.push(2),
+fn take_window(input: &mut Input<'_>) -> Result<WindowTotals, Damage> {
+    let window = Window { from: Instant(input.zigzag(WHAT)?), to: Instant(input.zigzag(WHAT)?) };
+    let spell = Spell { window, days: input.zigzag(WHAT)? };
+    let mut cells = Cells::default();
+    for _ in 0..input.count(WHAT)? {
+        cells.0.push(take_cell(input)?);
     }
+    Ok(WindowTotals::of(spell, cells))
 }
 
 fn take_cell(input: &mut Input<'_>) -> Result<Cell, Damage> {
@@ -119,35 +108,8 @@ fn take_cell(input: &mut Input<'_>) -> Result<Cell, Damage> {
         0 => Bucket::Default,
         filter => Bucket::Filter(filter - 1),
     };
-    let content = match input.byte(WHAT)? {
-        0 => Content::Whole(take_totals(input)?),
-        1 => {
-            let mut groups = HashMap::new();
-            for _ in 0..input.count(WHAT)? {
-                let mut values = Vec::new();
-                for _ in 0..input.count(WHAT)? {
-                    values.push(take_option(input, |input| input.text(WHAT))?.map(Box::from));
-                }
-                groups.insert(Group(values), take_totals(input)?);
-            }
-            Content::Groups(groups)
-        }
-        2 => Content::TooManyGroups,
-        _ => return Err(Damage::Unreadable(WHAT)),
-    };
+    let content = Content::read_bytes(&mut input.0).ok_or(Damage::Unreadable(WHAT))?;
     Ok(Cell { charge, bucket, content })
-}
-
-fn put_totals(out: &mut Vec<u8>, totals: &Totals) {
-    put_varint(out, totals.count);
-    totals.sum.write_bytes(out);
-    totals.precise_cents.write_bytes(out);
-}
-
-fn take_totals(input: &mut Input<'_>) -> Result<Totals, Damage> {
-    let count = input.varint(WHAT)?;
-    let mut decimal = || Decimal::read_bytes(&mut input.0).ok_or(Damage::Unreadable(WHAT));
-    Ok(Totals { count, sum: decimal()?, precise_cents: decimal()? })
 }
 
 fn put_option<T>(out: &mut Vec<u8>, value: Option<T>, put: impl FnOnce(&mut Vec<u8>, T)) {
@@ -171,34 +133,105 @@ fn take_option<'a, T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::aggregate::Frame;
+    use crate::core::aggregate::kept::{Caps, Recipe, SetKey, Span};
+    use crate::core::catalog::{Aggregation, BillableMetric, Charge};
+    use crate::core::event::Usage;
+    use crate::core::period::Zone;
+    use crate::core::position::Position;
+    use crate::core::pricing::{Model, ModelKind};
+    use crate::core::properties::{Kind, PropertiesBuf};
+    use crate::core::value::Value;
+    use uuid::Uuid;
+
+    /// The content of a sum that is split by region, or is not, after two events.
+    fn content(split: bool, groups_max: usize) -> Content {
+        let metric = BillableMetric {
+            id: Uuid::nil(),
+            code: "bytes".to_owned(),
+            name: "Bytes".to_owned(),
+            description: None,
+            aggregation: Aggregation::Sum,
+            field_name: Some("value".to_owned()),
+            recurring: false,
+            rounding: None,
+            expression: None,
+            filters: Vec::new(),
+            created_at: Instant(0),
+        };
+        let model = Model::from_properties(ModelKind::Standard, &Value::Null);
+        let charge = Charge {
+            id: Uuid::nil(),
+            code: "bytes".to_owned(),
+            metric: metric.id,
+            invoice_display_name: None,
+            model: model.clone(),
+            properties: Value::Null,
+            pricing_group_keys: Vec::new(),
+            presentation_group_keys: Vec::new(),
+            pay_in_advance: false,
+            prorated: false,
+            invoiceable: true,
+            min_amount_cents: 0,
+            accepts_target_wallet: false,
+            pricing_unit: None,
+            taxes: Vec::new(),
+            filters: Vec::new(),
+            created_at: Instant(0),
+        };
+        let keys = if split { vec!["region".to_owned()] } else { Vec::new() };
+        let recipe = Recipe::new(&metric, &charge, &model, keys, &[]);
+        let frame = Frame { from: Instant(0), to: Instant(1000), days: 30, zone: &Zone::UTC };
+        let span = Span { frame, stretches: &[] };
+        let mut content = Content::new(&recipe);
+        for (offset, region) in [(0, "eu"), (1, "us")] {
+            let mut properties = PropertiesBuf::new();
+            properties.push("value", Kind::Number, "2.50");
+            properties.push("region", Kind::Text, region);
+            let usage = Usage {
+                timestamp: Instant(5),
+                position: Position { offset, ..Position::default() },
+                transaction: "",
+                properties: properties.as_ref(),
+                precise_cents: None,
+            };
+            let caps = Caps { groups_max, ..Caps::NONE };
+            content.add(&recipe, &span, caps, &SetKey::new([1; 16]), &usage);
+        }
+        content
+    }
 
     fn account() -> Account {
         let name = AccountName { organization: "org", subscription: Some("sub") };
         let mut account = Account::new(name);
-        let totals = |n: i64| Totals {
-            count: 3,
-            sum: Decimal::from_i64(n),
-            precise_cents: Decimal::parse_numeric("0.250").unwrap(),
-        };
-        let groups = HashMap::from([
-            (Group(vec![Some("eu".into()), None]), totals(5)),
-            (Group(vec![None, Some(String::new().into())]), totals(-7)),
-        ]);
         account.rows = 300;
         account.state = Digest(u128::MAX / 3);
         account.folded_under = Some(u64::MAX - 1);
         account.uncached = Some(Stretch { from: Instant::MIN, to: Instant(-5) });
         account.aside = (2, 700);
-        account.windows = vec![WindowTotals {
-            window: Window { from: Instant(-3), to: Instant(i64::MAX) },
-            building: false,
-            cells: Cells(vec![
-                Cell { charge: 0, bucket: Bucket::Filter(1), content: Content::Whole(totals(1)) },
-                Cell { charge: 0, bucket: Bucket::Default, content: Content::Groups(groups) },
-                Cell { charge: 7, bucket: Bucket::Default, content: Content::TooManyGroups },
-            ]),
-        }];
+        let cell = |charge, bucket, content| Cell { charge, bucket, content };
+        let cells = Cells(vec![
+            cell(0, Bucket::Filter(1), content(false, 9)),
+            cell(0, Bucket::Default, content(true, 9)),
+            cell(7, Bucket::Default, content(true, 1)),
+        ]);
+        assert!(cells.0[2].content.over_cap());
+        let window = Window { from: Instant(-3), to: Instant(i64::MAX) };
+        account.windows = vec![WindowTotals::of(Spell { window, days: 31 }, cells)];
         account
+    }
+
+    #[test]
+    fn of_an_older_format_the_windows_come_back_by_a_scan() {
+        let mut older = account();
+        older.windows.clear();
+        let mut bytes = encode_account(&older);
+        bytes[0] = 1;
+        // Windows of format 1 follow, which nobody reads.
+        bytes.extend([1, 2, 3]);
+        let read = decode_account(&bytes).unwrap();
+        assert_eq!((read.rows, read.state), (older.rows, older.state));
+        assert_eq!(read.uncached, Some(Stretch::ALWAYS));
     }
 
     #[test]
@@ -216,7 +249,7 @@ mod tests {
     #[test]
     fn a_window_that_is_being_scanned_is_saved_as_not_kept() {
         let mut saved = account();
-        saved.windows[0].building = true;
+        saved.windows[0].building = Some(Box::default());
         let read = decode_account(&encode_account(&saved)).unwrap();
         assert_eq!(read.windows, []);
         assert_eq!(read.uncached, Some(Stretch { from: Instant::MIN, to: Instant(i64::MAX) }));

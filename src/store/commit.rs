@@ -79,7 +79,11 @@ impl Store {
             rejected_dropped: rejected.dropped - state.rejected.dropped,
         };
         self.write_synced(batch, "the checkpoint commit")?;
-        *state = State { next_sequences, rejected, outbox };
+        for block in &commit.blocks {
+            state.tail_bytes[usize::from(block.slot)] += block.bytes.len() as u64;
+        }
+        let tail_bytes = std::mem::take(&mut state.tail_bytes);
+        *state = State { next_sequences, tail_bytes, rejected, outbox };
         for (log, start) in starts {
             self.trimmed(log, start);
         }

@@ -30,7 +30,7 @@ impl<'a> SortedFile<'a> {
         options: &'a Options,
         operation: &'static str,
     ) -> Self {
-        let mut turn = locked(&store.ingested);
+        let mut turn = locked(&store.ingested[family as usize]);
         *turn += 1;
         let path = store.ingest_folder().join(format!("{}-{}.sst", family.name(), *turn));
         let writer = SstFileWriter::create(options);

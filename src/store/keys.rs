@@ -3,16 +3,18 @@
 //! Ordinals and layouts are part of the format: they are never reused and never changed, only added
 //! to. Integers are big endian, so that keys sort as their numbers do.
 
+use crate::core::instant::Instant;
 use crate::engine::ledger::AccountKey;
 
 use super::codec::put_varint;
+use super::history::ChunkId;
 
 /// A column family. Each has its own shape of keys and its own tuning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
     /// Sealed blocks: the write-ahead log of everything below.
     Tail,
-    /// Chunks merged from tails, by account and month.
+    /// Chunks merged from tails, by account and time.
     History,
     /// Where the event with a transaction id stands: judge of duplicates.
     Ids,
@@ -121,16 +123,22 @@ pub enum Key<'a> {
         /// Number of the block in its slot.
         sequence: u64,
     },
-    /// `history`: slot u8 | account u128 | month of event time u16 (since year 0) | segment u32.
+    /// `history`: slot u8 | account u128: the account's record, before its chunks.
+    Record {
+        /// The slot.
+        slot: u8,
+        /// The account.
+        account: AccountKey,
+    },
+    /// `history`: slot u8 | account u128 | first timestamp i64 with its sign bit turned, so that
+    /// it sorts | generation u64 | number u32.
     History {
         /// The slot.
         slot: u8,
         /// The account.
         account: AccountKey,
-        /// Months since January of year 0, in UTC; the ends of the range hold what lies beyond.
-        month: u16,
-        /// Number of the chunk in its month.
-        segment: u32,
+        /// The chunk.
+        chunk: ChunkId,
     },
     /// `ids`: slot u8 | transaction hash u64 | id hash u128.
     Id(IdKey),
@@ -197,6 +205,10 @@ pub enum MetaKey<'a> {
     LogStart(LogName),
     /// 10 | name: a small record of the caller.
     Named(&'a str),
+    /// 11 | slot u8: chunks hold all blocks before this sequence, the tail has the others.
+    HistoryUpto(u8),
+    /// 12 | slot u8: a merge up to this sequence was begun; there while it may have left chunks.
+    MergeBegun(u8),
 }
 
 impl Key<'_> {
@@ -204,7 +216,7 @@ impl Key<'_> {
     pub const fn family(&self) -> Family {
         match self {
             Self::Tail { .. } => Family::Tail,
-            Self::History { .. } => Family::History,
+            Self::Record { .. } | Self::History { .. } => Family::History,
             Self::Id(_) => Family::Ids,
             Self::Total { .. } => Family::Totals,
             Self::Catalog { .. } => Family::Catalog,
@@ -223,14 +235,13 @@ impl Key<'_> {
                 out.push(slot);
                 out.extend(sequence.to_be_bytes());
             }
-            Self::History { slot, account, month, segment } => {
+            Self::History { slot, account, chunk } => {
                 out.push(slot);
                 out.extend(account.0.to_be_bytes());
-                out.extend(month.to_be_bytes());
-                out.extend(segment.to_be_bytes());
+                chunk.write_key(&mut out);
             }
             Self::Id(id) => out.extend(id.to_bytes()),
-            Self::Total { slot, account } => {
+            Self::Total { slot, account } | Self::Record { slot, account } => {
                 out.push(slot);
                 out.extend(account.0.to_be_bytes());
             }
@@ -270,7 +281,34 @@ impl MetaKey<'_> {
                 out.push(10);
                 out.extend(name.as_bytes());
             }
+            Self::HistoryUpto(slot) => out.extend([11, slot]),
+            Self::MergeBegun(slot) => out.extend([12, slot]),
         }
+    }
+}
+
+impl ChunkId {
+    /// Length of a chunk's key: slot, account, first timestamp, generation, number.
+    const KEY_BYTES: usize = 37;
+    /// Turns the order of signed numbers into that of their bytes.
+    const SIGN: u64 = 1 << 63;
+
+    fn write_key(self, out: &mut Vec<u8>) {
+        out.extend((self.first.0.cast_unsigned() ^ Self::SIGN).to_be_bytes());
+        out.extend(self.generation.to_be_bytes());
+        out.extend(self.number.to_be_bytes());
+    }
+
+    /// The chunk of a key from disk; none if it is not a chunk's.
+    pub(super) fn of_key(key: &[u8]) -> Option<Self> {
+        let bytes: &[u8; Self::KEY_BYTES] = key.try_into().ok()?;
+        let (first, rest) = bytes[17..].split_first_chunk()?;
+        let (generation, number) = rest.split_first_chunk()?;
+        Some(Self {
+            first: Instant((u64::from_be_bytes(*first) ^ Self::SIGN).cast_signed()),
+            generation: u64::from_be_bytes(*generation),
+            number: u32::from_be_bytes(number.try_into().ok()?),
+        })
     }
 }
 
@@ -302,11 +340,20 @@ mod tests {
 
     #[test]
     fn layouts_on_disk_stay_as_they_are() {
-        let cases: [(Key<'_>, &[u8]); 17] = [
+        let first = Instant(-2);
+        let chunk = ChunkId { first, generation: 3, number: 4 };
+        let cases: [(Key<'_>, &[u8]); 20] = [
             (Key::Tail { slot: 7, sequence: 258 }, &[7, 0, 0, 0, 0, 0, 0, 1, 2]),
             (
-                Key::History { slot: 1, account: AccountKey(2), month: 3, segment: 4 },
-                &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 0, 0, 4],
+                Key::Record { slot: 1, account: AccountKey(2) },
+                &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2],
+            ),
+            (
+                Key::History { slot: 1, account: AccountKey(2), chunk },
+                &[
+                    1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 127, 255, 255, 255, 255,
+                    255, 255, 254, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 4,
+                ],
             ),
             (
                 Key::Id(IdKey { slot: 1, transaction: 2, id: 3 }),
@@ -332,6 +379,8 @@ mod tests {
             (Key::Meta(MetaKey::Rejected), &[7]),
             (Key::Meta(MetaKey::Outbox), &[8]),
             (Key::Meta(MetaKey::LogStart(LogName::Events)), &[9, 0]),
+            (Key::Meta(MetaKey::HistoryUpto(5)), &[11, 5]),
+            (Key::Meta(MetaKey::MergeBegun(5)), &[12, 5]),
         ];
         for (key, bytes) in cases {
             assert_eq!(key.to_bytes(), bytes, "{key:?}");
@@ -350,6 +399,18 @@ mod tests {
         assert!(keys.windows(2).all(|pair| pair[0].to_bytes() < pair[1].to_bytes()));
         assert!(keys.iter().all(|key| IdKey::from_bytes(&key.to_bytes()) == Some(*key)));
         assert_eq!(IdKey::from_bytes(&[0; 24]), None);
+    }
+
+    #[test]
+    fn chunks_sort_on_disk_as_they_do_in_memory() {
+        let id = |first, generation, number| ChunkId { first: Instant(first), generation, number };
+        let mut ids = [id(5, 0, 0), id(-5, 256, 0), id(i64::MIN, 1, 1), id(i64::MAX, 1, 0)];
+        ids.sort();
+        let key = |chunk| Key::History { slot: 1, account: AccountKey(2), chunk }.to_bytes();
+        assert!(ids.windows(2).all(|pair| key(pair[0]) < key(pair[1])));
+        assert!(ids.iter().all(|id| ChunkId::of_key(&key(*id)) == Some(*id)));
+        assert!(Key::Record { slot: 1, account: AccountKey(2) }.to_bytes() < key(ids[0]));
+        assert_eq!(ChunkId::of_key(&[0; 36]), None);
     }
 
     #[test]

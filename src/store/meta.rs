@@ -1,6 +1,6 @@
 //! Who this store is, and the small records of slots.
 //!
-//! Identity, format 1: version u8 | slots u8 | store id 16 bytes | hash secret 16 bytes.
+//! Identity, formats 1 and 2: version u8 | slots u8 | store id 16 bytes | hash secret 16 bytes.
 
 use rocksdb::WriteBatch;
 use sha2::{Digest, Sha256};
@@ -14,7 +14,9 @@ use super::rocks::Store;
 
 /// Version of everything in the store. It is raised with every change that an older release would
 /// misread.
-pub const STORE_FORMAT: u8 = 1;
+///
+/// 2: blocks of the tail are merged into the history and dropped.
+pub const STORE_FORMAT: u8 = 2;
 const IDENTITY: &str = "store identity";
 
 /// What a store is made with and keeps for ever.
@@ -77,6 +79,8 @@ pub struct SlotState {
     pub ids_upto: u64,
     /// Totals include at least all blocks before this sequence; see [`super::SavedTotals`].
     pub totals_upto: u64,
+    /// Chunks of the history hold all blocks before this sequence; the tail has the others.
+    pub history_upto: u64,
 }
 
 impl Store {
@@ -102,6 +106,7 @@ impl Store {
             head: self.head(slot)?.unwrap_or_default(),
             ids_upto: self.cursor(MetaKey::IdsUpto(slot))?,
             totals_upto: self.cursor(MetaKey::TotalsUpto(slot))?,
+            history_upto: self.cursor(MetaKey::HistoryUpto(slot))?,
         })
     }
 
@@ -123,9 +128,18 @@ impl Store {
     pub(super) fn cursor(&self, key: MetaKey<'_>) -> Result<u64, StoreError> {
         const OPERATION: &str = "reading a cursor";
         let Some(bytes) = self.get(Key::Meta(key), OPERATION)? else { return Ok(0) };
-        let mut input = Input(&bytes);
-        let value = input.varint("cursor").map_err(self.damaged(OPERATION))?;
-        input.end("cursor").map_err(self.damaged(OPERATION))?;
+        self.cursor_value(&bytes, OPERATION)
+    }
+
+    /// Reads a record that is one number.
+    pub(super) fn cursor_value(
+        &self,
+        bytes: &[u8],
+        operation: &'static str,
+    ) -> Result<u64, StoreError> {
+        let mut input = Input(bytes);
+        let value = input.varint("cursor").map_err(self.damaged(operation))?;
+        input.end("cursor").map_err(self.damaged(operation))?;
         Ok(value)
     }
 
@@ -147,7 +161,15 @@ impl Store {
         let path = self.path.clone();
         if let Some(bytes) = self.get(key, OPERATION)? {
             return match Identity::from_bytes(&bytes) {
-                Ok(identity) if identity.slots == slots => Ok(identity),
+                Ok(identity) if identity.slots == slots => {
+                    if bytes.first() != Some(&STORE_FORMAT) {
+                        // From now on an older release would misread what is written.
+                        let mut batch = WriteBatch::default();
+                        self.put(&mut batch, key, identity.to_bytes())?;
+                        self.write_synced(batch, "raising the format of the store")?;
+                    }
+                    Ok(identity)
+                }
                 Ok(identity) => {
                     Err(OpenError::Slots { path, stored: identity.slots, wanted: slots })
                 }

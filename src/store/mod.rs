@@ -12,6 +12,7 @@ mod catalog;
 mod codec;
 mod commit;
 mod error;
+mod history;
 mod ids;
 mod ingest;
 pub mod keys;
@@ -31,6 +32,10 @@ pub use codec::block::{BLOCK_BYTES_MAX, BlockFull, BlockReader, BlockWriter, Row
 pub use codec::head::{SlotHead, SourceHead};
 pub use commit::{Commit, CommitStats, SealedBlock};
 pub use error::{OpenError, StoreError, TopicError};
+pub use history::{
+    CHUNK_BYTES_MAX, ChunkId, EventStream, Hold, KeptName, LedgerView, MERGE_BYTES_MAX, MergeStats,
+    RowSet, Unmerged,
+};
 pub use keys::{Family, IdKey, LogName};
 pub use log::{LogRecord, LogState};
 pub use meta::{Identity, STORE_FORMAT, SlotState};

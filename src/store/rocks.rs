@@ -11,6 +11,7 @@ use rocksdb::{
 
 use super::codec::Damage;
 use super::error::{OpenError, StoreError};
+use super::history::Holds;
 use super::keys::{Family, Key, after_prefix};
 use super::log::LogState;
 use super::meta::Identity;
@@ -35,14 +36,19 @@ pub struct Store {
     /// How sorted files of these families are written.
     pub(super) ids_options: Options,
     pub(super) totals_options: Options,
+    pub(super) history_options: Options,
     /// Held while a commit is built and written: commits are one after the other.
     pub(super) state: Mutex<State>,
     /// One lock an embedded log. Taken after `state` where both are needed.
     pub(super) logs: [Mutex<LogState>; 2],
     /// Held while topics are numbered.
     pub(super) topics: Mutex<()>,
-    /// Held while a sorted file is written and brought in; counts them.
-    pub(super) ingested: Mutex<u64>,
+    /// By family, held while a sorted file is written and brought in; counts them.
+    pub(super) ingested: [Mutex<u64>; Family::ALL.len()],
+    /// Held while tails are merged: one merge at a time.
+    pub(super) merging: Mutex<()>,
+    /// Who wants which blocks to stay apart from the history.
+    pub(super) holds: Holds,
 }
 
 /// What the store remembers of its own cursors.
@@ -50,6 +56,8 @@ pub struct Store {
 pub(super) struct State {
     /// Number of the next block, by slot.
     pub(super) next_sequences: Vec<u64>,
+    /// Bytes of blocks that were committed and not merged, by slot, since the store was opened.
+    pub(super) tail_bytes: Vec<u64>,
     pub(super) rejected: RejectedState,
     pub(super) outbox: OutboxState,
 }
@@ -102,11 +110,14 @@ impl Store {
             rejected_bytes_max: options.rejected_bytes_max,
             ids_options: options.family(Family::Ids, &cache),
             totals_options: options.family(Family::Totals, &cache),
+            history_options: options.family(Family::History, &cache),
             cache,
             state: Mutex::default(),
             logs: Default::default(),
             topics: Mutex::default(),
-            ingested: Mutex::default(),
+            ingested: Default::default(),
+            merging: Mutex::default(),
+            holds: Holds::default(),
         };
         store.identity = store.load_identity(options.slots)?;
         store.state = Mutex::new(store.load_state()?);
@@ -118,9 +129,10 @@ impl Store {
         let next_sequences = (0..self.slots())
             .map(|slot| Ok(self.head(slot)?.map_or(0, |head| head.next_sequence)))
             .collect::<Result<_, StoreError>>()?;
+        let tail_bytes = vec![0; usize::from(self.slots())];
         let rejected = self.load_rejected()?;
         let outbox = self.load_outbox()?;
-        Ok(State { next_sequences, rejected, outbox })
+        Ok(State { next_sequences, tail_bytes, rejected, outbox })
     }
 
     /// The folder of the store.

@@ -21,7 +21,7 @@ impl Store {
         self.check_slot(slot)?;
         let mut walk = self.walk(Family::Tail, &[slot])?;
         walk.seek(Key::Tail { slot, sequence: from }.to_bytes());
-        Ok(TailBlocks { store: self, walk, next: from })
+        Ok(TailBlocks::new(self, walk, from))
     }
 }
 
@@ -30,6 +30,13 @@ pub struct TailBlocks<'a> {
     store: &'a Store,
     walk: DBRawIterator<'a>,
     next: u64,
+}
+
+impl<'a> TailBlocks<'a> {
+    /// Blocks of a walk that is placed on the first of them.
+    pub(super) fn new(store: &'a Store, walk: DBRawIterator<'a>, next: u64) -> Self {
+        Self { store, walk, next }
+    }
 }
 
 impl std::fmt::Debug for TailBlocks<'_> {

@@ -96,19 +96,6 @@ impl Store {
         }
         walk.status().map_err(self.engine(READING))
     }
-
-    /// Forgets all saved totals of a slot: they are folded again from the first block.
-    pub fn forget_totals(&self, slot: u8) -> Result<(), StoreError> {
-        self.check_slot(slot)?;
-        let mut batch = WriteBatch::default();
-        let family = self.family(Family::Totals)?;
-        // One key longer than any account's ends the range, whatever the slot's number.
-        let mut end = vec![slot];
-        end.extend([0xff; 17]);
-        batch.delete_range_cf(family, vec![slot], end);
-        self.put_cursor(&mut batch, MetaKey::TotalsUpto(slot), 0)?;
-        self.write_synced(batch, "forgetting totals")
-    }
 }
 
 fn read_entry(value: &[u8]) -> Result<(u64, &[u8]), Damage> {

@@ -35,6 +35,8 @@ const BATCH_EVENTS_BOUNDS: Bounds = (1.0, 4.0, 9);
 const CHECKPOINT_BOUNDS: Bounds = (0.001, 2.0, 15);
 /// 0.1 ms to 26 s: from an account with a few events to one with its whole history on a cold disk.
 const REBUILD_BOUNDS: Bounds = (0.0001, 4.0, 10);
+/// 1 ms to 16 s: from a quiet slot to one that has fallen behind.
+const MERGE_BOUNDS: Bounds = (0.001, 2.0, 15);
 /// 50 µs to 6.5 s: a warm answer takes tens of microseconds, a scan may take seconds.
 const HTTP_BOUNDS: Bounds = (0.000_05, 2.0, 18);
 
@@ -156,6 +158,14 @@ pub struct Metrics {
     pub checkpoint_failures: Counter,
     /// [`names::TAIL_BLOCKS`].
     pub tail_blocks: Gauge,
+    /// [`names::TAIL_BYTES`].
+    pub tail_bytes: Gauge,
+    /// [`names::MERGE_SECONDS`].
+    pub merge_seconds: Histogram,
+    /// [`names::MERGED_EVENTS`].
+    pub merged_events: Counter,
+    /// [`names::MERGE_BYTES`].
+    pub merge_bytes: Counter,
     /// [`names::IDS_MEMORY_BYTES`].
     pub ids_memory_bytes: Gauge,
     /// [`names::IDS_LOOKUPS`].
@@ -233,6 +243,10 @@ impl Metrics {
             checkpoint_bytes: register(r, &names::CHECKPOINT_BYTES, Counter::default()),
             checkpoint_failures: register(r, &names::CHECKPOINT_FAILURES, Counter::default()),
             tail_blocks: register(r, &names::TAIL_BLOCKS, Gauge::default()),
+            tail_bytes: register(r, &names::TAIL_BYTES, Gauge::default()),
+            merge_seconds: register(r, &names::MERGE_SECONDS, histogram(MERGE_BOUNDS)),
+            merged_events: register(r, &names::MERGED_EVENTS, Counter::default()),
+            merge_bytes: register(r, &names::MERGE_BYTES, Counter::default()),
             ids_memory_bytes: register(r, &names::IDS_MEMORY_BYTES, Gauge::default()),
             ids_lookups: LookupCounters { memory: lookup("memory"), store: lookup("store") },
             rebuilds: register(r, &names::REBUILDS, Counter::default()),

@@ -5,6 +5,7 @@ use odometer::core::decimal::Decimal;
 use odometer::core::double::Double;
 use odometer::core::event::Usage;
 use odometer::core::matching::Group;
+use odometer::core::properties::Kind;
 use serde_json::{Value as Json, json};
 
 use crate::usage_inputs::shown_group;
@@ -32,8 +33,18 @@ pub fn asked_of_store(
         "events" => store::selected(terms, events).iter().map(|event| shown_event(event)).collect(),
         "events_values" => {
             let limit = arguments["limit"].as_u64().map_or(usize::MAX, |n| n.try_into().unwrap());
-            let values = store::values(terms, events);
-            values.iter().take(limit).map(|sample| shown(&sample.value)).collect()
+            let own = case["filters"]["event"]["transaction_id"].as_str();
+            let left_out = own.filter(|_| arguments["exclude_event"] == true);
+            let kept = |event: &Usage<'_>| Some(event.transaction) != left_out;
+            if case["store_options"]["numeric_property"] == true {
+                let values = store::values(terms, events).into_iter();
+                let values = values.filter(|sample| kept(sample.event));
+                values.take(limit).map(|sample| shown(&sample.value)).collect()
+            } else {
+                let field = case["store_options"]["aggregation_property"].as_str().unwrap();
+                let events = store::selected(terms, events).into_iter().filter(|event| kept(event));
+                events.take(limit).map(|event| json!(event.properties.text(field))).collect()
+            }
         }
         "last_event" => store::latest(terms, events)
             .values()
@@ -150,21 +161,31 @@ pub fn asked_of_store(
                 json
             })
             .collect(),
-        _ if operation.starts_with("grouped_") => store::figures(&by_columns, events)
-            .iter()
-            .map(|figures| entry(figures.group.as_ref().unwrap(), &figures.units, &figures.count))
-            .collect(),
-        _ => {
+        "grouped_count" | "grouped_sum" | "grouped_max" | "grouped_unique_count" => {
+            store::figures(&by_columns, events)
+                .iter()
+                .map(|figures| {
+                    entry(figures.group.as_ref().unwrap(), &figures.units, &figures.count)
+                })
+                .collect()
+        }
+        "count" | "sum" | "max" | "unique_count" => {
             let whole = &store::figures(terms, events)[0];
             json!({"value": shown(&whole.units), "events_count": count(&whole.count)})
         }
+        other => panic!("unknown operation {other}"),
     }
 }
 
 fn shown_event(event: &Usage<'_>) -> Json {
     let mut properties = json!({});
     for (key, property) in event.properties.iter() {
-        properties[key] = Json::from(property.text());
+        let text = || serde_json::from_str(property.text).unwrap();
+        properties[key] = match property.kind {
+            Kind::Null => Json::Null,
+            Kind::Text => Json::from(property.text),
+            Kind::Bool | Kind::Number | Kind::Tree => text(),
+        };
     }
     json!({"transaction_id": event.transaction, "properties": properties})
 }

@@ -10,7 +10,7 @@ use odometer::runtime::clock::Stopwatch;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::oracle::{Kept, Oracle, Tenant};
+use crate::restart_oracle::{Kept, Oracle, Tenant};
 use crate::restart_steps::{
     ChargeSpec, EventSpec, METRICS, POISON, RecordSpec, SUBSCRIPTIONS, Step, ZONES, charge, metric,
 };

@@ -11,18 +11,22 @@ use odometer::core::catalog::{
     PricingUnit, Status, Subscription, Tax,
 };
 use odometer::core::double::Double;
-use odometer::core::instant::Instant;
+use odometer::core::instant::{Instant, SECOND};
 use odometer::core::period::text;
 use odometer::core::pricing::{Model, ModelKind};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::usage_inputs::{instant, metric};
+use crate::usage_inputs::{instant, metric, plain, texts};
 use crate::vectors::{decimal, to_value};
+use crate::vectors_run::only_known;
 
 /// Microseconds for which the row before an upgrade outlives its successor's start.
 const TERMINATED_LATER: i64 = 3_000;
+
+/// Levels that a tax may be attached to.
+const LEVELS: [&str; 4] = ["billing_entity", "customer", "plan", "charge"];
 
 /// One case in an organisation of its own.
 pub struct Seeds {
@@ -31,40 +35,72 @@ pub struct Seeds {
     /// What precedes the timeline, by organisation.
     pub setup: Vec<(String, Vec<Body>)>,
     next_id: u128,
+    charges: HashMap<String, Uuid>,
+    own: Tenant,
+}
+
+/// What one organisation has.
+#[derive(Default)]
+struct Tenant {
+    first_metric: Option<String>,
     metrics: HashMap<String, Uuid>,
     plans: HashMap<String, Plan>,
-    charges: HashMap<String, Uuid>,
+    customers: Vec<String>,
+    taxes: Vec<(Uuid, String, Vec<String>)>,
     subscriptions: Vec<Subscription>,
+}
+
+impl Tenant {
+    /// The taxes of a level, or of the object that names some itself.
+    fn taxes(&self, level: &str, named: &Json) -> Vec<Uuid> {
+        let codes = texts(named);
+        let own = |(_, code, levels): &&(Uuid, String, Vec<String>)| {
+            levels.iter().any(|own| own == level) || codes.contains(code)
+        };
+        self.taxes.iter().filter(own).map(|(id, _, _)| *id).collect()
+    }
 }
 
 impl Seeds {
     /// The records of a case's setup. `number` sets its ids apart from those of other cases.
     pub fn new(case: &Json, number: u64) -> Self {
         let organization = case["id"].as_str().unwrap().to_owned();
-        let mut seeds = Self {
-            setup: Vec::new(),
-            next_id: u128::from(number) << 64,
-            metrics: HashMap::new(),
-            plans: HashMap::new(),
-            charges: HashMap::new(),
-            subscriptions: Vec::new(),
-            organization: organization.clone(),
-        };
         let stranger = format!("{organization}-other");
-        let mut bodies = [(organization, Vec::new()), (stranger, Vec::new())];
-        seeds.tenants(case, &mut bodies);
+        let mut seeds = Self {
+            setup: vec![(organization.clone(), Vec::new()), (stranger, Vec::new())],
+            next_id: u128::from(number) << 64,
+            charges: HashMap::new(),
+            own: Tenant::default(),
+            organization,
+        };
+        let setup = &case["setup"];
+        seeds.taxes(&setup["taxes"]);
+        seeds.tenants(setup);
+        let mut stranger = Tenant::default();
         for kind in ["billable_metrics", "plans", "customers", "subscriptions"] {
-            for json in list(&case["setup"][kind]) {
+            for json in list(&setup[kind]) {
+                // A subscription belongs where its customer does.
+                let customer = json["external_customer_id"].as_str();
+                let is_in = |tenant: &Tenant| {
+                    tenant.customers.iter().any(|own| Some(own.as_str()) == customer)
+                };
+                let elsewhere = json["other_organization"] == true
+                    || kind == "subscriptions" && is_in(&stranger) && !is_in(&seeds.own);
+                if elsewhere {
+                    std::mem::swap(&mut seeds.own, &mut stranger);
+                }
                 let body = match kind {
                     "billable_metrics" => seeds.metric(json),
                     "plans" => seeds.plan(json),
                     "customers" => seeds.customer(json),
                     _ => seeds.seeded_subscription(json),
                 };
-                bodies[usize::from(json["other_organization"] == true)].1.push(body);
+                if elsewhere {
+                    std::mem::swap(&mut seeds.own, &mut stranger);
+                }
+                seeds.setup[usize::from(elsewhere)].1.push(body);
             }
         }
-        seeds.setup = bodies.into();
         seeds
     }
 
@@ -73,36 +109,46 @@ impl Seeds {
         Uuid::from_u128(self.next_id)
     }
 
-    fn tenants(&mut self, case: &Json, bodies: &mut [(String, Vec<Body>)]) {
-        let setup = &case["setup"];
-        let mut attached = Vec::new();
-        for (json, created) in list(&setup["taxes"]).iter().zip(0..) {
+    /// Objects are created one after the other, as their ids are.
+    fn created_at(&self) -> Instant {
+        Instant(i64::try_from(self.next_id & 0xffff_ffff).unwrap())
+    }
+
+    fn taxes(&mut self, taxes: &Json) {
+        for json in list(taxes) {
             let id = self.id();
-            let levels = list(&json["applied_to"]);
-            assert!(levels.iter().all(|level| level == "billing_entity"), "{levels:?}");
-            if !levels.is_empty() {
-                attached.push(id);
-            }
-            bodies[0].1.push(Body::Tax(Tax {
+            let levels = texts(&json["applied_to"]);
+            assert!(levels.iter().all(|level| LEVELS.contains(&level.as_str())), "{levels:?}");
+            let code = text_of(json, "code");
+            self.own.taxes.push((id, code.clone(), levels));
+            let created_at = self.created_at();
+            self.setup[0].1.push(Body::Tax(Tax {
                 id,
-                code: text_of(json, "code"),
-                name: text_of(json, "code"),
+                name: code.clone(),
+                code,
                 rate: Double::parse_literal(&json["rate"].to_string()).unwrap(),
                 description: None,
-                created_at: Instant(created),
+                created_at,
             }));
         }
-        for (name, bodies) in bodies {
-            let flags = list(&setup["organization"]["premium_integrations"]).iter();
-            bodies.push(Body::Organization(Organization {
+    }
+
+    fn tenants(&mut self, setup: &Json) {
+        let flags = list(&setup["organization"]["premium_integrations"]).iter();
+        let flags: Vec<Flag> =
+            flags.filter_map(|flag| Flag::from_name(flag.as_str().unwrap())).collect();
+        let mut taxes = self.own.taxes("billing_entity", &Json::Null);
+        for at in 0..self.setup.len() {
+            let (id, name) = (self.id(), self.setup[at].0.clone());
+            self.setup[at].1.push(Body::Organization(Organization {
                 external_id: name.clone(),
-                id: self.id(),
+                id,
                 name: name.clone(),
                 timezone: optional(&setup["billing_entity"], "timezone"),
                 default_currency: optional(&setup["organization"], "default_currency"),
-                taxes: std::mem::take(&mut attached),
-                flags: flags.filter_map(|flag| Flag::from_name(flag.as_str().unwrap())).collect(),
-                api_keys: vec![api_key(name)],
+                taxes: std::mem::take(&mut taxes),
+                flags: flags.clone(),
+                api_keys: vec![api_key(&name)],
             }));
         }
     }
@@ -110,7 +156,13 @@ impl Seeds {
     fn metric(&mut self, json: &Json) -> Body {
         let mut metric = metric(json);
         metric.id = self.id();
-        self.metrics.insert(metric.code.clone(), metric.id);
+        metric.created_at = self.created_at();
+        metric.expression = optional(json, "expression");
+        if metric.name.is_empty() {
+            metric.name.clone_from(&metric.code);
+        }
+        self.own.first_metric.get_or_insert(metric.code.clone());
+        self.own.metrics.insert(metric.code.clone(), metric.id);
         Body::BillableMetric(metric)
     }
 
@@ -121,16 +173,16 @@ impl Seeds {
             code: text_of(json, "code"),
             name: text_of(json, "code"),
             interval: Interval::from_name(json["interval"].as_str().unwrap()).unwrap(),
-            amount_cents: json["amount_cents"].as_i64().unwrap(),
+            amount_cents: json["amount_cents"].as_i64().unwrap_or(0),
             currency: optional(json, "amount_currency").unwrap_or_else(|| "EUR".to_owned()),
             pay_in_advance: json["pay_in_advance"] == true,
             bill_charges_monthly: json["bill_charges_monthly"] == true,
             charges,
-            taxes: Vec::new(),
+            taxes: self.own.taxes("plan", &Json::Null),
             parent: None,
-            created_at: Instant(0),
+            created_at: self.created_at(),
         };
-        self.plans.insert(plan.code.clone(), plan.clone());
+        self.own.plans.insert(plan.code.clone(), plan.clone());
         Body::Plan(plan)
     }
 
@@ -139,11 +191,14 @@ impl Seeds {
         let properties = prepare_charge(Some(kind.name()), &to_value(&json["properties"]));
         let unit = &json["applied_pricing_unit"];
         let id = self.id();
-        self.charges.insert(text_of(json, "id"), id);
+        if let Some(word) = json["id"].as_str() {
+            self.charges.insert(word.to_owned(), id);
+        }
+        let code = optional(json, "code").unwrap_or_else(|| id.to_string());
         Charge {
             id,
-            code: text_of(json, "code"),
-            metric: self.metrics[json["billable_metric_code"].as_str().unwrap()],
+            code,
+            metric: self.own.metrics[json["billable_metric_code"].as_str().unwrap()],
             invoice_display_name: optional(json, "invoice_display_name"),
             model: Model::from_properties(kind, &properties),
             pricing_group_keys: pricing_group_keys(&properties),
@@ -153,15 +208,15 @@ impl Seeds {
             prorated: json["prorated"] == true,
             invoiceable: json["invoiceable"] == true,
             min_amount_cents: json["min_amount_cents"].as_i64().unwrap_or(0),
-            accepts_target_wallet: false,
+            accepts_target_wallet: json["accepts_target_wallet"] == true,
             pricing_unit: unit.is_object().then(|| PricingUnit {
                 code: text_of(unit, "code"),
-                short_name: text_of(unit, "short_name"),
+                short_name: optional(unit, "short_name").unwrap_or_default(),
                 conversion_rate: decimal(&unit["conversion_rate"]).unwrap(),
             }),
-            taxes: Vec::new(),
+            taxes: self.own.taxes("charge", &json["tax_codes"]),
+            created_at: self.created_at(),
             filters: list(&json["filters"]).iter().map(|json| self.filter(kind, json)).collect(),
-            created_at: Instant(0),
         }
     }
 
@@ -175,20 +230,26 @@ impl Seeds {
             model: Model::from_properties(kind, &properties),
             pricing_group_keys: pricing_group_keys(&properties),
             properties,
-            // Created one after the other, as their ids are.
-            created_at: Instant(i64::try_from(self.next_id & 0xffff).unwrap()),
+            created_at: self.created_at(),
         }
     }
 
     fn customer(&mut self, json: &Json) -> Body {
+        only_known(
+            json,
+            "customer",
+            &["external_id", "currency", "timezone", "other_organization"],
+        );
+        let external_id = text_of(json, "external_id");
+        self.own.customers.push(external_id.clone());
         Body::Customer(Customer {
             id: self.id(),
-            external_id: text_of(json, "external_id"),
+            external_id,
             name: None,
             timezone: optional(json, "timezone"),
             currency: optional(json, "currency"),
-            taxes: Vec::new(),
-            created_at: Instant(0),
+            taxes: self.own.taxes("customer", &Json::Null),
+            created_at: self.created_at(),
         })
     }
 
@@ -202,7 +263,7 @@ impl Seeds {
             started_at,
             ..self.subscription(json, Instant(0))
         };
-        self.subscriptions.push(row.clone());
+        self.own.subscriptions.push(row.clone());
         Body::Subscription(row)
     }
 
@@ -213,7 +274,7 @@ impl Seeds {
             id: self.id(),
             external_id: text_of(json, "external_id"),
             customer: text_of(json, "external_customer_id"),
-            plan: self.plans[json["plan_code"].as_str().unwrap()].id,
+            plan: self.own.plans[json["plan_code"].as_str().unwrap()].id,
             name: None,
             billing_time: BillingTime::from_name(billing_time).unwrap(),
             subscription_at: now,
@@ -234,15 +295,17 @@ impl Seeds {
             assert!(at <= now, "a subscription that starts later needs the service to accept it");
             (row.subscription_at, row.started_at) = (at, Some(at));
         }
+        row.ending_at = instant(&json["ending_at"]);
         let active = |known: &&mut Subscription| {
             known.external_id == row.external_id && known.status == Status::Active
         };
         let mut changed = Vec::new();
-        if let Some(before) = self.subscriptions.iter_mut().find(active) {
+        if let Some(before) = self.own.subscriptions.iter_mut().find(active) {
             if before.plan == row.plan {
                 return Vec::new();
             }
-            let worth = |plan: Uuid| yearly(self.plans.values().find(|p| p.id == plan).unwrap());
+            let worth =
+                |plan: Uuid| yearly(self.own.plans.values().find(|p| p.id == plan).unwrap());
             assert!(worth(row.plan) >= worth(before.plan), "a downgrade needs its period to end");
             before.status = Status::Terminated;
             before.terminated_at = Some(now.plus_micros(TERMINATED_LATER));
@@ -252,29 +315,44 @@ impl Seeds {
             row.previous = Some(before.id);
             changed.push(before.clone());
         }
-        self.subscriptions.push(row.clone());
+        self.own.subscriptions.push(row.clone());
         changed.push(row);
         changed.into_iter().map(Body::Subscription).collect()
+    }
+
+    /// The rows after a termination of whatever runs under an external id.
+    pub fn terminate(&mut self, external_id: &str, now: Instant) -> Vec<Body> {
+        let runs = |row: &&mut Subscription| {
+            row.external_id == external_id && row.status == Status::Active
+        };
+        let row = self.own.subscriptions.iter_mut().find(runs).expect("it runs");
+        row.status = Status::Terminated;
+        row.terminated_at = Some(now);
+        vec![Body::Subscription(row.clone())]
     }
 
     /// The plan with a charge added.
     pub fn add_charge(&mut self, step: &Json) -> Body {
         let charge = self.charge(&step["charge"]);
-        let plan = self.plans.get_mut(step["plan_code"].as_str().unwrap()).unwrap();
+        let plan = self.own.plans.get_mut(step["plan_code"].as_str().unwrap()).unwrap();
         plan.charges.push(charge);
         Body::Plan(plan.clone())
     }
 
     /// An event as producers write it.
-    pub fn event(&self, payload: &Json, now: Instant) -> String {
+    pub fn event(&self, payload: &Json, now: Instant) -> Json {
         let mut record = payload.clone();
         record["organization_id"] = json!(self.organization);
-        if record.get("timestamp").is_none_or(Json::is_null) {
-            let mut at = String::new();
-            text::write_millis(&mut at, now).unwrap();
-            record["timestamp"] = json!(at);
+        if record.get("code").is_none() {
+            record["code"] = json!(self.own.first_metric);
         }
-        record.to_string()
+        if record.get("properties").is_none() {
+            record["properties"] = json!({});
+        }
+        if record.get("timestamp").is_none_or(Json::is_null) {
+            record["timestamp"] = json!(written(now));
+        }
+        record
     }
 
     /// The parameters of a read in the order given.
@@ -284,6 +362,9 @@ impl Seeds {
             match value {
                 Json::Object(members) => {
                     query.extend(members.iter().flat_map(|(key, value)| group(name, key, value)));
+                }
+                Json::Array(values) => {
+                    query.extend(values.iter().map(|value| (format!("{name}[]"), plain(value))));
                 }
                 Json::String(text) if name.ends_with("charge_id") => {
                     query.push((name.clone(), self.charge_id(text).to_string()));
@@ -335,13 +416,16 @@ fn yearly(plan: &Plan) -> i64 {
     plan.amount_cents * times
 }
 
+/// An instant to the microsecond.
+pub fn written(at: Instant) -> String {
+    let mut seconds = String::new();
+    text::write_seconds(&mut seconds, at).unwrap();
+    format!("{}.{:06}Z", seconds.trim_end_matches('Z'), at.micros().rem_euclid(SECOND))
+}
+
 /// A key whose text is this.
 pub fn api_key(text: &str) -> ApiKey {
     ApiKey { digest: Sha256::digest(text.as_bytes()).into(), expires_at: None, permissions: None }
-}
-
-fn plain(value: &Json) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn list(json: &Json) -> &[Json] {

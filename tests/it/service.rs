@@ -147,12 +147,21 @@ impl TestService {
 
     /// Asks for the current usage of a customer, all events in the log included.
     pub fn current_usage(&self, key: &str, customer: &str, query: &[(String, String)]) -> Answer {
+        self.usage_at(key, customer, query, &format!("{EVENTS_TOPIC}-0:{}", self.end()))
+    }
+
+    /// Asks for the current usage of a customer, all events below these offsets included.
+    pub fn usage_at(
+        &self,
+        key: &str,
+        customer: &str,
+        query: &[(String, String)],
+        offsets: &str,
+    ) -> Answer {
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let customer = encode(customer);
+        let (customer, offsets) = (encode(customer), encode(offsets));
         let mut path = format!("/api/v1/customers/{customer}/current_usage?wait=10000");
-        if self.end() > 0 {
-            write!(path, "&min_offset={EVENTS_TOPIC}-0:{}", self.end()).unwrap();
-        }
+        write!(path, "&min_offset={offsets}").unwrap();
         for (name, value) in query {
             write!(path, "&{}={}", encode(name), encode(value)).unwrap();
         }

@@ -90,7 +90,7 @@ const MARKERS: [&str; 6] = [
 ];
 
 /// Hosts that a fresh clone may name; others exist on one network only.
-const HOSTS: [&str; 18] = [
+const HOSTS: [&str; 19] = [
     "127.0.0.1",
     "localhost",
     "github.com",
@@ -103,6 +103,7 @@ const HOSTS: [&str; 18] = [
     "kafka.apache.org",
     "www.apache.org",
     "www.w3.org",
+    "json-schema.org",
     "prometheus",
     "kafka",
     "odometer",

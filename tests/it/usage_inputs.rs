@@ -16,8 +16,8 @@ use crate::vectors::decimal;
 /// Texts per key.
 pub fn condition(json: &Json) -> Condition {
     let texts = |json: &Json| match json {
-        Json::Array(list) => list.iter().map(|text| text.as_str().unwrap().to_owned()).collect(),
-        other => vec![other.as_str().unwrap().to_owned()],
+        Json::Array(_) => texts(json),
+        other => vec![plain(other)],
     };
     let members = json.as_object().into_iter().flatten();
     members.map(|(key, values)| (key.clone(), texts(values))).collect()
@@ -46,7 +46,13 @@ pub fn instant(json: &Json) -> Option<Instant> {
 /// A list of texts; a missing one is empty.
 pub fn texts(json: &Json) -> Vec<String> {
     let list = json.as_array().map(Vec::as_slice).unwrap_or_default();
-    list.iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    list.iter().map(plain).collect()
+}
+
+/// A scalar as its text, a number with the digits it was written with.
+pub fn plain(json: &Json) -> String {
+    assert!(!json.is_array() && !json.is_object() && !json.is_null(), "{json} is no scalar");
+    json.as_str().map_or_else(|| json.to_string(), str::to_owned)
 }
 
 /// The zone of a case.
@@ -88,6 +94,14 @@ pub fn metric(json: &Json) -> BillableMetric {
     }
 }
 
+/// Seconds since the epoch as a number or a decimal text, or an ISO text.
+pub fn event_time(json: &Json) -> Instant {
+    if let Some(seconds) = decimal(json) {
+        return Instant(seconds.mul_pow10(6).trunc_i64().unwrap());
+    }
+    instant(json).unwrap_or_else(|| panic!("no time: {json}"))
+}
+
 /// One event of a case, owned.
 pub struct OwnedEvent {
     timestamp: Instant,
@@ -101,9 +115,9 @@ impl OwnedEvent {
     /// The event that was received as number `offset`.
     pub fn new(json: &Json, offset: i64) -> Self {
         Self {
-            timestamp: instant(&json["timestamp"]).unwrap(),
+            timestamp: event_time(&json["timestamp"]),
             position: Position { offset, ..Position::default() },
-            transaction: json["transaction_id"].as_str().unwrap().to_owned(),
+            transaction: json["transaction_id"].as_str().unwrap_or_default().to_owned(),
             properties: properties(&json["properties"]),
             precise_cents: decimal(&json["precise_total_amount_cents"]),
         }
@@ -129,10 +143,11 @@ pub fn events(case: &Json) -> Vec<OwnedEvent> {
         let stranger = ["code", "external_subscription_id"]
             .into_iter()
             .any(|name| json[name].is_string() && json[name] != case["billable_metric"][name]);
+        let deleted = !json["deleted_at"].is_null();
         let event = OwnedEvent::new(json, offset);
         let known = owned.iter().any(|known| known.transaction == event.transaction);
         let repeated = known && case["deduplicate_transactions"] == true;
-        if !stranger && !repeated {
+        if !stranger && !deleted && !repeated {
             owned.push(event);
         }
     }

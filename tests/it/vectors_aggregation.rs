@@ -2,8 +2,7 @@
 
 use odometer::core::aggregate::{
     Aggregate, Allowance, Breakdown, Carry, Figures, Frame, InAdvance, Levels, Listing, Record,
-    Records, RunningTotals, Stint, Terms, Trigger, aggregate, breakdown_keys, dated, list,
-    round_units, stretches,
+    Records, Stint, Terms, Trigger, aggregate, breakdown_keys, dated, list, round_units, stretches,
 };
 use odometer::core::catalog::{Aggregation, BillableMetric};
 use odometer::core::decimal::Decimal;
@@ -11,25 +10,80 @@ use odometer::core::event::Usage;
 use odometer::core::instant::Instant;
 use odometer::core::matching::{Bucket, Buckets, Group, Matcher, Rule};
 use odometer::core::period::{Date, text};
-use odometer::core::pricing::ModelKind;
+use odometer::core::pricing::{ModelKind, RunningTotals};
 use serde_json::{Value as Json, json};
 
 use crate::aggregation_store;
 use crate::usage_inputs::{
     OwnedEvent, condition, events, group, instant, metric, ordered, shown_group, texts, zone,
 };
-use crate::vectors::{Comparison, decimal, run, shown};
+use crate::vectors::{Comparison, decimal, shown, verdict};
+use crate::vectors_run::{Verdict, only_known};
 
-#[test]
-fn aggregations_give_the_figures_of_the_vectors() {
-    run("aggregation.json", Comparison::Numbers, |case| {
-        if case["operation"] == "round_units" {
-            let units = decimal(&case["units"]).unwrap();
-            let rounding = metric(&case["billable_metric"]).rounding;
-            return json!({"units": shown(&round_units(rounding, &units))});
-        }
+/// Members of the objects that the schema leaves open.
+const OPTIONS: [&str; 4] = [
+    "free_units_per_events",
+    "free_units_per_total_aggregation",
+    "is_current_usage",
+    "is_pay_in_advance",
+];
+const ARGUMENTS: [&str; 13] = [
+    "exclude_event",
+    "force_from",
+    "grouped_by_values",
+    "include_event_value",
+    "initial_value",
+    "initial_values",
+    "limit",
+    "options",
+    "ordered",
+    "period_duration",
+    "persisted_duration",
+    "with_count",
+    "with_remove",
+];
+const STORE_OPTIONS: [&str; 5] =
+    ["aggregation_property", "numeric_property", "options", "use_from_boundary", GROUP_OPTION];
+const GROUP_OPTION: &str = "with_grouped_by_values";
+const FILTERS: [&str; 7] = [
+    "charge_filter",
+    "event",
+    "grouped_by",
+    "grouped_by_values",
+    "ignored_filters",
+    "matching_filters",
+    "presentation_by",
+];
+const BOUNDARIES: [&str; 4] = ["charges_duration", "from_datetime", "max_timestamp", "to_datetime"];
+const PRIOR_STATE: [&str; 6] = [
+    "current_aggregation",
+    "event_transaction_id",
+    "grouped_by",
+    "max_aggregation",
+    "max_aggregation_with_proration",
+    "timestamp",
+];
+
+/// Asks what the case asks of its events and evaluates its assertions.
+pub fn check(case: &Json) -> Verdict {
+    let arguments = named(case);
+    only_known(arguments, "arguments", &ARGUMENTS);
+    only_known(&arguments["options"], "options", &OPTIONS);
+    only_known(&case["store_options"], "store_options", &STORE_OPTIONS);
+    only_known(&case["store_options"]["options"], "options", &[]);
+    only_known(&case["filters"], "filters", &FILTERS);
+    only_known(&case["boundaries"], "boundaries", &BOUNDARIES);
+    for record in case["prior_state"].as_array().into_iter().flatten() {
+        only_known(record, "prior_state", &PRIOR_STATE);
+    }
+    let result = if case["operation"] == "round_units" {
+        let units = decimal(&case["units"]).unwrap();
+        let rounding = metric(&case["billable_metric"]).rounding;
+        json!({"units": shown(&round_units(rounding, &units))})
+    } else {
         result(case)
-    });
+    };
+    verdict(case, &result, Comparison::Numbers)
 }
 
 /// A map of group values: its keys, and the group of them.
@@ -86,7 +140,7 @@ fn result(case: &Json) -> Json {
         frame: Frame {
             from,
             to: instant(&boundaries["to_datetime"]).unwrap(),
-            days: boundaries["charges_duration"].as_i64().unwrap_or(1),
+            days: days(case),
             zone: &zone,
         },
         fewer_days: 0,
@@ -108,7 +162,11 @@ fn result(case: &Json) -> Json {
         bypass: case["bypass_aggregation"] == true,
     };
     match case["operation"].as_str().unwrap() {
-        "aggregate" => shown_aggregate(&terms, &aggregate(&terms, &bucket)),
+        "aggregate" => {
+            let mut json = shown_aggregate(&terms, &aggregate(&terms, &bucket));
+            show_options(&mut json, &terms, options);
+            json
+        }
         "per_event_aggregation" => {
             let include = arguments["include_event_value"] == true;
             let exclude = arguments["exclude_event"] == true;
@@ -133,6 +191,13 @@ fn result(case: &Json) -> Json {
         }
         operation => aggregation_store::asked_of_store(case, &terms, &bucket, operation),
     }
+}
+
+/// Days of the full period; a proration may name its own.
+fn days(case: &Json) -> i64 {
+    let own = (case["operation"] == "prorated_sum").then(|| &named(case)["period_duration"]);
+    let own = own.and_then(Json::as_i64);
+    own.or(case["boundaries"]["charges_duration"].as_i64()).unwrap_or(1)
 }
 
 /// The metric, whose aggregation and field a store-level operation names itself.
@@ -272,6 +337,7 @@ fn shown_running(totals: &RunningTotals) -> Json {
     match totals {
         RunningTotals::Counted(count) => json!((1..=*count).collect::<Vec<_>>()),
         RunningTotals::Listed(totals) => shown_list(totals),
+        RunningTotals::Kept(_) => panic!("a scan lists running totals"),
     }
 }
 
@@ -307,9 +373,46 @@ fn shown_aggregate(terms: &Terms<'_>, result: &Aggregate) -> Json {
     json
 }
 
+/// Where there are no running totals, the options are those of the request, or none.
+fn show_options(json: &mut Json, terms: &Terms<'_>, options: &Json) {
+    let grouped = !terms.group_keys.is_empty();
+    let given = match terms.metric.aggregation {
+        _ if terms.prorated => true,
+        Aggregation::Max => true,
+        Aggregation::Latest => !grouped,
+        Aggregation::WeightedSum if !grouped => {
+            if json["options"].is_null() {
+                json["options"] = json!({});
+            }
+            false
+        }
+        _ => false,
+    };
+    let received = if options.is_object() { options.clone() } else { json!({}) };
+    let show = |entry: &mut Json| {
+        if given && entry["options"].is_null() {
+            entry["options"] = received.clone();
+        }
+    };
+    match json["aggregations"].as_array_mut() {
+        Some(entries) => entries.iter_mut().for_each(show),
+        None => show(json),
+    }
+}
+
 fn show_in_advance(json: &mut Json, keys: &[String], own: &InAdvance) {
     let breakdowns = own.breakdowns.as_ref().map(|list| shown_breakdowns(keys, list));
     json["pay_in_advance_aggregation"] = shown(&own.units);
     json["units_applied"] = shown_option(own.applied.as_ref());
+    let levels = own.levels.as_ref();
+    json["current_aggregation"] = shown_option(levels.map(|levels| &levels.current));
+    json["max_aggregation"] = shown_option(levels.map(|levels| &levels.max));
+    let prorated = levels.map(|levels| &levels.max_prorated).filter(|_| own.full_units.is_some());
+    json["max_aggregation_with_proration"] = shown_option(prorated);
+    if let Some(full) = &own.full_units {
+        json["full_units_number"] = shown(full);
+    }
+    let cents = shown_option(own.precise_cents.as_ref());
+    json["pay_in_advance_precise_total_amount_cents"] = cents;
     json["pay_in_advance_breakdowns"] = breakdowns.unwrap_or(Json::Null);
 }

@@ -1,6 +1,6 @@
 //! `charge_fee.json`: the fees of one charge (pricing details 8).
 
-use odometer::core::aggregate::Frame;
+use odometer::core::aggregate::{Frame, Stint};
 use odometer::core::catalog::{Charge, ChargeFilter, PresentationKey, PricingUnit, Tax};
 use odometer::core::currency::Currency;
 use odometer::core::decimal::Decimal;
@@ -14,11 +14,13 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use crate::usage_inputs::{condition, events, instant, metric, ordered, texts, zone};
-use crate::vectors::{Comparison, decimal, run, shown, to_json, to_value};
+use crate::vectors::{Comparison, decimal, shown, to_json, to_value, verdict};
+use crate::vectors_run::{Verdict, only_known};
 
-#[test]
-fn charges_give_the_fees_of_the_vectors() {
-    run("charge_fee.json", Comparison::Numbers, fees);
+/// Computes the fees of the case's charge and evaluates its assertions.
+pub fn check(case: &Json) -> Verdict {
+    only_known(&case["plan"], "plan", &["interval", "pay_in_advance"]);
+    verdict(case, &fees(case), Comparison::Numbers)
 }
 
 fn fees(case: &Json) -> Json {
@@ -36,7 +38,8 @@ fn fees(case: &Json) -> Json {
     };
     let source = Scan {
         events: |_: &_| Ok(&usages[..]),
-        stints: |_: &_| Vec::new(),
+        // What in-advance charges remember is read from the events; a case may state it as well.
+        stints: |_: &_| stint(&case["subscription"]).into_iter().collect(),
         frame: Frame {
             from: instant(&boundaries["charges_from_datetime"]).unwrap(),
             to: instant(&boundaries["charges_to_datetime"]).unwrap(),
@@ -48,12 +51,12 @@ fn fees(case: &Json) -> Json {
         limits: ScanLimits::NONE,
     };
     let rules = FeeRules {
-        currency: Currency::of(case["currency"].as_str().unwrap()),
+        currency: Currency::of(case["currency"].as_str().unwrap_or("EUR")),
         context,
         omits_zero_unit_filters: case["omit_zero_unit_filters"] == true,
     };
     let taxes = if case["apply_taxes"] == true { taxes(case) } else { Vec::new() };
-    let taxes: Vec<&Tax> = taxes.iter().collect();
+    let taxes = applicable(case, &taxes);
     let request = Request::default();
     let ask = Ask::new(0, &charge, &metric, &request);
     let fees = rules.fees(&ask, &source).unwrap();
@@ -115,7 +118,7 @@ fn charge(json: &Json) -> Charge {
     let unit = &json["applied_pricing_unit"];
     Charge {
         id: Uuid::from_u128(1),
-        code: json["code"].as_str().unwrap().to_owned(),
+        code: json["code"].as_str().unwrap_or_default().to_owned(),
         metric: Uuid::from_u128(7),
         invoice_display_name: None,
         model: Model::from_properties(kind, &to_value(properties)),
@@ -134,7 +137,7 @@ fn charge(json: &Json) -> Charge {
         accepts_target_wallet: json["accepts_target_wallet"] == true,
         pricing_unit: unit.is_object().then(|| PricingUnit {
             code: unit["code"].as_str().unwrap().to_owned(),
-            short_name: unit["short_name"].as_str().unwrap().to_owned(),
+            short_name: unit["short_name"].as_str().unwrap_or_default().to_owned(),
             conversion_rate: decimal(&unit["conversion_rate"]).unwrap(),
         }),
         taxes: Vec::new(),
@@ -151,6 +154,29 @@ fn charge(json: &Json) -> Charge {
             .collect(),
         created_at: Instant(0),
     }
+}
+
+/// The subscription of the case, which follows no other.
+fn stint(subscription: &Json) -> Option<Stint> {
+    let started_at = instant(&subscription["started_at"])?;
+    Some(Stint { started_at, ended_at: None, has_previous: false })
+}
+
+/// The taxes of the first level that has any; a tax without levels applies to every fee.
+fn applicable<'a>(case: &Json, taxes: &'a [Tax]) -> Vec<&'a Tax> {
+    let listed = || case["taxes"].as_array().into_iter().flatten().zip(taxes);
+    if listed().all(|(json, _)| json["applied_to"].is_null()) {
+        return taxes.iter().collect();
+    }
+    let own = texts(&case["charge"]["tax_codes"]);
+    let levels = ["charge", "plan", "customer", "billing_entity"].map(|level| {
+        let at = |(json, tax): &(&Json, &Tax)| {
+            let named = texts(&json["applied_to"]).iter().any(|name| name == level);
+            named || (level == "charge" && own.contains(&tax.code))
+        };
+        listed().filter(at).map(|(_, tax)| tax).collect::<Vec<_>>()
+    });
+    tax::applicable(&levels.each_ref().map(Vec::as_slice))
 }
 
 fn taxes(case: &Json) -> Vec<Tax> {

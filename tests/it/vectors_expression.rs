@@ -2,30 +2,39 @@
 
 use odometer::core::decimal::Decimal;
 use odometer::core::expression::{Expression, Input, Outcome};
-use odometer::core::instant::Instant;
-use odometer::core::properties::{Kind, PropertiesBuf};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-const CASES: &str = include_str!("../vectors/expression.json");
+use crate::scenario::{Player, has_route};
+use crate::usage_inputs::{event_time, properties};
+use crate::vectors_run::Verdict;
 
-/// Cases in the file; a file cut short must not pass.
-const CASE_COUNT: usize = 92;
-
-fn properties(event: &Value) -> PropertiesBuf {
-    let mut properties = PropertiesBuf::new();
-    for (key, value) in event["properties"].as_object().unwrap() {
-        match value {
-            Value::Null => properties.push(key, Kind::Null, ""),
-            Value::Bool(flag) => properties.push(key, Kind::Bool, &flag.to_string()),
-            Value::Number(number) => properties.push(key, Kind::Number, &number.to_string()),
-            Value::String(text) => properties.push(key, Kind::Text, text),
-            tree => properties.push(key, Kind::Tree, &tree.to_string()),
-        }
-    }
-    properties
+/// Parses the case's expression and evaluates it on its event.
+pub fn check(case: &Value) -> Verdict {
+    Verdict::of(result(case).err().into_iter().collect())
 }
 
-fn check(case: &Value) -> Result<(), String> {
+/// Has the service evaluate the expression, where the case says what it answers to that.
+pub fn asked(player: &mut Player, case: &Value) -> Verdict {
+    const PATH: &str = "/api/v1/billable_metrics/evaluate_expression";
+    let expected = &case["expect"]["api_error"];
+    if expected.is_null() {
+        return Verdict::default();
+    }
+    if !has_route(&format!("POST {PATH}")) {
+        let skipped = vec![format!("api_error: POST {PATH} is not there yet")];
+        return Verdict { skipped, ..Verdict::default() };
+    }
+    let scene = player.scene(case, event_time(&case["event"]["timestamp"]));
+    let request = json!({"expression": case["expression"], "event": case["event"]});
+    let answer = scene.send("POST", PATH, &request);
+    let codes = expected.as_object().unwrap().iter();
+    let details: Value = codes.map(|(field, code)| (field.clone(), json!([code]))).collect();
+    let right = answer.status == 422 && answer.json()["error_details"] == details;
+    let failure = (!right).then(|| format!("{answer:?}, expected {details}"));
+    Verdict::of(failure.into_iter().collect())
+}
+
+fn result(case: &Value) -> Result<(), String> {
     let (event, expect) = (&case["event"], &case["expect"]);
     let kind = expect["type"].as_str().unwrap();
     let expression = match (Expression::parse(case["expression"].as_str().unwrap()), kind) {
@@ -34,10 +43,10 @@ fn check(case: &Value) -> Result<(), String> {
         (Err(error), _) => return Err(format!("does not parse: {error}")),
         (Ok(expression), _) => expression,
     };
-    let properties = properties(event);
+    let properties = properties(&event["properties"]);
     let input = Input {
         code: event["code"].as_str().unwrap(),
-        timestamp: Instant::from_seconds(event["timestamp"].as_i64().unwrap()),
+        timestamp: event_time(&event["timestamp"]),
         properties: properties.as_ref(),
     };
     let outcome = expression.evaluate(&input);
@@ -55,15 +64,4 @@ fn check(case: &Value) -> Result<(), String> {
         _ => false,
     };
     if right { Ok(()) } else { Err(format!("gives {outcome:?}, expected {expect}")) }
-}
-
-#[test]
-fn expressions() {
-    let cases: Vec<Value> = serde_json::from_str(CASES).unwrap();
-    assert_eq!(cases.len(), CASE_COUNT);
-    let wrong: Vec<String> = cases
-        .iter()
-        .filter_map(|case| check(case).err().map(|why| format!("{}: {why}", case["expression"])))
-        .collect();
-    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -3,19 +3,25 @@
 use odometer::core::catalog::Aggregation;
 use odometer::core::currency::Currency;
 use odometer::core::decimal::Decimal;
-use odometer::core::pricing::{Model, ModelKind, Quantity, graduated, graduated_percentage};
+use odometer::core::pricing::{
+    Entries, Model, ModelKind, Quantity, RunningTotals, graduated, graduated_percentage,
+};
 use serde_json::{Value as Json, json};
 
-use crate::vectors::{Comparison, decimal, run, shown, to_json, to_value};
+use crate::vectors::{Comparison, decimal, shown, to_json, to_value, verdict};
+use crate::vectors_run::{Verdict, only_known};
 
-#[test]
-fn charge_models_give_the_figures_of_the_vectors() {
-    run("charge_model.json", Comparison::Numbers, |case| match case["mode"].as_str() {
+/// Prices the case's quantity and evaluates its assertions.
+pub fn check(case: &Json) -> Verdict {
+    let result = match case["mode"].as_str() {
         Some("fee") => fee(case),
         Some("instant_estimate") => estimate(case),
         Some("range_detail") => range_detail(case),
         other => panic!("unknown mode {other:?}"),
-    });
+    };
+    let explains = case["mode"] == "range_detail";
+    let comparison = if explains { Comparison::Texts } else { Comparison::Numbers };
+    verdict(case, &result, comparison)
 }
 
 fn kind(case: &Json) -> ModelKind {
@@ -27,25 +33,38 @@ fn list(value: &Json) -> Vec<Decimal> {
     list.iter().map(|item| decimal(item).expect("a number")).collect()
 }
 
-fn quantity(case: &Json) -> Quantity {
-    let aggregation = &case["aggregation"];
+fn quantity(case: &Json, aggregation: &Json) -> Quantity {
+    only_known(&aggregation["options"], "options", &["running_total"]);
     let units = decimal(&aggregation["aggregation"]).expect("units");
     let mut quantity = Quantity::new(Aggregation::Sum, units);
     quantity.current_usage_units = decimal(&aggregation["current_usage_units"]);
     quantity.full_units = decimal(&aggregation["full_units_number"]);
     quantity.count = decimal(&aggregation["count"]).unwrap_or_default();
     quantity.total_aggregated_units = decimal(&aggregation["total_aggregated_units"]);
-    quantity.running_total = list(&aggregation["options"]["running_total"]);
-    quantity.events = list(&case["per_event"]["event_aggregation"]);
-    quantity.prorated_events = list(&case["per_event"]["event_prorated_aggregation"]);
+    quantity.running_totals = RunningTotals::Listed(list(&aggregation["options"]["running_total"]));
+    quantity.entries = Entries::Listed {
+        full: list(&case["per_event"]["event_aggregation"]),
+        prorated: list(&case["per_event"]["event_prorated_aggregation"]),
+    };
     quantity.precise_cents =
         decimal(&aggregation["precise_total_amount_cents"]).unwrap_or_default();
     quantity
 }
 
 fn fee(case: &Json) -> Json {
-    assert!(case.get("groups").is_none(), "groups are priced one by one");
-    let quantity = quantity(case);
+    let Some(groups) = case["groups"].as_array() else {
+        return priced(case, &case["aggregation"]);
+    };
+    let group = |aggregation: &Json| {
+        let mut json = priced(case, aggregation);
+        json["grouped_by"] = aggregation["grouped_by"].clone();
+        json
+    };
+    json!({ "groups": groups.iter().map(group).collect::<Vec<_>>() })
+}
+
+fn priced(case: &Json, aggregation: &Json) -> Json {
+    let quantity = quantity(case, aggregation);
     let model = Model::from_properties(kind(case), &to_value(&case["properties"]));
     let currency = Currency::of(case["currency"].as_str().expect("a currency"));
     let prorated = case["prorated"] == true;
@@ -53,6 +72,7 @@ fn fee(case: &Json) -> Json {
     let total = quantity.total_aggregated_units.as_ref();
     json!({
         "units": shown(&priced.units),
+        "count": shown(&quantity.count),
         "total_aggregated_units": total.map_or(Json::Null, shown),
         "amount": shown(&priced.amount),
         "unit_amount": shown(&priced.unit_amount),
@@ -72,7 +92,7 @@ fn range_detail(case: &Json) -> Json {
     let properties = &case["properties"];
     let table = json!({ name: [properties["range"]] });
     let adjacent = properties["adjacent_model"] == true;
-    let quantity = quantity(case);
+    let quantity = quantity(case, &case["aggregation"]);
     let detail = match Model::from_properties(kind(case), &to_value(&table)) {
         Model::Graduated(model) => graduated::detail(&model.ranges[0], &quantity.units, adjacent),
         Model::GraduatedPercentage(model) => {

@@ -16,8 +16,10 @@ use crate::core::instant::Instant;
 use crate::log::catalog::batches;
 use crate::runtime::catalog_apply::{CatalogWriter, plan};
 
-/// The key that the bench asks with; its digest is in the file below.
+/// The key that benches ask with.
 pub const API_KEY: &str = "odometer-bench-key";
+/// Its digest.
+pub const API_KEY_SHA256: &str = "8b0cef0dba704f534da42fc3734e4a24521e0d51be29a0a4ae61409d39d92180";
 /// The only plan.
 const PLAN: &str = "bench";
 /// Subscriptions whose records are made at once.
@@ -35,7 +37,7 @@ organizations:
     timezone: UTC
     default_currency: EUR
     api_keys:
-      - sha256: 8b0cef0dba704f534da42fc3734e4a24521e0d51be29a0a4ae61409d39d92180
+      - sha256: {API_KEY_SHA256}
     billable_metrics:
       - code: api_calls
         name: Calls

@@ -29,11 +29,17 @@ impl Client {
 
     /// The current usage of a subscription: the body of an answer with status 200.
     pub fn current_usage(&mut self, subscription: u64) -> io::Result<&[u8]> {
-        let request = format!(
-            "GET /api/v1/customers/{}/current_usage?external_subscription_id={} HTTP/1.1\r\n\
-             host: bench\r\nauthorization: Bearer {API_KEY}\r\n\r\n",
+        self.get(&format!(
+            "/api/v1/customers/{}/current_usage?external_subscription_id={}",
             customer_id(subscription),
             subscription_id(subscription),
+        ))
+    }
+
+    /// The body of an answer with status 200.
+    pub fn get(&mut self, path: &str) -> io::Result<&[u8]> {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {API_KEY}\r\n\r\n",
         );
         self.stream.get_mut().write_all(request.as_bytes())?;
         let mut status = String::new();

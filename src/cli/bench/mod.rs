@@ -11,6 +11,8 @@
     reason = "figures of a bench are read by people"
 )]
 
+mod aggregations;
+mod cases;
 mod catalogue;
 mod client;
 mod fold;
@@ -27,7 +29,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use self::report::Report;
 use self::workload::Workload;
@@ -40,7 +42,11 @@ use crate::telemetry::logging;
 
 /// Flags of `odometer bench`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct BenchArgs {
+    /// Another bench than the one on Kafka
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Records to produce
     #[arg(long, default_value_t = 2_000_000)]
     events: u64,
@@ -77,6 +83,13 @@ pub struct BenchArgs {
     topic: Option<String>,
 }
 
+/// Benches that need no Kafka.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Whether a subscription with very many events answers as fast as one with ten
+    Aggregations(aggregations::AggregationsArgs),
+}
+
 /// What runs in a process of its own.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Step {
@@ -86,6 +99,9 @@ enum Step {
 
 /// Runs a bench, or one of its steps. `arguments` are those of this process.
 pub fn run(args: &BenchArgs, arguments: &[OsString], settings: Settings) -> Result<(), Failure> {
+    if let Some(Other::Aggregations(args)) = &args.other {
+        return aggregations::run(args, settings);
+    }
     if settings.kafka.brokers.is_none() {
         return Err("a bench needs brokers\n  hint: dev/with-kafka odometer bench".into());
     }

@@ -5,7 +5,9 @@
 //! follow the order of position, not of time: an event counts when it was received.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 
+use super::frame::Frame;
 use super::select::numeric;
 use super::terms::{Breakdown, Terms, Trigger, breakdown_keys};
 use super::unique;
@@ -71,7 +73,7 @@ pub struct InAdvance {
 }
 
 /// The outcome of one event before proration.
-struct Step {
+pub(super) struct Step {
     units: Decimal,
     applied: Option<Decimal>,
     current: Decimal,
@@ -80,7 +82,7 @@ struct Step {
 }
 
 /// An event of a sum with value `v`.
-fn step_sum(record: Option<&Levels>, value: &Decimal) -> Step {
+pub(super) fn step_sum(record: Option<&Levels>, value: &Decimal) -> Step {
     let Some(Levels { current, max, .. }) = record else {
         return Step {
             units: value.clone().max(Decimal::ZERO),
@@ -102,7 +104,7 @@ fn step_sum(record: Option<&Levels>, value: &Decimal) -> Step {
 }
 
 /// An event of a unique count that adds or removes a value that is active or not.
-fn step_unique(record: Option<&Levels>, adds: bool, active: bool) -> Step {
+pub(super) fn step_unique(record: Option<&Levels>, adds: bool, active: bool) -> Step {
     let units = if adds && !active { Decimal::ONE } else { Decimal::ZERO };
     let Some(Levels { current, max, .. }) = record else {
         let applied = Some(units.clone());
@@ -131,8 +133,22 @@ fn step_unique(record: Option<&Levels>, adds: bool, active: bool) -> Step {
 }
 
 /// Share of one event in prorated units.
-fn prorate(terms: &Terms<'_>, at: Instant, units: &Decimal) -> Decimal {
-    (units * &terms.frame.ratio_from(at).fd()).ceil(PRORATED_PLACES)
+fn prorate(frame: &Frame<'_>, at: Instant, units: &Decimal) -> Decimal {
+    (units * &frame.ratio_from(at).fd()).ceil(PRORATED_PLACES)
+}
+
+impl Step {
+    /// The levels after the event, `at` being its timestamp.
+    pub(super) fn levels(
+        &self,
+        record: Option<&Levels>,
+        frame: &Frame<'_>,
+        prorated: bool,
+        at: Instant,
+    ) -> Levels {
+        let share = if prorated { prorate(frame, at, &self.units) } else { Decimal::ZERO };
+        levels_after(self, record, share)
+    }
 }
 
 fn levels_after(step: &Step, record: Option<&Levels>, prorated: Decimal) -> Levels {
@@ -145,7 +161,7 @@ fn levels_after(step: &Step, record: Option<&Levels>, prorated: Decimal) -> Leve
 }
 
 /// Whether a field holds something: missing, null, blank text, `false`, `[]` and `{}` do not.
-fn is_present(property: Option<Property<'_>>) -> bool {
+pub(super) fn is_present(property: Option<Property<'_>>) -> bool {
     property.is_some_and(|property| match property.kind {
         Kind::Null => false,
         Kind::Bool => property.text == "true",
@@ -190,8 +206,13 @@ pub fn levels(terms: &Terms<'_>, events: &[&Usage<'_>], group: Option<&Group>) -
 }
 
 /// Bounds within which a record's timestamp counts: the window's, cut to seconds.
-fn record_window(terms: &Terms<'_>) -> std::ops::RangeInclusive<Instant> {
-    terms.frame.from.floor_second()..=terms.frame.to.floor_second()
+fn record_window(frame: &Frame<'_>) -> RangeInclusive<Instant> {
+    frame.from.floor_second()..=frame.to.floor_second()
+}
+
+/// Whether an event of this time makes a record.
+pub(super) fn records_at(frame: &Frame<'_>, at: Instant) -> bool {
+    (frame.lower()..=frame.to).contains(&at) && record_window(frame).contains(&at)
 }
 
 fn given<'r>(
@@ -201,7 +222,7 @@ fn given<'r>(
 ) -> Option<&'r Levels> {
     let own = terms.trigger.map(|trigger| trigger.event.transaction);
     let ungrouped = Group::default();
-    let window = record_window(terms);
+    let window = record_window(&terms.frame);
     let fits = |record: &&Record| {
         record.group == *group.unwrap_or(&ungrouped)
             && window.contains(&record.timestamp)
@@ -215,7 +236,7 @@ fn given<'r>(
 
 fn replay(terms: &Terms<'_>, events: &[&Usage<'_>], group: Option<&Group>) -> Option<Levels> {
     let field = terms.field();
-    let window = record_window(terms);
+    let window = record_window(&terms.frame);
     let mut received: Vec<&Usage<'_>> = events.to_vec();
     received.sort_by_key(|event| event.position);
     let mut actives = Actives::default();
@@ -237,12 +258,7 @@ fn replay(terms: &Terms<'_>, events: &[&Usage<'_>], group: Option<&Group>) -> Op
                 numeric(event, field).map(|value| step_sum(record, &value))
             };
             if let Some(step) = step.filter(|_| window.contains(&event.timestamp)) {
-                let prorated = if terms.prorated {
-                    prorate(terms, event.timestamp, &step.units)
-                } else {
-                    Decimal::ZERO
-                };
-                let levels = levels_after(&step, record, prorated);
+                let levels = step.levels(record, &terms.frame, terms.prorated, event.timestamp);
                 if latest.as_ref().is_none_or(|(at, _)| *at <= event.timestamp) {
                     latest = Some((event.timestamp, levels));
                 }
@@ -298,7 +314,7 @@ fn outcome(terms: &Terms<'_>, events: &[&Usage<'_>], trigger: Trigger<'_>) -> In
         records = value.is_some() || !is_present(event.properties.get(field));
         step_sum(record, &value.unwrap_or(Decimal::ZERO))
     };
-    let prorated = terms.prorated.then(|| prorate(terms, event.timestamp, &step.units));
+    let prorated = terms.prorated.then(|| prorate(&terms.frame, event.timestamp, &step.units));
     let after = levels_after(&step, record, prorated.clone().unwrap_or(Decimal::ZERO));
     InAdvance {
         full_units: terms.prorated.then(|| step.units.clone()),

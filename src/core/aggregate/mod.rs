@@ -6,7 +6,9 @@
 
 mod advance;
 mod dated;
+mod figures;
 mod frame;
+pub mod kept;
 mod listing;
 mod presentation;
 mod prorated;

@@ -1,22 +1,19 @@
-//! The figures of one group, aggregation by aggregation.
+//! From the events of one group to its figures, aggregation by aggregation.
 
 use std::collections::BTreeMap;
 
-use super::advance::{PRORATED_PLACES, levels, raise};
-use super::prorated::{Prorated, sum_shares};
-use super::rounding::round_units;
+use super::advance::{Levels, PRORATED_PLACES, levels};
+use super::figures::{Distinct, Summed, Weighted, plain_count, plain_value};
+use super::prorated::sum_shares;
 use super::running;
 use super::select::{Sample, number, samples, samples_since, since, sum};
-use super::terms::{Figures, RunningTotals, Terms};
+use super::terms::{Figures, Terms};
 use super::unique;
 use super::weighted::weigh;
 use crate::core::catalog::Aggregation;
 use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
 use crate::core::matching::Group;
-
-/// Decimals to which an ungrouped weighted sum is rounded up (5.9).
-const WEIGHTED_PLACES: i32 = 20;
 
 /// The figures of a bucket that is not grouped. `history`: its events up to the upper bound.
 pub fn whole(terms: &Terms<'_>, history: &[&Usage<'_>]) -> Figures {
@@ -68,15 +65,7 @@ pub fn partition<'e>(
 fn figures(terms: &Terms<'_>, history: &[&Usage<'_>], group: Option<Group>) -> Figures {
     match terms.metric.aggregation {
         Aggregation::Count => {
-            let units = number(since(history, terms.lower()).len());
-            Figures {
-                count: units.clone(),
-                current_units: Some(units.clone()),
-                running_totals: Some(running::counted(terms, &units)),
-                units,
-                group,
-                ..Figures::default()
-            }
+            plain_count(terms, number(since(history, terms.lower()).len()), group)
         }
         Aggregation::Sum => summed(terms, history, group),
         Aggregation::UniqueCount => counted(terms, history, group),
@@ -88,92 +77,51 @@ fn figures(terms: &Terms<'_>, history: &[&Usage<'_>], group: Option<Group>) -> F
             } else {
                 selected.last().map(|latest| latest.value.clone().max(Decimal::ZERO))
             };
-            Figures {
-                count: number(selected.len()),
-                units: value.unwrap_or(Decimal::ZERO),
-                group,
-                ..Figures::default()
-            }
+            plain_value(value, number(selected.len()), group)
         }
     }
 }
 
-/// The plain quantity: rounded before it is prorated, else left to the end.
-fn plain(terms: &Terms<'_>, total: Decimal) -> Decimal {
-    let rounds = terms.prorated && terms.trigger.is_none();
-    if rounds { round_units(terms.metric.rounding, &total) } else { total }
-}
-
-fn in_advance_usage(terms: &Terms<'_>) -> bool {
-    terms.pay_in_advance && terms.current_usage
+fn in_advance_levels(
+    terms: &Terms<'_>,
+    history: &[&Usage<'_>],
+    group: Option<&Group>,
+) -> Option<Levels> {
+    (terms.pay_in_advance && terms.current_usage).then(|| levels(terms, history, group)).flatten()
 }
 
 fn summed(terms: &Terms<'_>, history: &[&Usage<'_>], group: Option<Group>) -> Figures {
     let all = samples(history, terms.field());
     let selected = samples_since(&all, terms.lower());
-    let total = plain(terms, sum(selected));
     let cents = || {
         let own = selected.iter().filter_map(|sample| sample.event.precise_cents.as_ref());
         own.fold(Decimal::ZERO, |sum, cents| sum + cents)
     };
-    let mut figures = Figures {
-        count: number(if terms.prorated { all.len() } else { selected.len() }),
-        precise_cents: terms.dynamic.then(cents),
-        ..Figures::default()
+    let parts = Summed {
+        total: sum(selected),
+        selected: number(selected.len()),
+        all: number(all.len()),
+        cents: terms.dynamic.then(cents),
+        shares: terms.prorated.then(|| sum_shares(terms, &all)),
+        levels: in_advance_levels(terms, history, group.as_ref()),
+        running: (!terms.prorated).then(|| running::summed(terms, selected, group.as_ref())),
     };
-    let levels = in_advance_usage(terms).then(|| levels(terms, history, group.as_ref())).flatten();
-    let raised = in_advance_usage(terms).then(|| raise(&total, levels.as_ref()));
-    if terms.prorated {
-        let billing_run = terms.pay_in_advance && !terms.current_usage && terms.trigger.is_none();
-        if billing_run {
-            figures.count = number(selected.len());
-        }
-        let (shown, plain) = raised.unwrap_or_else(|| (total.clone(), total));
-        let shares = sum_shares(terms, &all);
-        let prorated = Prorated { plain, shown, shares, levels: levels.as_ref() };
-        (figures.units, figures.current_units, figures.full_units) = prorated.resolve(terms);
-    } else {
-        figures.running_totals = Some(running::summed(terms, selected, group.as_ref()));
-        match raised {
-            Some((shown, priced)) => {
-                figures.units = priced;
-                figures.current_units = Some(shown);
-            }
-            None => figures.units = total,
-        }
-    }
-    figures.group = group;
-    figures
+    parts.figures(terms, group)
 }
 
 fn counted(terms: &Terms<'_>, history: &[&Usage<'_>], group: Option<Group>) -> Figures {
     let selected = since(history, terms.lower());
-    let active = Decimal::from_i64(unique::active(selected, terms.field()));
-    let total = plain(terms, active.clone());
-    let levels = in_advance_usage(terms).then(|| levels(terms, history, group.as_ref())).flatten();
-    let raised = in_advance_usage(terms).then(|| raise(&total, levels.as_ref()));
-    let mut figures = Figures::default();
-    if terms.prorated {
+    let shares = || {
         let keys = if group.is_some() { terms.group_keys } else { &[] };
         let rows = unique::rows(&terms.frame, terms.field(), keys, selected);
-        let (shown, plain) = raised.unwrap_or_else(|| (total.clone(), total));
-        let shares = unique::presence_sum(&rows).ceil(PRORATED_PLACES);
-        let prorated = Prorated { plain, shown, shares, levels: levels.as_ref() };
-        (figures.units, figures.current_units, figures.full_units) = prorated.resolve(terms);
-        figures.count = figures.units.clone();
-    } else {
-        let (shown, priced) = match raised {
-            Some((shown, priced)) => (Some(shown), priced),
-            None => (None, total),
-        };
-        let running = if group.is_some() { &priced } else { &active };
-        figures.running_totals = Some(running::counted(terms, running));
-        figures.count = if group.is_some() { active.clone() } else { priced.clone() };
-        figures.units = priced;
-        figures.current_units = shown;
-    }
-    figures.group = group;
-    figures
+        unique::presence_sum(&rows).ceil(PRORATED_PLACES)
+    };
+    let parts = Distinct {
+        active: Decimal::from_i64(unique::active(selected, terms.field())),
+        shares: terms.prorated.then(shares),
+        levels: in_advance_levels(terms, history, group.as_ref()),
+    };
+    parts.figures(terms, group)
 }
 
 fn carried(terms: &Terms<'_>, history: &[Sample<'_>], keys: &[String]) -> BTreeMap<Group, Decimal> {
@@ -191,19 +139,14 @@ fn weighted(
     group: Option<Group>,
 ) -> Figures {
     let selected = samples_since(history, terms.frame.lower());
-    let variation = sum(selected);
-    let value = weigh(&terms.frame, initial, selected);
-    let latest = || selected.last().map_or(terms.frame.from, |sample| sample.event.timestamp);
-    Figures {
-        units: if group.is_none() { value.ceil(WEIGHTED_PLACES) } else { value },
+    let parts = Weighted {
+        value: weigh(&terms.frame, initial, selected),
         count: number(selected.len()),
-        total_units: Some(&variation + initial),
-        variation: Some(variation),
-        recurring_updated_at: terms.metric.recurring.then(latest),
-        running_totals: group.is_none().then_some(RunningTotals::EMPTY),
-        group,
-        ..Figures::default()
-    }
+        variation: sum(selected),
+        initial: initial.clone(),
+        latest: selected.last().map(|sample| sample.event.timestamp),
+    };
+    parts.figures(terms, group)
 }
 
 fn weighted_groups(terms: &Terms<'_>, history: &[&Usage<'_>]) -> Vec<Figures> {

@@ -17,6 +17,7 @@ pub const DAY: i64 = 24 * HOUR;
 /// start with `#` are sent as numbers.
 pub type Line<'a> = ((i64, i64), &'a [(&'a str, &'a str)]);
 
+#[derive(Clone)]
 pub struct Sheet {
     pub zone: Zone,
     pub metric: BillableMetric,

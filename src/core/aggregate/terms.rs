@@ -8,6 +8,7 @@ use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
 use crate::core::instant::Instant;
 use crate::core::matching::Group;
+pub use crate::core::pricing::RunningTotals;
 
 /// What a percentage charge gives away (6.9); none of either is the default.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -88,20 +89,6 @@ pub struct Figures {
     pub precise_cents: Option<Decimal>,
     /// Running totals for free units (aggregation details 4); none where there are none by kind.
     pub running_totals: Option<RunningTotals>,
-}
-
-/// Cumulative quantities, event by event, as far as free units need them.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RunningTotals {
-    /// 1, 2, … up to this number.
-    Counted(u64),
-    /// As listed.
-    Listed(Vec<Decimal>),
-}
-
-impl RunningTotals {
-    /// No running total, hence no free unit.
-    pub const EMPTY: Self = Self::Counted(0);
 }
 
 impl Figures {

@@ -85,8 +85,8 @@ impl Totals {
     }
 
     /// The figures that the scan gives for the same events, before the metric's rounding. The
-    /// running totals of a count are those of a charge that gives something away; others don't read
-    /// them.
+    /// running totals of a count are those of a charge that gives something away: whoever prices
+    /// leaves them out for one that does not.
     pub fn figures(&self, fold: &Fold, dynamic: bool, group: Option<Group>) -> Figures {
         let units = self.units(fold);
         let counts = *fold == Fold::Count;

@@ -44,7 +44,7 @@ impl Carry<'_> {
 }
 
 /// A subscription row as the carry sees it, oldest first in a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stint {
     /// `started_at`.
     pub started_at: Instant,

@@ -8,7 +8,7 @@ use super::member::{object, shown};
 use super::range::{Range, walked};
 
 /// Prices per tier; every tier entered adds its flat fee.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Graduated {
     /// The tiers as configured, at least one.
     pub ranges: Vec<Range>,

@@ -113,8 +113,8 @@ impl Model {
         }
     }
 
-    /// Whether the price depends on [`Quantity::events`]: percentages with bounds per event, and
-    /// prorated tiers (which also read [`Quantity::prorated_events`]).
+    /// Whether the price depends on [`Quantity::entries`]: percentages with bounds per event, and
+    /// prorated tiers (which also read the prorated values).
     pub fn reads_events(&self, prorated: bool) -> bool {
         match self {
             Self::Graduated(_) => prorated,
@@ -151,7 +151,7 @@ impl Model {
                 &paid
             }
             Self::Graduated(_) if prorated => {
-                paid = quantity.events.iter().sum();
+                paid = quantity.entries.units();
                 &paid
             }
             _ => quantity.full_or_units(),

@@ -7,9 +7,10 @@ use crate::core::value::Value;
 
 use super::Quantity;
 use super::member::{number, number_or_zero, object, shown, shown_integer};
+use super::running::FreePrefix;
 
 /// A percentage with its fixed fee per event, its allowances and its bounds per event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Percentage {
     /// Percent of the units.
     pub rate: Decimal,
@@ -52,7 +53,7 @@ impl Percentage {
     }
 
     pub(super) fn amount(&self, quantity: &Quantity) -> Decimal {
-        if self.is_bounded() { self.bounded(&quantity.events) } else { self.plain(quantity) }
+        if self.is_bounded() { self.bounded(&quantity.entries) } else { self.plain(quantity) }
     }
 
     /// The amount as if there were no bounds.
@@ -71,34 +72,10 @@ impl Percentage {
         }
     }
 
-    /// Σ over the events, those of the allowance left out (6.9).
-    fn bounded(&self, events: &[Decimal]) -> Decimal {
-        let mut free_events = self.free_events;
-        let mut free_units = self.free_units.clone();
-        let mut total = Decimal::ZERO;
-        for value in events {
-            if free_events <= 0 && !free_units.is_positive() {
-                total += self.one(value);
-                continue;
-            }
-            free_events = free_events.saturating_sub(1);
-            if !free_units.is_positive() {
-                continue;
-            }
-            if free_units > *value {
-                free_units -= value;
-                continue;
-            }
-            total += self.one(&(value - &free_units));
-            free_units = Decimal::ZERO;
-            free_events = 0;
-        }
-        total
-    }
-
     fn parts(&self, quantity: &Quantity) -> Parts {
-        let free_units = self.units_free(&quantity.running_total);
-        let free_events = self.events_free(&quantity.running_total);
+        let prefix = self.free_prefix(&quantity.running_totals);
+        let free_units = self.units_free(&prefix);
+        let free_events = self.events_free(&prefix);
         let units = &quantity.units;
         let usage = if free_units > *units {
             Decimal::ZERO
@@ -113,21 +90,19 @@ impl Percentage {
         Parts { free_units, free_events, usage, fixed }
     }
 
-    fn units_free(&self, running_total: &[Decimal]) -> Decimal {
-        let Some(last) = running_total.last().filter(|last| !last.is_zero()) else {
+    fn units_free(&self, prefix: &FreePrefix) -> Decimal {
+        if prefix.last.is_zero() {
             return Decimal::ZERO;
-        };
-        let events = usize::try_from(self.free_events).unwrap_or(usize::MAX);
-        match events.checked_sub(1).and_then(|at| running_total.get(at)) {
-            Some(total) if events < running_total.len() => total.clone(),
-            _ if self.free_units.is_zero() => last.clone(),
-            _ => last.min(&self.free_units).clone(),
+        }
+        match &prefix.at_free_events {
+            Some(total) => total.clone(),
+            None if self.free_units.is_zero() => prefix.last.clone(),
+            None => (&prefix.last).min(&self.free_units).clone(),
         }
     }
 
-    fn events_free(&self, running_total: &[Decimal]) -> Decimal {
-        let below = running_total.iter().filter(|total| **total < self.free_units).count();
-        let below = i64::try_from(below).unwrap_or(i64::MAX);
+    fn events_free(&self, prefix: &FreePrefix) -> Decimal {
+        let below = i64::try_from(prefix.below).unwrap_or(i64::MAX);
         let free = [self.free_events, below].into_iter().filter(|count| *count != 0).min();
         Decimal::from_i64(free.unwrap_or(0))
     }

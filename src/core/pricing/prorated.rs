@@ -6,9 +6,9 @@
 use crate::core::decimal::Decimal;
 use crate::core::double::Double;
 
-use super::Quantity;
 use super::graduated::Graduated;
 use super::range::Range;
+use super::{Entries, Quantity};
 
 impl Graduated {
     /// The amount of a prorated charge. Reads the entries of the quantity, carried one first;
@@ -20,132 +20,128 @@ impl Graduated {
         if quantity.units.is_zero() {
             return first.flat.clone();
         }
-        let entries = quantity
-            .events
-            .iter()
-            .zip(quantity.prorated_events.iter().map(Some).chain(std::iter::repeat(None)))
-            .map(|(full, prorated)| Entry { full, prorated: prorated.cloned().unwrap_or_default() })
-            .collect();
-        let mut walk = Walk {
-            ranges: &self.ranges,
-            entries,
-            next: 0,
-            level: Decimal::ZERO,
-            peak: Decimal::ZERO,
-            spill: Decimal::ZERO,
-            coefficient: Decimal::ZERO,
-            filled: vec![false; self.ranges.len()],
-            pending: Decimal::ZERO,
-            paid: Decimal::ZERO,
-        };
-        walk.run();
-        walk.amount()
+        let mut walk = Walk::default();
+        match &quantity.entries {
+            Entries::Walked(kept) => return kept.amount(&self.ranges),
+            Entries::Listed { full, prorated } => {
+                let none = Decimal::ZERO;
+                let shares = prorated.iter().chain(std::iter::repeat(&none));
+                for (full, share) in full.iter().zip(shares) {
+                    walk.push(&self.ranges, full, share);
+                }
+            }
+            // Made for percentages: no tier was entered.
+            Entries::Ones(_) | Entries::Peak(_) | Entries::Metered(_) => {}
+        }
+        walk.amount(&self.ranges)
     }
 }
 
-/// What one event adds to the level, and to what is charged.
-struct Entry<'a> {
-    full: &'a Decimal,
-    prorated: Decimal,
-}
-
-impl Entry<'_> {
-    /// Share of the period that a unit of this entry is charged for; 0 without units.
-    fn coefficient(&self) -> Decimal {
-        Double::from_decimal(&self.prorated).fd().quo(self.full).unwrap_or_default()
-    }
-
-    /// Entries that are charged for no time change nothing when they add units, nor when they would
-    /// take the level below 0.
-    fn is_skipped(&self, level: &Decimal) -> bool {
-        self.prorated.is_zero()
-            && (self.full.is_positive()
-                || (self.full.is_negative() && (level + self.full).is_negative()))
-    }
-}
-
-struct Walk<'a> {
-    ranges: &'a [Range],
-    entries: Vec<Entry<'a>>,
-    /// The entry to take next.
-    next: usize,
-    /// Full units so far, and the most there were.
-    level: Decimal,
-    peak: Decimal,
-    /// Units of the last entry that have no tier yet, and the share each of them is charged for.
-    spill: Decimal,
-    coefficient: Decimal,
-    /// Tiers that the current spill has filled. A table with fractional bounds could send a spill
-    /// round for ever; a tier that meets it twice keeps the rest.
-    filled: Vec<bool>,
+/// The way through the tiers up to some entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// Σ of all full units, those of skipped entries included.
+    pub units: Decimal,
+    /// Full units so far.
+    pub level: Decimal,
+    /// The most full units there were.
+    pub peak: Decimal,
+    /// Units of the last entry that have no tier yet: where they go depends on the next entry.
+    pub spill: Decimal,
+    /// The share of the period that each of these is charged for.
+    pub coefficient: Decimal,
     /// Prorated units collected for the current tier.
-    pending: Decimal,
-    paid: Decimal,
+    pub pending: Decimal,
+    /// What the tiers before cost.
+    pub paid: Decimal,
+    /// Place of the current tier.
+    pub tier: usize,
 }
 
-impl Walk<'_> {
-    fn run(&mut self) {
-        let mut tier = 0;
-        while self.next < self.entries.len() || !self.spill.is_zero() {
-            tier = self.tier();
-            if !self.spill.is_zero() && !self.place_spill(tier) {
-                continue;
-            }
-            if self.next < self.entries.len() {
-                self.take_entry(tier);
-            }
-        }
-        self.settle(tier);
-    }
-
-    /// Puts the rest of the last entry into a tier. False if the tier keeps its part only.
-    fn place_spill(&mut self, tier: usize) -> bool {
-        self.pending += &self.spill * &self.coefficient;
-        if let Some(to) = &self.ranges[tier].to
-            && self.level >= to.value
-            && !self.filled[tier]
-        {
-            self.filled[tier] = true;
-            self.spill = &self.level - &to.value;
-            self.settle(tier);
-            return false;
-        }
-        self.spill = Decimal::ZERO;
-        true
-    }
-
-    fn take_entry(&mut self, tier: usize) {
-        let entry = &self.entries[self.next];
-        self.next += 1;
-        if entry.is_skipped(&self.level) {
+impl Walk {
+    /// Takes the next entry: what an event adds to the level, and to what is charged.
+    pub fn push(&mut self, ranges: &[Range], full: &Decimal, prorated: &Decimal) {
+        self.place_spill(ranges, full.is_positive());
+        self.units += full;
+        // Entries that are charged for no time change nothing when they add units, nor when they
+        // would take the level below 0.
+        let sinks = full.is_negative() && (&self.level + full).is_negative();
+        if prorated.is_zero() && (full.is_positive() || sinks) {
             return;
         }
-        self.level += entry.full;
-        self.peak = self.peak.clone().max(self.level.clone());
-        self.pending += &entry.prorated;
-        let range = &self.ranges[tier];
+        self.level += full;
+        if self.level > self.peak {
+            self.peak = self.level.clone();
+        }
+        self.pending += prorated;
+        let Some(range) = ranges.get(self.tier) else {
+            return;
+        };
         let from = &range.from.value;
-        let spill = match &range.to {
+        self.spill = match &range.to {
             Some(to) if self.level >= to.value => &self.level - &to.value,
             Some(_) if *from <= self.level => return,
             None if self.level >= from - Decimal::ONE => return,
             _ => &self.level - from + Decimal::ONE,
         };
-        self.coefficient = entry.coefficient();
-        self.spill = spill;
-        self.filled.fill(false);
-        self.settle(tier);
+        // The share as a double, so that its digits are those of the upstream; 0 without units.
+        self.coefficient = Double::from_decimal(prorated).fd().quo(full).unwrap_or_default();
+        self.settle(ranges);
+    }
+
+    /// What all entries cost together, nothing below 0, with the flat fee of every tier reached.
+    pub fn amount(&self, ranges: &[Range]) -> Decimal {
+        if self.level.is_negative() {
+            return Decimal::ZERO;
+        }
+        let mut walk = self.clone();
+        if !walk.spill.is_zero() {
+            walk.place_spill(ranges, false);
+        }
+        walk.settle(ranges);
+        let holds = |range: &Range| range.to.as_ref().is_none_or(|to| walk.peak <= to.value);
+        let last = ranges.iter().position(holds).unwrap_or(ranges.len());
+        let flats: Decimal = ranges.iter().take(last + 1).map(|range| &range.flat).sum();
+        walk.paid.max(Decimal::ZERO) + flats
+    }
+
+    /// Enters the tier of the next units, all of the last entry's being placed.
+    fn place_spill(&mut self, ranges: &[Range], grows: bool) {
+        // Tiers that this spill has filled. A table with fractional bounds could send it round for
+        // ever; a tier that meets it twice keeps the rest.
+        let mut filled = vec![false; if self.spill.is_zero() { 0 } else { ranges.len() }];
+        loop {
+            self.tier = self.next_tier(ranges, grows);
+            if self.spill.is_zero() {
+                return;
+            }
+            self.pending += &self.spill * &self.coefficient;
+            let to = ranges.get(self.tier).and_then(|range| range.to.as_ref());
+            match (to, filled.get_mut(self.tier)) {
+                (Some(to), Some(filled)) if self.level >= to.value && !*filled => {
+                    *filled = true;
+                    self.spill = &self.level - &to.value;
+                    self.settle(ranges);
+                }
+                _ => {
+                    self.spill = Decimal::ZERO;
+                    return;
+                }
+            }
+        }
     }
 
     /// Charges what was collected for a tier, without the part that goes on to another one.
-    fn settle(&mut self, tier: usize) {
+    fn settle(&mut self, ranges: &[Range]) {
         let own = &self.pending - &self.spill * &self.coefficient;
-        self.paid += own * &self.ranges[tier].price;
+        if let Some(range) = ranges.get(self.tier) {
+            self.paid += own * &range.price;
+        }
         self.pending = Decimal::ZERO;
     }
 
     /// The tier that the next units belong to.
-    fn tier(&self) -> usize {
+    fn next_tier(&self, ranges: &[Range], grows: bool) -> usize {
         if !self.level.is_positive() {
             return 0;
         }
@@ -154,11 +150,10 @@ impl Walk<'_> {
             1.. => &self.level - &self.spill + Decimal::ONE,
             ..0 => &self.level + &self.spill,
         };
-        let grows = self.entries.get(self.next).is_some_and(|entry| entry.full.is_positive());
-        for (index, range) in self.ranges.iter().enumerate() {
+        for (index, range) in ranges.iter().enumerate() {
             let below = match &range.to {
                 Some(to) if position == to.value => {
-                    let last = self.ranges.len() - 1;
+                    let last = ranges.len() - 1;
                     return if grows { (index + 1).min(last) } else { index };
                 }
                 Some(to) => position < to.value,
@@ -170,14 +165,134 @@ impl Walk<'_> {
         }
         0
     }
+}
 
-    fn amount(self) -> Decimal {
-        if self.level.is_negative() {
-            return Decimal::ZERO;
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::core::value::Value;
+
+    /// The amount as pricing details 6 writes it down, with all entries at hand.
+    fn written_down(tiers: &[Range], full: &[Decimal], pror: &[Decimal]) -> Decimal {
+        let zero = Decimal::ZERO;
+        let coef = |i: usize| Double::from_decimal(&pror[i]).fd().quo(&full[i]).unwrap_or_default();
+        let (mut level, mut peak, mut spill) = (zero.clone(), zero.clone(), zero.clone());
+        let (mut pending, mut paid) = (zero.clone(), zero.clone());
+        let (mut i, mut t, mut last) = (0, 0, 0);
+        let mut filled = vec![false; tiers.len()];
+        while i < full.len() || !spill.is_zero() {
+            t = tier(tiers, &level, &spill, full.get(i));
+            let to = tiers[t].to.as_ref().map(|to| &to.value);
+            if !spill.is_zero() {
+                pending += &spill * &coef(last);
+                if let Some(to) = to.filter(|to| level >= **to && !filled[t]) {
+                    filled[t] = true;
+                    spill = &level - to;
+                    paid += (&pending - &spill * &coef(last)) * &tiers[t].price;
+                    pending = zero.clone();
+                    continue;
+                }
+                spill = zero.clone();
+            }
+            if i == full.len() {
+                break;
+            }
+            let sinks = full[i].is_negative() && (&level + &full[i]).is_negative();
+            if pror[i].is_zero() && (full[i].is_positive() || sinks) {
+                i += 1;
+                continue;
+            }
+            level += &full[i];
+            peak = peak.max(level.clone());
+            pending += &pror[i];
+            last = i;
+            i += 1;
+            let from = &tiers[t].from.value;
+            let inside =
+                to.map_or_else(|| level >= from - Decimal::ONE, |to| *from <= level && level < *to);
+            if !inside {
+                spill = match to.filter(|to| level >= **to) {
+                    Some(to) => &level - to,
+                    None => &level - from + Decimal::ONE,
+                };
+                filled.fill(false);
+                paid += (&pending - &spill * &coef(last)) * &tiers[t].price;
+                pending = zero.clone();
+            }
         }
-        let holds = |range: &Range| range.to.as_ref().is_none_or(|to| self.peak <= to.value);
-        let last = self.ranges.iter().position(holds).unwrap_or(self.ranges.len());
-        let flats: Decimal = self.ranges.iter().take(last + 1).map(|range| &range.flat).sum();
-        self.paid.max(Decimal::ZERO) + flats
+        paid += pending * &tiers[t].price;
+        if level.is_negative() {
+            return zero;
+        }
+        let holds = |range: &Range| range.to.as_ref().is_none_or(|to| peak <= to.value);
+        let last = tiers.iter().position(holds).unwrap_or(tiers.len());
+        paid.max(zero) + tiers.iter().take(last + 1).map(|range| &range.flat).sum::<Decimal>()
+    }
+
+    fn tier(tiers: &[Range], level: &Decimal, spill: &Decimal, next: Option<&Decimal>) -> usize {
+        if !level.is_positive() {
+            return 0;
+        }
+        let x = match spill.signum() {
+            0 => level.clone(),
+            1.. => level - spill + Decimal::ONE,
+            ..0 => level + spill,
+        };
+        for (k, range) in tiers.iter().enumerate() {
+            let to = range.to.as_ref().map(|to| &to.value);
+            if to == Some(&x) {
+                let grows = next.is_some_and(Decimal::is_positive);
+                return (k + usize::from(grows)).min(tiers.len() - 1);
+            }
+            if range.from.value <= x && to.is_none_or(|to| x < *to) {
+                return k;
+            }
+        }
+        0
+    }
+
+    fn tables() -> impl Strategy<Value = Vec<Range>> {
+        let tier = (1_u32..60, 0_u32..30, 0_i64..9, 0_i64..20);
+        let coarse = prop::sample::select(vec![1_u32, 5, 10]);
+        (prop::collection::vec(tier, 1..6), coarse).prop_map(|(tiers, coarse)| {
+            let bound = |tenths: u32| Value::Number(format!("{}.{}", tenths / 10, tenths % 10));
+            let (mut from, last) = (0, tiers.len() - 1);
+            let range = |(at, (width, gap, price, flat)): (usize, (u32, u32, i64, i64))| {
+                let to = from + width * coarse;
+                let members = [
+                    ("from_value", bound(from)),
+                    ("to_value", if at == last { Value::Null } else { bound(to) }),
+                    ("per_unit_amount", Value::Text(price.to_string())),
+                    ("flat_amount", Value::Text(flat.to_string())),
+                ];
+                from = to + gap / 10 * coarse;
+                Value::Object(members.map(|(name, value)| (name.to_owned(), value)).into())
+            };
+            let list = Value::List(tiers.into_iter().enumerate().map(range).collect());
+            let properties = Value::Object(vec![("ranges".to_owned(), list)]);
+            Range::list(&properties, "ranges", "per_unit_amount")
+        })
+    }
+
+    proptest! {
+        /// Entry by entry, the walk pays at every entry what the whole list up to it does.
+        #[test]
+        fn a_walk_is_what_is_written_down(
+            ranges in tables(),
+            entries in prop::collection::vec((-80_i128..120, 0_i128..6), 0..20),
+        ) {
+            let mut walk = Walk::default();
+            let (mut full, mut pror) = (Vec::new(), Vec::new());
+            for (tenths, share) in entries {
+                let units = Decimal::from_i128(tenths, 1);
+                let prorated = &units * &Decimal::from_i128(share, 1);
+                walk.push(&ranges, &units, &prorated);
+                full.push(units);
+                pror.push(prorated);
+                prop_assert_eq!(walk.amount(&ranges), written_down(&ranges, &full, &pror));
+            }
+        }
     }
 }

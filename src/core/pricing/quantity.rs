@@ -4,6 +4,10 @@ use crate::core::catalog::Aggregation;
 use crate::core::decimal::Decimal;
 use crate::core::value::Value;
 
+use super::bounded::Meter;
+use super::prorated::Walk;
+use super::running::RunningTotals;
+
 /// The aggregation of one bucket and group, as pricing reads it (aggregation details 2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quantity {
@@ -20,11 +24,9 @@ pub struct Quantity {
     /// Units of a weighted sum, which may be negative.
     pub total_aggregated_units: Option<Decimal>,
     /// Running totals for free units (6.9); only percentage charges with an allowance read them.
-    pub running_total: Vec<Decimal>,
-    /// Value per event in order, the carried entry first; see [`super::Model::reads_events`].
-    pub events: Vec<Decimal>,
-    /// The prorated value of every entry of `events`; empty when the charge is not prorated.
-    pub prorated_events: Vec<Decimal>,
+    pub running_totals: RunningTotals,
+    /// The single events; see [`super::Model::reads_events`].
+    pub entries: Entries,
     /// Σ of the events' own prices in cents, for dynamic charges.
     pub precise_cents: Decimal,
 }
@@ -39,9 +41,8 @@ impl Quantity {
             full_units: None,
             count: Decimal::ZERO,
             total_aggregated_units: None,
-            running_total: Vec::new(),
-            events: Vec::new(),
-            prorated_events: Vec::new(),
+            running_totals: RunningTotals::EMPTY,
+            entries: Entries::NONE,
             precise_cents: Decimal::ZERO,
         }
     }
@@ -50,6 +51,55 @@ impl Quantity {
     pub(super) fn full_or_units(&self) -> &Decimal {
         self.full_units.as_ref().unwrap_or(&self.units)
     }
+}
+
+/// The single events behind a quantity (aggregation details 9), or what a price comes to that was
+/// kept as they came. A price that was kept holds under the prices it was kept with, and for no
+/// other model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entries {
+    /// As listed, the carried entry first.
+    Listed {
+        /// Value per event.
+        full: Vec<Decimal>,
+        /// The prorated value of every event; empty when the charge is not prorated.
+        prorated: Vec<Decimal>,
+    },
+    /// So many events of one unit each.
+    Ones(u64),
+    /// Events of a maximum.
+    Peak(Peak),
+    /// Events that a percentage with bounds has priced.
+    Metered(Meter),
+    /// Events that have filled prorated tiers.
+    Walked(Box<Walk>),
+}
+
+impl Entries {
+    /// No event.
+    pub const NONE: Self = Self::Ones(0);
+
+    /// Σ of the values without proration.
+    pub(super) fn units(&self) -> Decimal {
+        match self {
+            Self::Listed { full, .. } => full.iter().sum(),
+            Self::Ones(count) => Decimal::from(*count),
+            Self::Peak(peak) => peak.max.clone(),
+            Self::Metered(_) => Decimal::ZERO,
+            Self::Walked(walk) => walk.units.clone(),
+        }
+    }
+}
+
+/// The events of a maximum: the first greatest one carries it, every other counts 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peak {
+    /// Number of events.
+    pub count: u64,
+    /// Number of events before the one that carries the maximum.
+    pub before: u64,
+    /// The maximum; 0 without events.
+    pub max: Decimal,
 }
 
 /// A priced quantity (pricing details 2), in major units, nothing rounded but the unit price.

@@ -7,7 +7,7 @@ use crate::core::value::Value;
 use super::member::{is_integer_literal, number, number_or_zero};
 
 /// One end of a range, bounds included.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Bound {
     /// The bound as an exact decimal.
     pub value: Decimal,
@@ -27,7 +27,7 @@ impl Bound {
 }
 
 /// A price for the units between two bounds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Range {
     /// First unit; 0 if it was left out.
     pub from: Bound,

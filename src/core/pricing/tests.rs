@@ -14,6 +14,10 @@ fn decs(texts: &[&str]) -> Vec<Decimal> {
     texts.iter().map(|text| dec(text)).collect()
 }
 
+fn listed(full: &[&str], prorated: &[&str]) -> Entries {
+    Entries::Listed { full: decs(full), prorated: decs(prorated) }
+}
+
 fn eur() -> Currency {
     Currency::of("EUR")
 }
@@ -263,7 +267,7 @@ fn percentages_have_free_units_and_free_events() {
         let model = percentage(["1", "5", free_events, free_units, "", ""]);
         let mut quantity = sum(units);
         quantity.count = dec(count);
-        quantity.running_total = decs(totals);
+        quantity.running_totals = RunningTotals::Listed(decs(totals));
         let found = model.amount(&quantity, false, eur());
         assert_eq!(found, dec(expected), "{free_events} {free_units} {totals:?}");
     }
@@ -280,7 +284,7 @@ fn bounds_apply_to_every_event() {
         (["1", "", "", "", "1", ""], &[], "0"),
     ] {
         let mut quantity = sum("1000");
-        quantity.events = decs(events);
+        quantity.entries = listed(events, &[]);
         let model = percentage(members);
         assert!(model.reads_events(false));
         assert_eq!(model.amount(&quantity, false, eur()), dec(expected), "{members:?}");
@@ -291,8 +295,8 @@ fn bounds_apply_to_every_event() {
 fn percentages_explain_themselves() {
     let mut quantity = sum("90");
     quantity.count = dec("5");
-    quantity.running_total = decs(&["20", "50"]);
-    quantity.events = decs(&["20", "30", "10", "15", "15"]);
+    quantity.running_totals = RunningTotals::Listed(decs(&["20", "50"]));
+    quantity.entries = listed(&["20", "30", "10", "15", "15"], &[]);
     let common = ["90.0", "30.0", "1", "60.0", "2.0", "1.2", "4", "0.5", "2.0"];
     for (min, max, amount, unit_amount, adjustment) in [
         ("", "", "3.2", "0.035555555555555555555555555555556", "0.0"),
@@ -343,11 +347,10 @@ fn prorated_tiers_follow_the_walk() {
         (&["0"], &["0.5"], "13"),
     ] {
         let mut quantity = sum("1");
-        quantity.events = decs(full);
-        quantity.prorated_events = decs(prorated);
+        quantity.entries = listed(full, prorated);
         let priced = model.price(&quantity, true, eur());
         assert_eq!(priced.amount, dec(expected), "{full:?}");
-        let over: Decimal = quantity.events.iter().sum();
+        let over: Decimal = decs(full).iter().sum();
         assert_eq!(priced.unit_amount, priced.amount.quo(&over).unwrap_or_default());
         assert!(texts(&priced.details).is_empty());
     }
@@ -356,8 +359,7 @@ fn prorated_tiers_follow_the_walk() {
     let ranges = [["0", "5", "10", "100"], ["6", "15", "5", "50"], ["16", "", "2", "0"]];
     let model = table(ModelKind::Graduated, &ranges);
     let mut quantity = sum("75");
-    quantity.events = decs(&["75"]);
-    quantity.prorated_events = quantity.events.clone();
+    quantity.entries = listed(&["75"], &["75"]);
     assert_eq!(model.amount(&quantity, true, eur()), dec("370"));
 }
 
@@ -367,8 +369,7 @@ fn a_spill_between_fractional_bounds_comes_to_rest() {
     let model = table(ModelKind::Graduated, &ranges);
     for events in [&["0.5", "0.7"][..], &["0.4", "-0.1", "0.9"], &["7", "-6.5", "0.3"]] {
         let mut quantity = sum("1");
-        quantity.events = decs(events);
-        quantity.prorated_events = quantity.events.clone();
+        quantity.entries = listed(events, events);
         assert!(model.amount(&quantity, true, eur()).is_positive(), "{events:?}");
     }
 }

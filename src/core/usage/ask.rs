@@ -2,13 +2,11 @@
 
 use super::error::UsageError;
 use super::request::Request;
-use crate::core::aggregate::{
-    Allowance, Breakdown, Figures, Listed, RunningTotals, breakdown_keys,
-};
+use crate::core::aggregate::{Allowance, Breakdown, Figures, Listed, breakdown_keys};
 use crate::core::catalog::{Aggregation, BillableMetric, Charge, ChargeFilter};
 use crate::core::decimal::Decimal;
 use crate::core::matching::{Bucket, Group, TARGET_WALLET_KEY};
-use crate::core::pricing::{Model, Quantity};
+use crate::core::pricing::{Entries, Model, Quantity, RunningTotals};
 
 /// One bucket of a charge with the keys in force.
 #[derive(Clone, Debug)]
@@ -126,13 +124,11 @@ pub fn allowance(model: &Model) -> Allowance {
 }
 
 /// The aggregated figures in the form that pricing reads.
-pub fn quantity(
-    metric: Aggregation,
-    figures: Figures,
-    listed: Option<Listed>,
-    allowance: &Allowance,
-) -> Quantity {
-    let listed = listed.unwrap_or_default();
+pub fn quantity(metric: Aggregation, figures: Figures, listed: Option<Listed>) -> Quantity {
+    let entries = |listed: Listed| Entries::Listed {
+        full: listed.full,
+        prorated: listed.prorated.unwrap_or_default(),
+    };
     Quantity {
         metric,
         units: figures.units,
@@ -140,66 +136,8 @@ pub fn quantity(
         full_units: figures.full_units,
         count: figures.count,
         total_aggregated_units: figures.total_units,
-        running_total: running_total(figures.running_totals, allowance),
-        events: listed.full,
-        prorated_events: listed.prorated.unwrap_or_default(),
+        running_totals: figures.running_totals.unwrap_or(RunningTotals::EMPTY),
+        entries: listed.map_or(Entries::NONE, entries),
         precise_cents: figures.precise_cents.unwrap_or(Decimal::ZERO),
-    }
-}
-
-/// The running totals as a list. Of counted ones only as many as allowances can tell apart: what
-/// lies more than one above both of them changes neither the free units nor the free events.
-fn running_total(totals: Option<RunningTotals>, allowance: &Allowance) -> Vec<Decimal> {
-    match totals {
-        None => Vec::new(),
-        Some(RunningTotals::Listed(totals)) => totals,
-        Some(RunningTotals::Counted(count)) => {
-            let free = allowance.total.ceil(0).to_i64().and_then(|n| u64::try_from(n).ok());
-            let enough = allowance.events.max(free.unwrap_or(u64::MAX)).saturating_add(1);
-            (1..=count.min(enough)).map(Decimal::from).collect()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::core::currency::Currency;
-    use crate::core::pricing::ModelKind;
-    use crate::core::value::Value;
-
-    proptest! {
-        /// A cut list of counted totals prices as the whole one does.
-        #[test]
-        fn counted_totals_are_cut_without_effect(
-            count in 0_u64..40, free_events in 0_u32..12, free_tenths in 0_u32..120,
-        ) {
-            let text = |text: String| Value::Text(text);
-            let total = format!("{}.{}", free_tenths / 10, free_tenths % 10);
-            let properties = Value::Object(vec![
-                ("rate".into(), text("10".into())),
-                ("fixed_amount".into(), text("1".into())),
-                ("free_units_per_events".into(), Value::Number(free_events.to_string())),
-                ("free_units_per_total_aggregation".into(), text(total)),
-            ]);
-            let model = Model::from_properties(ModelKind::Percentage, &properties);
-            let figures = Figures {
-                units: Decimal::from(count),
-                count: Decimal::from(count),
-                running_totals: Some(RunningTotals::Counted(count)),
-                ..Figures::default()
-            };
-            let cut = quantity(Aggregation::Count, figures, None, &allowance(&model));
-            let running_total = (1..=count).map(Decimal::from).collect();
-            let whole = Quantity { running_total, ..cut.clone() };
-            prop_assert!(cut.running_total.len() <= 14);
-            let currency = Currency::of("EUR");
-            prop_assert_eq!(
-                model.price(&cut, false, currency),
-                model.price(&whole, false, currency)
-            );
-        }
     }
 }

@@ -121,8 +121,7 @@ pub fn on_top<'a>(
         let listing = Listing { include, exclude: false };
         reads.then(|| list(&terms, &of_bucket, listing)).flatten()
     };
-    let priced =
-        |figures, include| quantity(metric.aggregation, figures, listed(include), &terms.allowance);
+    let priced = |figures, include| quantity(metric.aggregation, figures, listed(include));
     let without = priced(figures.clone(), false);
     let mut with = priced(figures, true);
     let full = own.full_units.as_ref().unwrap_or(&own.units);

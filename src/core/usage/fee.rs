@@ -1,6 +1,6 @@
 //! Fees: one charge, one bucket, one group (specification 6.1, 6.7, pricing details 8).
 
-use super::ask::{Ask, BucketAsk, Measured, Quantities, allowance, quantity};
+use super::ask::{Ask, BucketAsk, Measured, Quantities, quantity};
 use super::error::UsageError;
 use crate::core::aggregate::{Figures, breakdown_keys};
 use crate::core::catalog::{BillableMetric, Charge, ChargeFilter};
@@ -73,7 +73,7 @@ pub struct FeeRules {
 }
 
 impl FeeRules {
-    fn terms(self, charge: &Charge) -> FeeTerms<'_> {
+    pub(super) fn terms(self, charge: &Charge) -> FeeTerms<'_> {
         FeeTerms {
             currency: self.currency,
             conversion_rate: charge.pricing_unit.as_ref().map(|unit| &unit.conversion_rate),
@@ -135,7 +135,7 @@ impl FeeRules {
             let keys = bucket.group_keys.len();
             let group = (keys > 0).then(|| Group::empty(keys));
             let empty = Figures::empty(group.clone());
-            let empty = quantity(ask.metric.aggregation, empty, None, &allowance(bucket.model));
+            let empty = quantity(ask.metric.aggregation, empty, None);
             fees.push(self.fee(ask, bucket, group.as_ref(), empty)?);
         }
         Ok(())

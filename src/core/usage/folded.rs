@@ -71,12 +71,11 @@ pub fn measure<'t>(
     if groups.is_empty() && !grouped {
         groups.insert(Group::default(), Totals::default());
     }
-    let allowance = allowance(bucket.model);
     let dynamic = bucket.model.kind() == ModelKind::Dynamic;
     let priced = |(group, totals): (Group, Totals)| {
         let group = grouped.then_some(group);
         let figures = rounded(ask.metric, totals.figures(fold, dynamic, group.clone()));
-        (group, quantity(ask.metric.aggregation, figures, None, &allowance))
+        (group, quantity(ask.metric.aggregation, figures, None))
     };
     let breakdown =
         |(group, totals): (Group, Totals)| Breakdown { group, value: totals.units(fold) };

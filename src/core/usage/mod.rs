@@ -9,6 +9,8 @@ mod error;
 pub mod estimate;
 mod fee;
 pub mod folded;
+mod kept;
+mod projected;
 mod request;
 mod rows;
 mod scan;
@@ -20,6 +22,8 @@ pub use ask::{
 };
 pub use error::UsageError;
 pub use fee::{Context, Fee, FeeRules, Presented};
+pub use kept::{measure, recipe};
+pub use projected::{Elapsed, ProjectedUsage, project};
 pub use request::{Request, Selection};
 pub use rows::{ChargeUsage, FilterUsage, GroupUsage, PricingUnitSum, Sum};
 pub use scan::{Scan, ScanLimits};
@@ -67,6 +71,16 @@ pub struct CurrentUsage<'a> {
     pub charges: Vec<ChargeUsage<'a>>,
 }
 
+impl<M, T> Terms<'_, M, T> {
+    fn rules(&self) -> FeeRules {
+        FeeRules {
+            currency: Currency::of(&self.plan.currency),
+            context: self.context,
+            omits_zero_unit_filters: false,
+        }
+    }
+}
+
 /// Computes a usage.
 ///
 /// # Errors
@@ -82,14 +96,26 @@ where
     M: Fn(Uuid) -> Option<&'a BillableMetric>,
     T: Fn(&'a Charge) -> Vec<&'a Tax>,
 {
-    let rules = FeeRules {
-        currency: Currency::of(&terms.plan.currency),
-        context: terms.context,
-        omits_zero_unit_filters: false,
-    };
+    priced(terms, request, source, |_, _| Ok(()))
+}
+
+/// [`compute`], showing the fees of every charge to `each` in the order of the answer.
+fn priced<'a, M, T>(
+    terms: &Terms<'a, M, T>,
+    request: &Request,
+    source: &(impl Quantities + ?Sized),
+    mut each: impl FnMut(&Ask<'a>, &[Fee<'a>]) -> Result<(), UsageError>,
+) -> Result<CurrentUsage<'a>, UsageError>
+where
+    M: Fn(Uuid) -> Option<&'a BillableMetric>,
+    T: Fn(&'a Charge) -> Vec<&'a Tax>,
+{
+    let rules = terms.rules();
     let mut charges = Vec::with_capacity(terms.plan.charges.len());
     for (index, charge, metric) in selected(terms, request)? {
-        let fees = rules.fees(&Ask::new(index, charge, metric, request), source)?;
+        let ask = Ask::new(index, charge, metric, request);
+        let fees = rules.fees(&ask, source)?;
+        each(&ask, &fees)?;
         charges.extend(ChargeUsage::new(&fees)?);
     }
     let mut amount_cents = 0_i64;

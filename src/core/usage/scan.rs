@@ -117,7 +117,7 @@ impl<E, S> Scan<'_, E, S> {
         let groups = result.groups.into_iter().map(|figures| {
             let listed = listed(&figures);
             let group = figures.group.clone();
-            (group, quantity(ask.metric.aggregation, figures, listed, &terms.allowance))
+            (group, quantity(ask.metric.aggregation, figures, listed))
         });
         let groups = groups.collect();
         Ok(Measured { groups, breakdowns: result.breakdowns.unwrap_or_default() })

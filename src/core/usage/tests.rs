@@ -19,11 +19,11 @@ use crate::core::pricing::{Model, ModelKind};
 use crate::core::properties::{Kind, PropertiesBuf};
 use crate::core::value::Value;
 
-const DAY: i64 = 86_400 * SECOND;
+pub(super) const DAY: i64 = 86_400 * SECOND;
 /// A window of thirty days that starts with the epoch.
-const WINDOW: Window = Window { from: Instant(0), to: Instant(30 * DAY - 1) };
+pub(super) const WINDOW: Window = Window { from: Instant(0), to: Instant(30 * DAY - 1) };
 
-fn metric(aggregation: Aggregation) -> BillableMetric {
+pub(super) fn metric(aggregation: Aggregation) -> BillableMetric {
     BillableMetric {
         id: Uuid::from_u128(100),
         code: "calls".into(),
@@ -39,16 +39,16 @@ fn metric(aggregation: Aggregation) -> BillableMetric {
     }
 }
 
-fn texts(texts: &[&str]) -> Vec<String> {
+pub(super) fn texts(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-fn standard(amount: &str) -> Model {
+pub(super) fn standard(amount: &str) -> Model {
     let properties = Value::Object(vec![("amount".into(), Value::Text(amount.into()))]);
     Model::from_properties(ModelKind::Standard, &properties)
 }
 
-fn graduated(flat: &str) -> Model {
+pub(super) fn graduated(flat: &str) -> Model {
     let text = |text: &str| Value::Text(text.into());
     let range = Value::Object(vec![
         ("from_value".into(), Value::Number("0".into())),
@@ -60,7 +60,7 @@ fn graduated(flat: &str) -> Model {
     Model::from_properties(ModelKind::Graduated, &properties)
 }
 
-fn filter(number: u128, value: &str, model: Model) -> ChargeFilter {
+pub(super) fn filter(number: u128, value: &str, model: Model) -> ChargeFilter {
     ChargeFilter {
         id: Uuid::from_u128(number),
         invoice_display_name: None,
@@ -72,7 +72,7 @@ fn filter(number: u128, value: &str, model: Model) -> ChargeFilter {
     }
 }
 
-fn charge(number: u128, model: Model, filters: Vec<ChargeFilter>) -> Charge {
+pub(super) fn charge(number: u128, model: Model, filters: Vec<ChargeFilter>) -> Charge {
     Charge {
         id: Uuid::from_u128(number),
         code: format!("charge_{number}"),
@@ -94,7 +94,7 @@ fn charge(number: u128, model: Model, filters: Vec<ChargeFilter>) -> Charge {
     }
 }
 
-fn plan(charges: Vec<Charge>) -> Plan {
+pub(super) fn plan(charges: Vec<Charge>) -> Plan {
     Plan {
         id: Uuid::from_u128(1),
         code: "plan".into(),
@@ -122,7 +122,7 @@ fn tax(rate: &str) -> Tax {
     }
 }
 
-fn properties(members: &[(&str, &str)]) -> PropertiesBuf {
+pub(super) fn properties(members: &[(&str, &str)]) -> PropertiesBuf {
     let mut properties = PropertiesBuf::new();
     for (key, text) in members {
         properties.push(key, Kind::Text, text);
@@ -130,7 +130,7 @@ fn properties(members: &[(&str, &str)]) -> PropertiesBuf {
     properties
 }
 
-fn event(day: i64, offset: i64, properties: &PropertiesBuf) -> Usage<'_> {
+pub(super) fn event(day: i64, offset: i64, properties: &PropertiesBuf) -> Usage<'_> {
     Usage {
         timestamp: Instant(day * DAY),
         position: Position { offset, ..Position::default() },
@@ -140,7 +140,7 @@ fn event(day: i64, offset: i64, properties: &PropertiesBuf) -> Usage<'_> {
     }
 }
 
-fn scan<'a>(events: &'a [Usage<'a>], zone: &'a Zone) -> impl Quantities + 'a {
+pub(super) fn scan<'a>(events: &'a [Usage<'a>], zone: &'a Zone) -> impl Quantities + 'a {
     limited(events, zone, ScanLimits::NONE)
 }
 

@@ -1,12 +1,14 @@
 //! Whatever happens to an account, what it claims to know is what a scan gives.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
-use super::{LIMITS, Sample, WEEK, at, frame, properties, scan};
+use super::{Sample, WEEK, at, folding, frame, properties, scan};
 use crate::core::instant::Instant;
-use crate::core::matching::Buckets;
 use crate::core::period::Window;
-use crate::engine::account::{Account, Folding, Known, WINDOWS_MAX};
+use crate::engine::account::{Account, Folding, Installed, Known, WINDOWS_MAX};
+use crate::engine::frame::{Frame, Spell};
 use crate::engine::ledger::AccountName;
 use crate::engine::totals::Cells;
 
@@ -41,12 +43,11 @@ impl World {
         let name = AccountName { organization: "org", subscription: Some("sub") };
         let mut account = Account::new(name);
         account.reframe(Some(frame()), 1);
-        let folding = Folding { limits: LIMITS, buckets: Buckets::default() };
-        Self { account, folding, events: Vec::new(), scans: Vec::new() }
+        Self { account, folding: folding(), events: Vec::new(), scans: Vec::new() }
     }
 
-    fn window(week: i64) -> Window {
-        frame().window_holding(Instant((NOW + week) * WEEK)).unwrap()
+    fn spell(week: i64) -> Spell {
+        frame().spell_holding(Instant((NOW + week) * WEEK)).unwrap()
     }
 
     fn step(&mut self, step: &Step) {
@@ -64,16 +65,17 @@ impl World {
                 self.events.push(event);
             }
             Step::Open { week } => {
-                let window = Self::window(week);
-                if self.account.open_for_scan(window) {
-                    let scanned = scan(&frame(), window, &self.events);
-                    self.scans.push((self.account.generation, window, scanned));
+                let spell = Self::spell(week);
+                if self.account.open_for_scan(&frame(), spell) {
+                    let scanned = scan(&frame(), spell, &self.events);
+                    self.scans.push((self.account.generation, spell.window, scanned));
                 }
             }
             Step::Install { which } => {
                 if !self.scans.is_empty() {
                     let (generation, window, cells) = self.scans.remove(which % self.scans.len());
-                    self.account.install(generation, window, cells, &LIMITS);
+                    let folding = &mut self.folding;
+                    self.account.install(&frame(), generation, window, cells, folding);
                 }
             }
             Step::Forget => self.account.forget(),
@@ -84,19 +86,20 @@ impl World {
     fn judge(&self) {
         assert!(self.account.windows.len() <= WINDOWS_MAX);
         for week in -WEEKS..=WEEKS {
-            let window = Self::window(week);
-            let right = scan(&frame(), window, &self.events);
-            match self.account.known(frame().digest, window) {
+            let spell = Self::spell(week);
+            let right = scan(&frame(), spell, &self.events);
+            match self.account.known(&frame(), spell.window) {
                 Known::Unknown => {}
                 Known::Nothing => assert_eq!(right, Cells::default(), "week {week}"),
-                Known::Totals(cells) => assert_eq!(*cells, right, "week {week}"),
+                Known::Totals(totals) => assert_eq!(totals.cells, right, "week {week}"),
             }
         }
     }
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let code = prop_oneof![Just("calls"), Just("bytes"), Just("unheard_of")];
+    let code =
+        prop_oneof![Just("calls"), Just("bytes"), Just("seats"), Just("users"), Just("unheard_of")];
     let event = (-WEEKS..=WEEKS, -2..=2_i64, code, -5..5_i64, 0..5_u8).prop_map(
         |(week, log_week, code, value, region)| Step::Event { week, log_week, code, value, region },
     );
@@ -151,36 +154,83 @@ fn a_scan_from_before_the_totals_were_thrown_away_is_not_added() {
     world.step(&Step::Forget);
     world.step(&Step::Open { week: 0 });
     world.step(&event(0, 0));
-    assert!(!world.account.install(old.0, old.1, old.2, &LIMITS));
-    assert_eq!(world.account.known(frame().digest, World::window(0)), Known::Unknown);
+    let installed = world.account.install(&frame(), old.0, old.1, old.2, &mut world.folding);
+    assert_eq!(installed, Installed::Outdated);
+    let window = World::spell(0).window;
+    assert_eq!(world.account.known(&frame(), window), Known::Unknown);
     world.step(&Step::Install { which: 0 });
     world.judge();
-    let window = World::window(0);
-    assert!(matches!(world.account.known(frame().digest, window), Known::Totals(_)));
+    assert!(matches!(world.account.known(&frame(), window), Known::Totals(_)));
 }
 
 #[test]
 fn other_rules_know_nothing_of_the_totals() {
     let mut world = World::new();
-    let window = World::window(0);
-    let other = frame().digest ^ 1;
-    assert_eq!(world.account.known(other, window), Known::Nothing, "no event at all");
+    let window = World::spell(0).window;
+    let frame = frame();
+    let (shape, terms) = (Arc::clone(&frame.shape), frame.terms.clone());
+    let other = Frame { digest: frame.digest ^ 1, shape, terms, stints: Vec::new() };
+    assert_eq!(world.account.known(&other, window), Known::Nothing, "no event at all");
     world.step(&event(0, 0));
-    assert_eq!(world.account.known(other, window), Known::Unknown);
+    assert_eq!(world.account.known(&other, window), Known::Unknown);
     world.account.reframe(None, 2);
-    assert_eq!(world.account.known(frame().digest, window), Known::Unknown);
-    world.account.reframe(Some(frame()), 3);
-    assert_eq!(world.account.known(frame().digest, window), Known::Unknown, "totals were lost");
+    assert_eq!(world.account.known(&frame, window), Known::Unknown);
+    world.account.reframe(Some(Arc::clone(&frame)), 3);
+    assert_eq!(world.account.known(&frame, window), Known::Unknown, "totals were lost");
 }
 
 #[test]
 fn what_has_no_window_is_left_to_scans() {
     let mut world = World::new();
     world.step(&event(0, 0));
-    let before = World::window(0);
+    let before = World::spell(0).window;
     // Before the subscription began there is no window; a week without events stays known.
     world.step(&event(-NOW - 1, 0));
-    assert!(matches!(world.account.known(frame().digest, before), Known::Totals(_)));
+    assert!(matches!(world.account.known(&frame(), before), Known::Totals(_)));
     assert!(world.account.uncached.is_some());
+    world.judge();
+}
+
+#[test]
+fn what_recurs_is_carried_over_without_a_scan() {
+    let mut world = World::new();
+    let seats = |week| Step::Event { week, log_week: week, code: "seats", value: 3, region: 0 };
+    world.step(&seats(0));
+    // A window that somebody asks for, with nothing in it and two weeks later, is opened at once.
+    world.step(&Step::Open { week: 2 });
+    assert!(world.scans.is_empty());
+    assert!(matches!(
+        world.account.known(&frame(), World::spell(2).window),
+        Known::Totals(totals) if !totals.cells.0.is_empty()
+    ));
+    // So is one that an event opens, and a late event counts in all that are kept.
+    for step in [seats(3), seats(1), seats(0)] {
+        world.step(&step);
+        world.judge();
+    }
+    for week in 0..=3 {
+        let window = World::spell(week).window;
+        assert!(matches!(world.account.known(&frame(), window), Known::Totals(_)), "{week}");
+    }
+}
+
+#[test]
+fn too_many_events_during_a_scan_have_it_repeated() {
+    let mut world = World::new();
+    world.step(&event(0, 0));
+    world.step(&Step::Forget);
+    world.step(&Step::Open { week: 0 });
+    let window = World::spell(0).window;
+    let noted = world.account.windows[0].building.as_mut().unwrap();
+    let big = Sample { properties: super::long(), ..world.events[0].clone() };
+    while noted.events().is_some() {
+        noted.note("calls", &big.usage());
+    }
+    let (generation, _, cells) = world.scans.remove(0);
+    let installed = world.account.install(&frame(), generation, window, cells, &mut world.folding);
+    assert_eq!(installed, Installed::Overflowed);
+    assert_eq!(world.account.known(&frame(), window), Known::Unknown);
+    world.step(&Step::Open { week: 0 });
+    world.step(&Step::Install { which: 0 });
     world.judge();
 }

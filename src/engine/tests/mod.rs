@@ -8,17 +8,18 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::account::Limits;
-use super::frame::Frame;
+use super::account::Folding;
+use super::frame::{Frame, Spell};
 use super::shape::Shape;
 use super::totals::Cells;
+use crate::core::aggregate::kept::{Caps, SetKey};
 use crate::core::catalog::{
     Aggregation, BillableMetric, BillingTime, Charge, ChargeFilter, Interval, MetricFilter, Plan,
 };
 use crate::core::event::Usage;
 use crate::core::instant::{Instant, SECOND};
 use crate::core::matching::Buckets;
-use crate::core::period::{Terms, Window, Zone};
+use crate::core::period::{Terms, Zone};
 use crate::core::position::{Position, Source};
 use crate::core::pricing::{Model, ModelKind};
 use crate::core::properties::{Kind, PropertiesBuf};
@@ -27,7 +28,11 @@ use crate::core::value::Value;
 const WEEK: i64 = 7 * 86_400 * SECOND;
 /// Groups that are kept in these tests.
 const GROUPS_MAX: usize = 3;
-const LIMITS: Limits = Limits { groups_soft_max: GROUPS_MAX };
+const CAPS: Caps = Caps { groups_max: GROUPS_MAX, values_max: 100 };
+
+fn folding() -> Folding {
+    Folding { caps: CAPS, key: SetKey::new([7; 16]), buckets: Buckets::default() }
+}
 
 /// An event with everything that the tests vary.
 #[derive(Clone, Debug)]
@@ -59,6 +64,13 @@ fn properties(value: i64, region: u8) -> PropertiesBuf {
     properties
 }
 
+/// Properties of a megabyte.
+fn long() -> PropertiesBuf {
+    let mut properties = PropertiesBuf::default();
+    properties.push("value", Kind::Text, &"x".repeat(1 << 20));
+    properties
+}
+
 fn at(log_time: i64, partition: u16, offset: i64) -> Position {
     Position { log_time: Instant(log_time), source: Source::new(0, partition), offset, index: 0 }
 }
@@ -70,7 +82,7 @@ fn metric(id: u128, code: &str, aggregation: Aggregation) -> BillableMetric {
         name: code.to_owned(),
         description: None,
         aggregation,
-        field_name: (aggregation == Aggregation::Sum).then(|| "value".to_owned()),
+        field_name: (aggregation != Aggregation::Count).then(|| "value".to_owned()),
         recurring: false,
         rounding: None,
         expression: None,
@@ -116,10 +128,13 @@ fn filter(id: u128, region: &str) -> ChargeFilter {
     }
 }
 
-/// A count, a sum with a filter, and a sum split by region.
+/// A count, a sum with a filter, a sum split by region, and two metrics that look back: a sum and
+/// the distinct values by region.
 fn plan() -> Plan {
     let filtered = Charge { filters: vec![filter(10, "r0")], ..charge(2, 2) };
-    let grouped = Charge { pricing_group_keys: vec!["region".to_owned()], ..charge(3, 2) };
+    let by_region = |charge| Charge { pricing_group_keys: vec!["region".to_owned()], ..charge };
+    let grouped = by_region(charge(3, 2));
+    let recurring = [charge(4, 3), by_region(charge(5, 4))];
     Plan {
         id: Uuid::from_u128(1),
         code: "plan".to_owned(),
@@ -129,15 +144,21 @@ fn plan() -> Plan {
         currency: "EUR".to_owned(),
         pay_in_advance: false,
         bill_charges_monthly: false,
-        charges: vec![charge(1, 1), filtered, grouped],
+        charges: [charge(1, 1), filtered, grouped].into_iter().chain(recurring).collect(),
         taxes: Vec::new(),
         parent: None,
         created_at: Instant(0),
     }
 }
 
-fn metrics() -> [BillableMetric; 2] {
-    [metric(1, "calls", Aggregation::Count), metric(2, "bytes", Aggregation::Sum)]
+fn metrics() -> [BillableMetric; 4] {
+    let recurring = |metric| BillableMetric { recurring: true, ..metric };
+    [
+        metric(1, "calls", Aggregation::Count),
+        metric(2, "bytes", Aggregation::Sum),
+        recurring(metric(3, "seats", Aggregation::Sum)),
+        recurring(metric(4, "users", Aggregation::UniqueCount)),
+    ]
 }
 
 fn compiled(plan: &Plan, metrics: &[BillableMetric]) -> Shape {
@@ -156,15 +177,16 @@ fn frame() -> Arc<Frame> {
         zone: Zone::UTC,
         previous: None,
     };
-    Arc::new(Frame { digest: shape.digest, shape, terms })
+    Arc::new(Frame { digest: shape.digest, shape, terms, stints: Vec::new() })
 }
 
 /// What a scan of these events gives for a window.
-fn scan<'s>(frame: &Frame, window: Window, events: impl IntoIterator<Item = &'s Sample>) -> Cells {
+fn scan<'s>(frame: &Frame, spell: Spell, events: impl IntoIterator<Item = &'s Sample>) -> Cells {
     let mut cells = Cells::default();
-    let mut buckets = Buckets::default();
-    for event in events.into_iter().filter(|event| window.holds(event.timestamp)) {
-        cells.fold(&frame.shape, event.code, &event.usage(), &LIMITS, &mut buckets);
+    let mut folding = folding();
+    let reach = frame.reach(spell.window)..=spell.window.to;
+    for event in events.into_iter().filter(|event| reach.contains(&event.timestamp)) {
+        cells.fold(frame, spell, event.code, &event.usage(), &mut folding);
     }
     cells
 }

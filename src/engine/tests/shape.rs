@@ -1,16 +1,15 @@
 //! Shapes and the cells that are folded under them.
 
 use super::{
-    GROUPS_MAX, LIMITS, Sample, WEEK, at, charge, compiled, frame, metrics, plan, properties, scan,
+    GROUPS_MAX, Sample, WEEK, at, charge, compiled, frame, metrics, plan, properties, scan,
 };
-use crate::core::catalog::{Aggregation, Charge};
+use crate::core::aggregate::kept::Content;
+use crate::core::catalog::Charge;
 use crate::core::instant::Instant;
 use crate::core::matching::Bucket;
 use crate::core::period::Window;
-use crate::engine::frame::{distance, floor};
-use crate::engine::totals::{Cells, Content};
-
-const ALWAYS: Window = Window { from: Instant(0), to: Instant(i64::MAX) };
+use crate::engine::frame::{Spell, distance, floor};
+use crate::engine::totals::Cells;
 
 fn event(code: &'static str, value: i64, region: u8) -> Sample {
     Sample {
@@ -22,39 +21,40 @@ fn event(code: &'static str, value: i64, region: u8) -> Sample {
     }
 }
 
-fn sum(cells: &Cells, charge: u16, bucket: Bucket) -> Option<String> {
-    match cells.get(charge, bucket)? {
-        Content::Whole(totals) => Some(totals.sum.to_string()),
-        _ => None,
-    }
+/// The window that holds all events here.
+fn spell() -> Spell {
+    frame().spell_holding(Instant(WEEK)).unwrap()
+}
+
+/// The one state of a bucket that is not split, as the same events give it elsewhere.
+fn alike(cells: &Cells, one: (u16, Bucket), other: (u16, Bucket)) -> bool {
+    cells.get(one.0, one.1) == cells.get(other.0, other.1)
 }
 
 #[test]
 fn an_event_feeds_every_charge_on_its_metric_in_one_bucket() {
     let events = [event("bytes", 2, 0), event("bytes", 3, 1), event("calls", 9, 0)];
-    let cells = scan(&frame(), ALWAYS, &events);
-    assert_eq!(sum(&cells, 0, Bucket::Default).as_deref(), Some("0"), "a count adds nothing up");
-    assert_eq!(sum(&cells, 1, Bucket::Filter(0)).as_deref(), Some("2"));
-    assert_eq!(sum(&cells, 1, Bucket::Default).as_deref(), Some("3"));
-    let Some(Content::Groups(groups)) = cells.get(2, Bucket::Default) else { panic!("no groups") };
-    assert_eq!(groups.len(), 2);
+    let cells = scan(&frame(), spell(), &events);
+    let filtered = scan(&frame(), spell(), &events[..1]);
+    let rest = scan(&frame(), spell(), &events[1..2]);
+    assert_eq!(cells.get(1, Bucket::Filter(0)), filtered.get(1, Bucket::Filter(0)));
+    assert_eq!(cells.get(1, Bucket::Default), rest.get(1, Bucket::Default));
+    assert!(!alike(&cells, (1, Bucket::Default), (1, Bucket::Filter(0))));
+    assert!(cells.get(0, Bucket::Default).is_some());
+    assert_eq!(filtered.get(0, Bucket::Default), None, "no call, no cell");
+    assert!(cells.get(2, Bucket::Default).is_some());
 }
 
 #[test]
-fn too_many_groups_are_left_to_a_scan_however_they_come_together() {
+fn too_many_groups_are_left_to_a_scan() {
     let regions = |range: std::ops::Range<u8>| range.map(|region| event("bytes", 1, region));
     let many = u8::try_from(GROUPS_MAX).unwrap() + 1;
     let all: Vec<Sample> = regions(0..many).collect();
-    let folded = scan(&frame(), ALWAYS, &all);
-    assert_eq!(folded.get(2, Bucket::Default), Some(&Content::TooManyGroups));
-    for cut in 0..=many {
-        let mut first = scan(&frame(), ALWAYS, &all[..usize::from(cut)]);
-        first.merge(scan(&frame(), ALWAYS, &all[usize::from(cut)..]), &LIMITS);
-        assert_eq!(first, folded, "cut at {cut}");
-    }
-    let kept: Vec<Sample> = regions(0..many - 1).collect();
-    let kept = scan(&frame(), ALWAYS, &kept);
-    assert!(matches!(kept.get(2, Bucket::Default), Some(Content::Groups(_))));
+    let folded = scan(&frame(), spell(), &all);
+    assert!(folded.get(2, Bucket::Default).is_some_and(Content::over_cap));
+    assert!(!folded.get(1, Bucket::Default).is_some_and(Content::over_cap), "it is not split");
+    let kept = scan(&frame(), spell(), &all[1..]);
+    assert!(!kept.get(2, Bucket::Default).is_some_and(Content::over_cap));
 }
 
 #[test]
@@ -76,19 +76,17 @@ fn the_digest_is_of_what_decides_totals_and_of_nothing_else() {
 }
 
 #[test]
-fn only_codes_that_are_kept_are_folded() {
-    let mut metrics = metrics();
-    metrics[0].aggregation = Aggregation::Max;
-    metrics[0].field_name = Some("value".to_owned());
+fn codes_that_feed_nothing_are_not_folded() {
     let mut plan = plan();
     plan.charges.push(charge(9, 77));
-    let shape = compiled(&plan, &metrics);
-    assert!(shape.folds("bytes"));
-    assert!(!shape.folds("calls"), "a maximum is scanned");
+    let shape = compiled(&plan, &metrics());
+    assert!(shape.folds("bytes") && shape.folds("users"));
     assert!(!shape.folds("unheard_of"));
-    assert!(shape.kept(0, Bucket::Default).is_some_and(|kept| kept.fold.is_none()));
-    assert!(shape.kept(1, Bucket::Filter(0)).is_some_and(|kept| kept.fold.is_some()));
-    assert!(shape.kept(3, Bucket::Default).is_none(), "the metric is not known");
+    assert!(shape.looks_back() && shape.looks_back_on("seats"));
+    assert!(!shape.looks_back_on("bytes"));
+    assert!(shape.recipe(1, Bucket::Filter(0)).is_some());
+    assert!(shape.recipe(1, Bucket::Filter(1)).is_none(), "there is one filter");
+    assert!(shape.recipe(5, Bucket::Default).is_none(), "the metric is not known");
 }
 
 #[test]

@@ -6,12 +6,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use proptest::prelude::*;
 
-use super::{LIMITS, Sample, WEEK, at, frame, properties, scan};
+use super::{Sample, WEEK, at, folding, frame, properties, scan};
 use crate::core::event::{Event, Rejection};
 use crate::core::instant::Instant;
-use crate::core::matching::Buckets;
 use crate::core::position::{Position, Source};
-use crate::engine::account::{Account, Folding, Known};
+use crate::engine::account::{Account, Installed, Known};
 use crate::engine::batch::{Batch, Refused};
 use crate::engine::counters::Counters;
 use crate::engine::dedup::{BYTES_PER_ID, Ids, Lookup};
@@ -151,7 +150,7 @@ impl World {
             batch.reach(Reached { source, next: offset + 1, log_time });
         }
         batch.seal(SLOTS);
-        let mut folding = Folding { limits: LIMITS, buckets: Buckets::default() };
+        let mut folding = folding();
         let found: HashMap<u128, Position> = slot
             .doubtful(&batch)
             .iter()
@@ -247,15 +246,18 @@ fn judge(world: &World, slot: &Slot, records: &[Vec<Record>]) {
 fn judge_totals(account: &Account, ledger: &[Sample], right: &[Sample]) {
     let frame = frame();
     for week in 0..3 {
-        let window = frame.window_holding(Instant(week * WEEK)).unwrap();
-        let right = scan(&frame, window, right);
+        let spell = frame.spell_holding(Instant(week * WEEK)).unwrap();
+        let right = scan(&frame, spell, right);
         let mut account = account.clone();
-        if account.open_for_scan(window) {
-            let scanned = scan(&frame, window, ledger);
-            assert!(account.install(account.generation, window, scanned, &LIMITS));
+        if account.open_for_scan(&frame, spell) {
+            let scanned = scan(&frame, spell, ledger);
+            let generation = account.generation;
+            let window = spell.window;
+            let taken = account.install(&frame, generation, window, scanned, &mut folding());
+            assert_eq!(taken, Installed::Taken);
         }
-        match account.known(frame.digest, window) {
-            Known::Totals(cells) => assert_eq!(*cells, right),
+        match account.known(&frame, spell.window) {
+            Known::Totals(totals) => assert_eq!(totals.cells, right),
             Known::Nothing => assert!(right.0.is_empty()),
             Known::Unknown => panic!("a rebuild leaves nothing unknown"),
         }

@@ -6,9 +6,11 @@ use std::sync::mpsc::SyncSender;
 use tokio::sync::Semaphore;
 
 use super::sample;
+use crate::core::usage::ProjectedUsage;
 use crate::http::backend::{
     Accepted, Backend, CurrentUsageRequest, Draft, EventsError, Fault, Filter, Freshness, Page,
-    Print, PrintEstimated, PrintInstants, Readiness, Recorded, UsageAnswer, UsageError, UsageLimit,
+    Print, PrintEstimated, PrintInstants, PrintProjected, Readiness, Recorded, UsageAnswer,
+    UsageError, UsageLimit,
 };
 
 /// The tag of every answer.
@@ -39,11 +41,11 @@ impl Backend for Mock {
     type Session = String;
 
     fn authenticate(&self, token: &str) -> Option<String> {
-        matches!(token, "KEY" | "LIMITED").then(|| token.to_owned())
+        matches!(token, "KEY" | "LIMITED" | "PLAIN").then(|| token.to_owned())
     }
 
     fn permits(&self, session: &String, resource: &str, mode: &str) -> bool {
-        session == "KEY"
+        session != "LIMITED"
             || ![("customer_usage", "read"), ("event", "write")].contains(&(resource, mode))
     }
 
@@ -142,6 +144,26 @@ impl Backend for Mock {
     ) -> Result<String, EventsError> {
         assert!(batch || drafts.len() == 1);
         Ok(print(&[]))
+    }
+
+    fn projects(&self, session: &String) -> bool {
+        session == "KEY"
+    }
+
+    async fn projected_usage(
+        &self,
+        session: &String,
+        request: CurrentUsageRequest,
+        print: PrintProjected,
+    ) -> Result<UsageAnswer, UsageError> {
+        let answer = self.current_usage(session, request, |_| String::new()).await?;
+        let projected = ProjectedUsage {
+            usage: sample::usage(Vec::new()),
+            projected: Vec::new(),
+            projected_amount_cents: 7,
+        };
+        let body = answer.body.map(|_| print(&projected));
+        Ok(UsageAnswer { body, ..answer })
     }
 
     fn readiness(&self) -> Readiness {

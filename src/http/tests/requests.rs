@@ -60,6 +60,36 @@ fn the_order_of_checks_is_that_of_the_table() {
 }
 
 #[test]
+fn projected_usage_is_for_tenants_that_have_it() {
+    let server = start();
+    let path = "/api/v1/customers/c/projected_usage";
+    let disabled = "{\"status\":403,\"error\":\"Forbidden\",\
+                    \"code\":\"projected_usage_not_enabled\"}";
+    let ask = |key: &str, target: &str| format!("GET {target} HTTP/1.1\r\nAuthorization: B {key}");
+    check(&server, &ask("WRONG", path), 401, UNAUTHORIZED);
+    check(&server, &ask("LIMITED", path), 403, FORBIDDEN);
+    // Before the customer, and before anything in the request, is looked at.
+    let nobody = "/api/v1/customers/nobody/projected_usage?apply_taxes=%ff";
+    check(&server, &ask("PLAIN", nobody), 403, disabled);
+    check(&server, &ask("KEY", nobody), 422, &invalid("apply_taxes", "invalid_format"));
+    let nobody = "/api/v1/customers/nobody/projected_usage";
+    check(&server, &ask("KEY", nobody), 404, NO_CUSTOMER);
+
+    // Filters are not looked at.
+    let query = "?group=x&full_usage=1&skip_grouping=1&charge_code=a&apply_taxes=0\
+                 &external_subscription_id=s&min_offset=events_raw-0:1";
+    let answer = server.ask(&ask("KEY", &format!("{path}{query}")));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let start = "{\"customer_projected_usage\":{\"from_datetime\":";
+    assert!(answer.body.starts_with(start), "{}", answer.body);
+    assert_eq!(answer.header("odometer-offsets"), Some(OFFSETS));
+    let seen = server.mock.seen.lock().unwrap().pop().unwrap();
+    assert_eq!(seen.usage, Request { apply_taxes: false, ..Request::default() });
+    assert_eq!((seen.subscription.as_deref(), seen.full_usage), (Some("s"), false));
+    assert!(seen.wait_for.is_some());
+}
+
+#[test]
 fn every_condition_has_its_status_and_body() {
     let server = start();
     let coded = |status: u16, error: &str, code: &str| {

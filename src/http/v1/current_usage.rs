@@ -7,15 +7,16 @@ use axum::extract::{RawPathParams, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{current_usage_body, freshness, parameters};
+use super::parameters::{self, Asked};
+use super::{current_usage_body, freshness};
 use crate::http::auth;
-use crate::http::backend::{Backend, CurrentUsageRequest};
+use crate::http::backend::{Backend, CurrentUsageRequest, UsageAnswer};
 use crate::http::error::{ApiError, json_response};
 use crate::http::etag::IfNoneMatch;
 use crate::http::router::App;
 
 /// What a key has to be allowed to read.
-const RESOURCE: &str = "customer_usage";
+pub(super) const RESOURCE: &str = "customer_usage";
 
 /// Answers in the order of checks of 1.4; what comes after the parameters is the backend's.
 pub async fn show<B: Backend>(
@@ -27,26 +28,39 @@ pub async fn show<B: Backend>(
     let session = auth::reader(&*app.backend, &headers, RESOURCE)?;
     let _place = app.enter()?;
     let asked = parameters::read(uri.query().unwrap_or(""))?;
+    let request = request(path, asked, &headers)?;
+    let answer = app.backend.current_usage(&session, request, current_usage_body::print).await;
+    Ok(respond(answer.map_err(|error| ApiError::from_usage(error, app.limit()))?))
+}
+
+/// What is asked of the backend: the customer of the path, the parameters, and known tags.
+pub(super) fn request(
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    asked: Asked,
+    headers: &HeaderMap,
+) -> Result<CurrentUsageRequest, ApiError> {
     // Bytes that are no text are nobody's id.
     let path = path.map_err(|_| ApiError::CustomerNotFound)?;
     let customer = path.iter().next().map(|(_, id)| id.to_owned());
-    let request = CurrentUsageRequest {
+    Ok(CurrentUsageRequest {
         customer: customer.ok_or(ApiError::CustomerNotFound)?,
         subscription: asked.subscription,
         usage: asked.usage,
         full_usage: asked.full_usage,
         wait_for: asked.wait_for,
-        if_none_match: if_none_match(&headers),
-    };
-    let answer = app.backend.current_usage(&session, request, current_usage_body::print).await;
-    let answer = answer.map_err(|error| ApiError::from_usage(error, app.limit()))?;
+        if_none_match: if_none_match(headers),
+    })
+}
+
+/// The answer with the headers of 1.8.
+pub(super) fn respond(answer: UsageAnswer) -> Response {
     let mut response = match answer.body {
         Some(body) => json_response(StatusCode::OK, body),
         None => StatusCode::NOT_MODIFIED.into_response(),
     };
     freshness::add_headers(response.headers_mut(), &answer.freshness);
     freshness::add_tag(response.headers_mut(), &answer.freshness);
-    Ok(response)
+    response
 }
 
 fn if_none_match(headers: &HeaderMap) -> IfNoneMatch {

@@ -1,5 +1,7 @@
 //! The body of current usage, in Lago's order and number forms (specification chapter 2).
 
+use crate::core::catalog::BillableMetric;
+use crate::core::matching::Condition;
 use crate::core::period::text::{write_date, write_seconds};
 use crate::core::usage::{
     ChargeUsage, CurrentUsage, FilterUsage, GroupUsage, Presented, PricingUnitSum, Sum,
@@ -14,17 +16,8 @@ const CHARGE_BYTES: usize = 640;
 /// Prints the whole body.
 pub fn print(usage: &CurrentUsage<'_>) -> String {
     let mut out = String::with_capacity(HEAD_BYTES + usage.charges.len() * CHARGE_BYTES);
-    // Writing to a string cannot fail.
-    out.push_str("{\"customer_usage\":{\"from_datetime\":\"");
-    let _ = write_seconds(&mut out, usage.window.from);
-    out.push_str("\",\"to_datetime\":\"");
-    let _ = write_seconds(&mut out, usage.window.to);
-    out.push_str("\",\"issuing_date\":\"");
-    let _ = write_date(&mut out, usage.issuing_date);
-    out.push_str("\",\"currency\":");
-    json::string(&mut out, usage.currency);
-    out.push_str(",\"amount_cents\":");
-    json::integer(&mut out, usage.amount_cents);
+    out.push_str("{\"customer_usage\":{");
+    head(&mut out, usage);
     out.push_str(",\"total_amount_cents\":");
     json::integer(&mut out, usage.total_amount_cents);
     out.push_str(",\"taxes_amount_cents\":");
@@ -33,6 +26,21 @@ pub fn print(usage: &CurrentUsage<'_>) -> String {
     json::list(&mut out, ARRAY, &usage.charges, |out, row| charge(out, usage.currency, row));
     out.push_str("}}");
     out
+}
+
+/// The members up to the amount.
+pub(super) fn head(out: &mut String, usage: &CurrentUsage<'_>) {
+    // Writing to a string cannot fail.
+    out.push_str("\"from_datetime\":\"");
+    let _ = write_seconds(out, usage.window.from);
+    out.push_str("\",\"to_datetime\":\"");
+    let _ = write_seconds(out, usage.window.to);
+    out.push_str("\",\"issuing_date\":\"");
+    let _ = write_date(out, usage.issuing_date);
+    out.push_str("\",\"currency\":");
+    json::string(out, usage.currency);
+    out.push_str(",\"amount_cents\":");
+    json::integer(out, usage.amount_cents);
 }
 
 /// 2.2.
@@ -50,19 +58,26 @@ fn charge(out: &mut String, currency: &str, row: &ChargeUsage<'_>) {
     json::string(out, row.charge.model.kind().name());
     out.push_str(",\"invoice_display_name\":");
     json::string_or_null(out, row.charge.invoice_display_name.as_deref());
-    out.push_str("},\"billable_metric\":{\"lago_id\":");
-    json::uuid(out, row.metric.id);
-    out.push_str(",\"name\":");
-    json::string(out, &row.metric.name);
-    out.push_str(",\"code\":");
-    json::string(out, &row.metric.code);
-    out.push_str(",\"aggregation_type\":");
-    json::string(out, row.metric.aggregation.name());
-    out.push_str("},\"filters\":");
+    out.push('}');
+    metric(out, row.metric);
+    out.push_str(",\"filters\":");
     json::list(out, ARRAY, &row.filters, filter);
     out.push_str(",\"grouped_usage\":");
     json::list(out, ARRAY, &row.grouped, group);
     breakdowns(out, &row.breakdowns);
+    out.push('}');
+}
+
+/// The metric of a row, with the comma before it.
+pub(super) fn metric(out: &mut String, metric: &BillableMetric) {
+    out.push_str(",\"billable_metric\":{\"lago_id\":");
+    json::uuid(out, metric.id);
+    out.push_str(",\"name\":");
+    json::string(out, &metric.name);
+    out.push_str(",\"code\":");
+    json::string(out, &metric.code);
+    out.push_str(",\"aggregation_type\":");
+    json::string(out, metric.aggregation.name());
     out.push('}');
 }
 
@@ -77,13 +92,18 @@ fn filter(out: &mut String, row: &FilterUsage<'_>) {
     out.push_str(",\"values\":");
     match row.filter {
         None => out.push_str("null"),
-        Some(filter) => json::list(out, OBJECT, &filter.values, |out, (key, values)| {
-            json::key(out, key);
-            json::list(out, ARRAY, values, |out, value| json::string(out, value));
-        }),
+        Some(filter) => filter_values(out, &filter.values),
     }
     breakdowns(out, &row.breakdowns);
     out.push('}');
+}
+
+/// What a filter asks of events, by key.
+pub(super) fn filter_values(out: &mut String, values: &Condition) {
+    json::list(out, OBJECT, values, |out, (key, values)| {
+        json::key(out, key);
+        json::list(out, ARRAY, values, |out, value| json::string(out, value));
+    });
 }
 
 /// 2.5.
@@ -127,6 +147,11 @@ fn pricing_unit(out: &mut String, sum: Option<&PricingUnitSum<'_>>) {
 /// 2.7.
 pub(super) fn breakdowns(out: &mut String, rows: &[Presented]) {
     out.push_str(",\"presentation_breakdowns\":");
+    presented(out, rows);
+}
+
+/// A list of breakdowns.
+pub(super) fn presented(out: &mut String, rows: &[Presented]) {
     json::list(out, ARRAY, rows, |out, row| {
         out.push_str("{\"presentation_by\":");
         values(out, &row.presentation_by);
@@ -136,6 +161,7 @@ pub(super) fn breakdowns(out: &mut String, rows: &[Presented]) {
     });
 }
 
+/// Property values by key.
 pub(super) fn values(out: &mut String, values: &[(String, Option<Box<str>>)]) {
     json::list(out, OBJECT, values, |out, (key, value)| {
         json::key(out, key);

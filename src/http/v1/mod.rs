@@ -12,3 +12,5 @@ pub mod freshness;
 mod group;
 mod parameters;
 mod presentation;
+pub mod projected_usage;
+mod projected_usage_body;

@@ -28,14 +28,13 @@ pub struct Asked {
 /// [`ApiError::Invalid`] for a parameter that cannot be read.
 pub fn read(text: &str) -> Result<Asked, ApiError> {
     let query = Query::parse(text)?;
-    let subscription = query.text("external_subscription_id")?;
     let selection = Selection::from_params(
         query.text_or_alias("charge_id", "filter_by_charge_id")?,
         query.text_or_alias("charge_code", "filter_by_charge_code")?,
         query.text_or_alias("billable_metric_code", "filter_by_metric_code")?,
     );
     Ok(Asked {
-        subscription: subscription.filter(|id| !id.is_empty()).map(str::to_owned),
+        subscription: subscription(&query)?,
         usage: Request {
             selection,
             group: group::read(&query)?,
@@ -46,6 +45,28 @@ pub fn read(text: &str) -> Result<Asked, ApiError> {
         full_usage: query.switch("full_usage", false)?,
         wait_for: freshness::wait_for(&query)?,
     })
+}
+
+/// Reads the query string of a request that honours neither filters nor `full_usage`: whatever
+/// stands there is passed over like an unknown parameter.
+///
+/// # Errors
+///
+/// [`ApiError::Invalid`] for a parameter that counts and cannot be read.
+pub fn read_unfiltered(text: &str) -> Result<Asked, ApiError> {
+    let query = Query::parse(text)?;
+    let apply_taxes = query.switch("apply_taxes", true)?;
+    Ok(Asked {
+        subscription: subscription(&query)?,
+        usage: Request { apply_taxes, ..Request::default() },
+        full_usage: false,
+        wait_for: freshness::wait_for(&query)?,
+    })
+}
+
+fn subscription(query: &Query<'_>) -> Result<Option<String>, ApiError> {
+    let id = query.text("external_subscription_id")?;
+    Ok(id.filter(|id| !id.is_empty()).map(str::to_owned))
 }
 
 #[cfg(test)]

@@ -243,7 +243,7 @@ impl Events {
         let organization = &tenant.organization.external_id;
         let (slot, key) = self.shared.account(organization, Some(&row.external_id));
         let catalog_version = self.shared.catalogue.version();
-        Ok(Target { window: period.charges, resolved, slot, key, period, catalog_version })
+        Ok(Target { window: period.charges, resolved, slot, key, period, catalog_version, now })
     }
 
     fn resolve(&self, tenant: &Arc<Tenant>, row: &Subscription) -> Result<Resolved, Refusal> {

@@ -123,13 +123,6 @@ fn totals_say_what_they_include() {
     assert!(matches!(error, StoreError::Ahead { committed: 5, found: 6, .. }), "{error}");
     let error = store.save_totals(3, 5, [entry(2, b""), entry(1, b"")]).unwrap_err();
     assert!(matches!(error, StoreError::Unsorted { .. }), "{error}");
-
-    store.forget_totals(3).unwrap();
-    assert!(totals(store, 3).is_empty());
-    assert_eq!(store.slot(3).unwrap().totals_upto, 0);
-    assert_eq!(totals(store, 0), [(1, 1, b"other".to_vec())]);
-    store.save_totals(3, 1, [entry(u128::MAX, b"last")]).unwrap();
-    assert_eq!(totals(store, 3), [(u128::MAX, 1, b"last".to_vec())]);
 }
 
 /// Between the file and the slot's record a crash leaves entries that are ahead of the record.

@@ -3,6 +3,7 @@
 
 mod commit;
 mod derived;
+mod history;
 mod logs;
 mod open;
 

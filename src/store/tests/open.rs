@@ -53,7 +53,25 @@ fn a_store_from_the_future_is_refused() {
     drop(store);
     let error = Store::open(folder.path(), &options()).unwrap_err();
     assert!(matches!(error, OpenError::Newer { .. }), "{error}");
-    assert!(error.to_string().contains("has format 2, this release reads up to 1"), "{error}");
+    assert!(error.to_string().contains("has format 3, this release reads up to 2"), "{error}");
+}
+
+#[test]
+fn a_store_of_an_older_format_is_raised() {
+    let Fixture { store, folder } = Fixture::new();
+    let key = Key::Meta(MetaKey::Identity).to_bytes();
+    let identity = store.identity;
+    let stored = |store: &Store| {
+        let cf = store.family(Family::Meta).unwrap();
+        store.db.get_cf(cf, &key).unwrap().unwrap()
+    };
+    let mut bytes = stored(&store);
+    bytes[0] = 1;
+    store.db.put_cf(store.family(Family::Meta).unwrap(), &key, bytes).unwrap();
+    drop(store);
+    let store = open_at(folder.path());
+    assert_eq!(store.identity, identity);
+    assert_eq!(stored(&store)[0], STORE_FORMAT);
 }
 
 #[test]

@@ -128,6 +128,27 @@ impl<'a> BlockReader<'a> {
         Ok(Rows::new(self, Some(places)))
     }
 
+    /// The accounts of a sealed block with the places of their groups, ordered by both.
+    pub fn places(&self) -> Result<Vec<(AccountKey, u32)>, Damage> {
+        match &self.groups {
+            Groups::Sealed(stored) => stored
+                .iter()
+                .map(|place| Ok((self.account_at(*place)?, u32::from_le_bytes(*place))))
+                .collect(),
+            Groups::Appended(groups) => Ok(groups.to_vec()),
+        }
+    }
+
+    /// The rows of the groups at these places, which are given from the last to the first.
+    pub fn at(&self, places: Vec<u32>) -> Rows<'_, 'a> {
+        Rows::new(self, Some(places))
+    }
+
+    /// The name that was written with the group at a place.
+    pub fn name_at(&self, place: u32) -> Result<Option<AccountName<'a>>, Damage> {
+        Ok(self.group_head(&mut self.input_at(place)?)?.1)
+    }
+
     /// Whether the block has a row of this account.
     pub fn contains(&self, account: AccountKey) -> Result<bool, Damage> {
         match &self.groups {

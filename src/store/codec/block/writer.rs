@@ -22,6 +22,10 @@ use super::{
 pub const BLOCK_BYTES_MAX: usize = 256 << 20;
 /// Room for the fields of a row whose length is bounded.
 const ROW_FIXED_BYTES_MAX: usize = 256;
+/// Bytes of a partition in the header: its number, and three offsets.
+const SOURCE_BYTES_MAX: usize = 34;
+/// Bytes of the length of a text.
+const TEXT_LENGTH_BYTES_MAX: usize = 5;
 /// Memory a writer keeps when it is reset; more comes from a burst and is given back.
 const KEPT_BYTES_MAX: usize = 4 << 20;
 
@@ -61,6 +65,14 @@ impl BlockWriter {
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
+    }
+
+    /// Whether the block, sealed, surely stays within a length if this row is appended to it.
+    pub fn fits(&self, row: &Row<'_>, bytes_max: usize) -> bool {
+        let row = row.properties.as_bytes().len() + row.transaction.len() + row.code.len();
+        let texts = self.texts.bytes.len() + self.texts.ends.len() * TEXT_LENGTH_BYTES_MAX;
+        let tables = self.groups.len() * 4 + self.sources.spans.len() * SOURCE_BYTES_MAX;
+        self.body.len() + texts + tables + row + 2 * ROW_FIXED_BYTES_MAX <= bytes_max
     }
 
     /// Begins the rows of an account, with its name if the caller wants it kept here. Rows without

@@ -1,0 +1,197 @@
+//! What prices read of single events (aggregation details 4 and 9).
+
+use super::Seen;
+use super::bytes::{put_varint, take_byte, take_varint};
+use super::ordered::{Amount, Ordered};
+use super::peak::Peak;
+use super::recipe::{Price, Rules};
+use super::spent::{Prices, Spent};
+use super::state::Around;
+use super::summit::Summit;
+use super::tiers::{Slope, Tiers};
+use crate::core::catalog::Aggregation;
+use crate::core::pricing;
+use crate::core::pricing::{Entries, RunningTotals};
+
+/// What a price reads of the single events of a group.
+///
+/// Single events are looked up by the values of their group, so that an event that sent one of them
+/// as a number belongs to the group and yet is not found; see
+/// [`Group::finds`](crate::core::matching::Group::finds).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Singles {
+    /// Each counts one unit.
+    Ones(u64),
+    /// The first greatest one keeps its value, wherever it stands.
+    Peak(Peak),
+    /// The first greatest one keeps its value, and its place matters.
+    Summit(Ordered<Summit>),
+    /// Values in order, some of them free.
+    Spent(Ordered<Spent>),
+    /// Values in order that fill tiers.
+    Tiers(Ordered<Tiers>),
+}
+
+const ONES: u8 = 0;
+const PEAK: u8 = 1;
+const SUMMIT: u8 = 2;
+const SPENT: u8 = 3;
+const TIERS: u8 = 4;
+
+impl Singles {
+    /// Before the first event; none if the price does not read them.
+    pub fn new(rules: &Rules) -> Option<Self> {
+        match (&rules.price, rules.aggregation) {
+            (Price::Whole, _) | (_, Aggregation::Latest | Aggregation::WeightedSum) => None,
+            (Price::Tiers(_), _) => Some(Self::Tiers(Ordered::default())),
+            (Price::Percentage(_), Aggregation::Sum) => Some(Self::Spent(Ordered::default())),
+            (Price::Percentage(price), _) if !price.is_bounded() => None,
+            (Price::Percentage(_), Aggregation::Count | Aggregation::UniqueCount) => {
+                Some(Self::Ones(0))
+            }
+            (Price::Percentage(price), Aggregation::Max) => {
+                let gives_away = price.free_events > 0 || price.free_units.is_positive();
+                Some(if gives_away {
+                    Self::Summit(Ordered::default())
+                } else {
+                    Self::Peak(Peak::default())
+                })
+            }
+        }
+    }
+
+    /// Takes an event that the look-up finds.
+    pub fn add(&mut self, around: &Around<'_>, seen: &Seen<'_>) {
+        let amount = || Amount { at: seen.at(), value: seen.value.clone() };
+        match self {
+            Self::Spent(spent) => {
+                if let Some(prices) = prices(around) {
+                    spent.insert(&prices, amount());
+                }
+            }
+            _ if !seen.in_window => {}
+            Self::Ones(count) => *count = count.saturating_add(1),
+            Self::Peak(peak) => peak.add(&seen.value),
+            Self::Summit(summit) => summit.insert(&(), amount()),
+            Self::Tiers(tiers) => {
+                if let Some(slope) = slope(around) {
+                    tiers.insert(&slope, amount());
+                }
+            }
+        }
+    }
+
+    /// The running totals, if they are kept.
+    pub fn running_totals(&self, around: &Around<'_>) -> Option<RunningTotals> {
+        match self {
+            Self::Spent(spent) => Some(spent.reading(&prices(around)?).running_totals()),
+            _ => None,
+        }
+    }
+
+    /// The events as prices read them.
+    pub fn entries(&self, around: &Around<'_>) -> Option<Entries> {
+        match self {
+            Self::Ones(count) => Some(Entries::Ones(*count)),
+            Self::Peak(Peak { count, max }) => Some(Entries::Peak(pricing::Peak {
+                count: *count,
+                before: 0,
+                max: max.clone().unwrap_or_default(),
+            })),
+            Self::Summit(summit) => Some(summit.reading(&()).entries()),
+            Self::Spent(spent) => spent.reading(&prices(around)?).entries(),
+            Self::Tiers(tiers) => Some(tiers.reading(&slope(around)?).entries()),
+        }
+    }
+
+    /// Whether an event came too late.
+    pub fn needs_repair(&self, around: &Around<'_>) -> bool {
+        match self {
+            Self::Ones(_) | Self::Peak(_) => false,
+            Self::Summit(summit) => summit.needs_repair(&()),
+            Self::Spent(spent) => prices(around).is_none_or(|prices| spent.needs_repair(&prices)),
+            Self::Tiers(tiers) => slope(around).is_none_or(|slope| tiers.needs_repair(&slope)),
+        }
+    }
+
+    /// The same at a later window of a bucket that looks back.
+    pub fn roll(&self, new: &Around<'_>) -> Option<Self> {
+        match self {
+            Self::Spent(spent) => {
+                let mut spent = spent.clone();
+                spent.roll(&prices(new)?);
+                Some(Self::Spent(spent))
+            }
+            _ => Self::new(new.rules),
+        }
+    }
+
+    /// Bytes in memory besides its own place, roughly.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Ones(_) | Self::Peak(_) => 0,
+            Self::Summit(summit) => summit.weight(),
+            Self::Spent(spent) => spent.weight(),
+            Self::Tiers(tiers) => tiers.weight(),
+        }
+    }
+
+    /// Appends the packed form.
+    pub fn write_bytes(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Ones(count) => {
+                out.push(ONES);
+                put_varint(out, *count);
+            }
+            Self::Peak(peak) => {
+                out.push(PEAK);
+                peak.write_bytes(out);
+            }
+            Self::Summit(summit) => {
+                out.push(SUMMIT);
+                summit.write_bytes(out);
+            }
+            Self::Spent(spent) => {
+                out.push(SPENT);
+                spent.write_bytes(out);
+            }
+            Self::Tiers(tiers) => {
+                out.push(TIERS);
+                tiers.write_bytes(out);
+            }
+        }
+    }
+
+    /// Reads the packed form.
+    pub fn read_bytes(bytes: &mut &[u8]) -> Option<Self> {
+        match take_byte(bytes)? {
+            ONES => take_varint(bytes).map(Self::Ones),
+            PEAK => Peak::read_bytes(bytes).map(Self::Peak),
+            SUMMIT => Ordered::read_bytes(bytes).map(Self::Summit),
+            SPENT => Ordered::read_bytes(bytes).map(Self::Spent),
+            TIERS => Ordered::read_bytes(bytes).map(Self::Tiers),
+            _ => None,
+        }
+    }
+}
+
+fn prices<'a>(around: &Around<'a>) -> Option<Prices<'a>> {
+    match &around.rules.price {
+        Price::Percentage(percentage) => {
+            Some(Prices { percentage, lower: around.span.frame.lower() })
+        }
+        _ => None,
+    }
+}
+
+fn slope<'a>(around: &Around<'a>) -> Option<Slope<'a>> {
+    match &around.rules.price {
+        Price::Tiers(ranges) => Some(Slope {
+            ranges,
+            frame: &around.span.frame,
+            fewer_days: 0,
+            carried: around.carried,
+        }),
+        _ => None,
+    }
+}
