@@ -81,7 +81,8 @@ impl Running {
             catalog_apply::apply_to_running(&service, settings, file)?;
         }
         let commands = Commands::of(&service, settings)?;
-        let backend = Arc::new(Live::new(Arc::clone(&service.shared), commands));
+        let (shared, publisher) = (Arc::clone(&service.shared), Arc::clone(&service.publisher));
+        let backend = Arc::new(Live::new(shared, commands, publisher));
         let (close, mut closed) = watch::channel(());
         let shutdown = async move {
             // The sender is dropped to close.

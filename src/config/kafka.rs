@@ -114,6 +114,11 @@ impl Settings {
 }
 
 impl Kafka {
+    /// The topics that events are read from, our own last.
+    pub fn all_events_topics(&self) -> Vec<String> {
+        self.events_topics.iter().chain(&self.http_events_topic).cloned().collect()
+    }
+
     fn sasl(&self) -> Vec<(String, String)> {
         if !self.security_protocol.uses_sasl() {
             return Vec::new();

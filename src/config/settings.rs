@@ -85,6 +85,8 @@ settings! {
         brokers: Option<String> = Kind::Text,
         /// Topics with usage events; at least one.
         events_topics: Vec<String> = Kind::List,
+        /// Our own topic of events that are accepted over HTTP; none: they are refused.
+        http_events_topic: Option<String> = Kind::Text,
         /// Topic of the catalogue.
         catalog_topic: String = Kind::Text,
         /// Topic for rejected records; none: they stay in the store only.

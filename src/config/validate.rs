@@ -29,6 +29,7 @@ fn check_topics(kafka: &Kafka) -> Option<Problem> {
         .events_topics
         .iter()
         .map(|topic| ("events_topics", topic))
+        .chain(kafka.http_events_topic.iter().map(|topic| ("http_events_topic", topic)))
         .chain([("catalog_topic", &kafka.catalog_topic)]);
     let mut seen = BTreeSet::new();
     for (key, topic) in

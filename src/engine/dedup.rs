@@ -139,6 +139,21 @@ impl Ids {
         self.accept(key, position);
     }
 
+    /// Whether an id is taken; none if only the store's index can tell.
+    pub fn knows(&self, identity: u128) -> Option<bool> {
+        match self.known(identity) {
+            Some(_) => Some(true),
+            None => (!self.beyond_memory).then_some(false),
+        }
+    }
+
+    /// Accepted ids with this transaction hash that the store's index may lack, in the order they
+    /// were accepted: of one identity the last counts.
+    pub fn unmerged_of(&self, transaction: u64) -> impl Iterator<Item = NewId> + '_ {
+        let all = self.merging.iter().chain(&self.pending);
+        all.filter(move |id| id.key.transaction == transaction).copied()
+    }
+
     /// Ids that wait for the store's index.
     pub fn pending(&self) -> usize {
         self.pending.len()
@@ -303,6 +318,24 @@ mod tests {
         });
         // The index still has the copy that lost; the one that won is not in it yet.
         assert_eq!(ids.judge(key(1), at(97, 2, 0), &index), Verdict::Duplicate);
+    }
+
+    #[test]
+    fn looking_changes_nothing_and_finds_what_the_index_lacks() {
+        let mut ids = Ids::new(0, false);
+        assert_eq!(ids.knows(key(1).identity), Some(false));
+        assert_eq!(ids.judge(key(1), at(5, 0, 5), &empty()), Verdict::New);
+        assert_eq!(ids.knows(key(1).identity), Some(true));
+        let found = |ids: &Ids, of: u64| -> Vec<Position> {
+            ids.unmerged_of(key(of).transaction).map(|id| id.position).collect()
+        };
+        assert_eq!(found(&ids, 1), [at(5, 0, 5)]);
+        ids.start_merge();
+        assert_eq!(ids.judge(key(1), at(4, 1, 0), &empty()), Verdict::Replaces(at(5, 0, 5)));
+        assert_eq!(found(&ids, 1), [at(5, 0, 5), at(4, 1, 0)], "the last one counts");
+        assert_eq!(found(&ids, 2), []);
+        let beyond = Ids::new(0, true);
+        assert_eq!(beyond.knows(key(1).identity), None, "only the index can tell");
     }
 
     #[test]

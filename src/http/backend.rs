@@ -10,6 +10,11 @@ use crate::core::catalog::commands::{Command, Refusal};
 use crate::core::catalog::directory::Directory;
 use crate::core::instant::Instant;
 use crate::core::usage::{CurrentUsage, ProjectedUsage, Request};
+pub use crate::runtime::events::estimate::{Estimated, Instants, PrintEstimated, PrintInstants};
+pub use crate::runtime::events::{
+    Accepted, BATCH_EVENTS_MAX, Draft, EVENTS_IN_FLIGHT_MAX, Fault, Filter, NewEvent, Page,
+    Recorded, Refusal as EventsError,
+};
 
 /// Prints a usage as the body of an answer. It is handed to the backend because a usage borrows
 /// from the catalogue that it was priced with, which only the backend can hold on to.
@@ -37,6 +42,47 @@ pub trait Backend: Send + Sync + 'static {
         request: CurrentUsageRequest,
         print: Print,
     ) -> impl Future<Output = Result<UsageAnswer, UsageError>> + Send;
+
+    /// Accepts the events of one request, all or none. `batch` says which of the two requests it
+    /// is (specification 9.7).
+    fn create_events(
+        &self,
+        session: &Self::Session,
+        drafts: Vec<Draft>,
+        batch: bool,
+    ) -> impl Future<Output = Result<Accepted, EventsError>> + Send;
+
+    /// The first event with a transaction id.
+    fn find_event(
+        &self,
+        session: &Self::Session,
+        transaction: String,
+    ) -> impl Future<Output = Result<Option<Recorded>, EventsError>> + Send;
+
+    /// A page of the tenant's events.
+    fn list_events(
+        &self,
+        session: &Self::Session,
+        filter: Filter,
+    ) -> impl Future<Output = Result<Page, EventsError>> + Send;
+
+    /// What an event would cost on top of what is stored, printed (9.9).
+    fn estimate_fees(
+        &self,
+        session: &Self::Session,
+        draft: Draft,
+        print: PrintEstimated,
+    ) -> impl Future<Output = Result<String, EventsError>> + Send;
+
+    /// What events would cost by themselves, printed. In a batch one that no charge prices is left
+    /// out (9.9).
+    fn estimate_instant_fees(
+        &self,
+        session: &Self::Session,
+        drafts: &[Draft],
+        batch: bool,
+        print: PrintInstants,
+    ) -> Result<String, EventsError>;
 
     /// Whether the tenant has projected usage switched on (8.2).
     fn projects(&self, session: &Self::Session) -> bool;
@@ -155,6 +201,8 @@ pub enum UsageLimit {
     Groups,
     /// Distinct values of one bucket.
     UniqueValues,
+    /// Events of one read.
+    Events,
 }
 
 impl UsageLimit {
@@ -163,6 +211,7 @@ impl UsageLimit {
         match self {
             Self::Groups => "groups",
             Self::UniqueValues => "unique_values",
+            Self::Events => "events",
         }
     }
 }

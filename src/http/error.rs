@@ -56,6 +56,8 @@ pub enum ApiError {
     Refused(Errors),
     /// The catalogue cannot be written, or it is not known whether it was.
     CatalogUnavailable,
+    /// Several members cannot be used: the details as JSON.
+    Details(String),
     /// The request did not arrive in time.
     RequestTimeout,
     /// The body is larger than the setting allows.
@@ -160,7 +162,9 @@ impl ApiError {
             Self::OffsetNotReached { timed_out: true, .. } => StatusCode::GATEWAY_TIMEOUT,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Invalid { .. } | Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid { .. } | Self::Refused(_) | Self::Details(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NotReady | Self::LimitExceeded(_) | Self::CatalogUnavailable => {
@@ -189,7 +193,7 @@ impl ApiError {
             Self::OffsetNotReached { .. } => "offset_not_reached",
             Self::RequestTimeout => "request_timeout",
             Self::BodyTooLarge => "request_too_large",
-            Self::Invalid { .. } | Self::Refused(_) => "validation_errors",
+            Self::Invalid { .. } | Self::Refused(_) | Self::Details(_) => "validation_errors",
             Self::Overloaded { .. } => "too_many_requests",
             Self::HeadersTooLarge => "headers_too_large",
             Self::NotReady => "not_ready",
@@ -252,6 +256,10 @@ impl ApiError {
                 json::key(out, field);
                 json::list(out, json::ARRAY, codes, json::string);
             });
+        }
+        if let Self::Details(details) = self {
+            out.push_str(",\"error_details\":");
+            out.push_str(details);
         }
         out.push('}');
         out

@@ -7,8 +7,9 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::backend::{
-    Backend, CommandError, CurrentUsageRequest, Freshness, Print, PrintProjected, Readiness,
-    Snapshot, UsageAnswer, UsageError, UsageLimit,
+    Accepted, Backend, CommandError, CurrentUsageRequest, Draft, EventsError, Filter, Freshness,
+    Page, Print, PrintEstimated, PrintInstants, PrintProjected, Readiness, Recorded, Snapshot,
+    UsageAnswer, UsageError, UsageLimit,
 };
 use crate::core::catalog::Flag;
 use crate::core::catalog::commands::Command;
@@ -17,6 +18,8 @@ use crate::core::usage;
 use crate::engine::counters::Counters;
 use crate::engine::keys::numbers;
 use crate::runtime::commands::{Commands, Failure};
+use crate::runtime::events::Events;
+use crate::runtime::publish::Publisher;
 use crate::runtime::shared::Shared;
 use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
 use crate::runtime::view::{Current, Projected, View};
@@ -26,6 +29,7 @@ pub struct Live {
     shared: Arc<Shared>,
     usages: Usages,
     commands: Commands,
+    events: Events,
 }
 
 /// Who asks.
@@ -36,9 +40,10 @@ pub struct Session {
 }
 
 impl Live {
-    /// A backend over a running service, which writes to its catalogue log.
-    pub fn new(shared: Arc<Shared>, commands: Commands) -> Self {
-        Self { usages: Usages::new(Arc::clone(&shared)), commands, shared }
+    /// A backend over a running service, which writes to its logs.
+    pub fn new(shared: Arc<Shared>, commands: Commands, publisher: Arc<Publisher>) -> Self {
+        let events = Events::new(Arc::clone(&shared), publisher);
+        Self { usages: Usages::new(Arc::clone(&shared)), commands, events, shared }
     }
 
     fn freshness(&self, reflects: &Reflects) -> Freshness {
@@ -186,6 +191,46 @@ impl Backend for Live {
                 CommandError::Unavailable
             }
         })
+    }
+
+    async fn create_events(
+        &self,
+        session: &Session,
+        drafts: Vec<Draft>,
+        batch: bool,
+    ) -> Result<Accepted, EventsError> {
+        self.events.create(&session.organization, &drafts, batch).await
+    }
+
+    async fn find_event(
+        &self,
+        session: &Session,
+        transaction: String,
+    ) -> Result<Option<Recorded>, EventsError> {
+        self.events.find(&session.organization, &transaction).await
+    }
+
+    async fn list_events(&self, session: &Session, filter: Filter) -> Result<Page, EventsError> {
+        self.events.list(&session.organization, filter).await
+    }
+
+    async fn estimate_fees(
+        &self,
+        session: &Session,
+        draft: Draft,
+        print: PrintEstimated,
+    ) -> Result<String, EventsError> {
+        self.events.estimate_fees(&session.organization, &draft, print).await
+    }
+
+    fn estimate_instant_fees(
+        &self,
+        session: &Session,
+        drafts: &[Draft],
+        batch: bool,
+        print: PrintInstants,
+    ) -> Result<String, EventsError> {
+        self.events.estimate_instant_fees(&session.organization, drafts, batch, print)
     }
 
     fn readiness(&self) -> Readiness {

@@ -14,6 +14,7 @@ mod error;
 pub mod etag;
 mod guard;
 mod json;
+mod json_object;
 pub mod live;
 mod ops;
 mod page;

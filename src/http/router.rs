@@ -78,6 +78,7 @@ pub fn router<B: Backend>(app: &Arc<App<B>>) -> Router {
         })
         .route(&path::pattern(usage), on(usage, get(v1::current_usage::show::<B>)))
         .route(&path::pattern(projected), on(projected, get(v1::projected_usage::show::<B>)))
+        .merge(v1::events::routes(on))
         .route("/livez", on("/livez", get(ops::livez)))
         .route("/readyz", on("/readyz", get(ops::readyz::<B>)))
         .route("/metrics", on("/metrics", get(ops::metrics::<B>)))

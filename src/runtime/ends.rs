@@ -74,6 +74,13 @@ impl Ends {
         behind.max().unwrap_or(0)
     }
 
+    /// Whether everything is applied that was there at start in partitions of this kind.
+    pub fn applied_start(&self, progress: &Progress, kind: impl Fn(Source) -> bool) -> bool {
+        let at_start = self.at_start.read().unwrap_or_else(PoisonError::into_inner);
+        let mut ends = at_start.iter().filter(|(source, _)| kind(**source));
+        ends.all(|(source, end)| progress.next(*source) >= *end)
+    }
+
     /// Whether everything that was there at start is applied. Never while a partition is stopped.
     pub fn caught_up(&self, progress: &Progress) -> bool {
         if !self.stopped().is_empty() {
@@ -131,6 +138,17 @@ mod tests {
         assert!(!ends.caught_up(&progress(&[(FIRST, 4)])));
         end.passed();
         assert!(ends.caught_up(&progress(&[(FIRST, 5)])));
+    }
+
+    #[test]
+    fn the_start_of_some_partitions_may_be_asked_for_alone() {
+        let ends = Ends::default();
+        ends.follow(FIRST, 5);
+        ends.follow(SECOND, 8);
+        let first = |source| source == FIRST;
+        assert!(ends.applied_start(&progress(&[(FIRST, 5)]), first));
+        assert!(!ends.applied_start(&progress(&[(FIRST, 4), (SECOND, 8)]), first));
+        assert!(!ends.applied_start(&progress(&[(FIRST, 5)]), |_| true));
     }
 
     #[test]

@@ -25,6 +25,12 @@ impl SourceNames {
         format!("{topic}-{}", source.partition())
     }
 
+    /// Whether a partition belongs to a topic.
+    pub fn is_of(&self, source: Source, topic: &str) -> bool {
+        let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        names.get(&source.topic()).is_some_and(|name| name == topic)
+    }
+
     /// The partition with this topic and number, if the topic is read.
     pub fn find(&self, topic: &str, partition: i32) -> Option<Source> {
         let names = self.0.read().unwrap_or_else(PoisonError::into_inner);

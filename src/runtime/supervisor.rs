@@ -1,6 +1,5 @@
 //! Starts everything in order and stops it in the reverse.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -14,12 +13,14 @@ use super::catalogue::Catalogue;
 use super::checkpoint::{Checkpointer, Request, Schedule};
 use super::clock::Clock;
 use super::compactor::{self, Compacting};
+use super::crew::Crew;
 use super::ends::Ends;
 use super::fatal::Fatal;
 use super::fault::Fault;
 use super::ignored::Ignored;
 use super::ingest::{Assigned, BatchLimits, Reader};
 use super::positions::{self, BROKER_WAIT, Partitions};
+use super::publish::{Publisher, own_topic};
 use super::rebuilds::{self, RebuildJobs, Rebuilds};
 use super::recovery::recover;
 use super::rows::Rows;
@@ -51,6 +52,8 @@ pub struct Service {
     pub shared: Arc<Shared>,
     /// Set to the reason once the service cannot go on.
     pub fatal: watch::Receiver<Option<String>>,
+    /// Writes accepted events to the log.
+    pub publisher: Arc<Publisher>,
     /// The embedded log of events, if that is what is read.
     pub events_log: Option<EmbeddedLog>,
     /// The embedded catalogue log, if that is what is read.
@@ -59,40 +62,6 @@ pub struct Service {
     checkpointer: JoinHandle<()>,
     workers: Vec<JoinHandle<()>>,
     helpers: Vec<JoinHandle<()>>,
-}
-
-/// Starts threads, and reports the first that fails.
-#[derive(Clone)]
-struct Crew {
-    shared: Arc<Shared>,
-    fatal: watch::Sender<Option<String>>,
-}
-
-impl Crew {
-    fn start(
-        &self,
-        name: String,
-        body: impl FnOnce() -> Result<(), Fatal> + Send + 'static,
-    ) -> Result<JoinHandle<()>, Fatal> {
-        let crew = self.clone();
-        let thread = name.clone();
-        let run = move || {
-            let reason = match catch_unwind(AssertUnwindSafe(body)) {
-                Ok(Ok(())) => return,
-                Ok(Err(fatal)) => fatal.to_string(),
-                Err(_) => Fatal::Thread(thread).to_string(),
-            };
-            crew.shared.stopping.store(true, Ordering::Release);
-            crew.fatal.send_if_modified(|known| {
-                let first = known.is_none();
-                known.get_or_insert(reason);
-                first
-            });
-            crew.shared.wake();
-        };
-        let started = std::thread::Builder::new().name(name.clone()).spawn(run);
-        started.map_err(|_| Fatal::Thread(name))
-    }
 }
 
 impl Service {
@@ -235,6 +204,8 @@ impl Starting<'_> {
             Ok(())
         })?);
         helpers.extend(self.start_outbox()?);
+        let (publisher, thread) = self.start_publisher(events_log.as_ref())?;
+        helpers.extend(thread);
         let (threads, assignments) =
             self.start_readers(events_log.as_ref(), &assigned, &batches)?;
         readers.extend(threads);
@@ -246,6 +217,7 @@ impl Starting<'_> {
         Ok(Service {
             shared: Arc::clone(&self.crew.shared),
             fatal: self.fatal_seen,
+            publisher,
             events_log,
             catalog_log,
             readers,
@@ -351,8 +323,9 @@ impl Starting<'_> {
             return Ok((vec![positions::assign_embedded(shared, log)?], None));
         }
         let properties = self.settings.kafka_properties();
-        let topics = &self.settings.kafka.events_topics;
-        let mut partitions = Partitions::connect(&properties, topics)?;
+        own_topic(self.settings)?;
+        let topics = self.settings.kafka.all_events_topics();
+        let mut partitions = Partitions::connect(&properties, &topics)?;
         let assigned = partitions.discover(shared)?;
         Ok((assigned, Some(partitions)))
     }
@@ -390,6 +363,13 @@ impl Starting<'_> {
             Ok(())
         })?;
         Ok(vec![compactor, scanner, sweeper])
+    }
+
+    fn start_publisher(
+        &self,
+        embedded: Option<&EmbeddedLog>,
+    ) -> Result<(Arc<Publisher>, Option<JoinHandle<()>>), Fatal> {
+        Publisher::start(&self.crew, self.settings, self.decode_limits(), embedded)
     }
 
     fn start_outbox(&self) -> Result<Option<JoinHandle<()>>, Fatal> {
@@ -457,8 +437,8 @@ impl Starting<'_> {
         }
         let log = |error: &dyn std::fmt::Display| Fatal::Log(error.to_string());
         let properties = self.settings.kafka_properties();
-        let topics = &self.settings.kafka.events_topics;
-        let mut source = KafkaSource::connect(&properties, topics).map_err(|error| log(&error))?;
+        let topics = self.settings.kafka.all_events_topics();
+        let mut source = KafkaSource::connect(&properties, &topics).map_err(|error| log(&error))?;
         let partitions: Vec<(usize, i32, i64)> = assigned
             .iter()
             .map(|a| (a.topic, i32::from(a.source.partition()), a.reached.next))

@@ -51,7 +51,7 @@ impl Target {
     }
 
     /// Taxes of the first level that has any (specification 7.1).
-    fn taxes<'a>(&'a self, charge: &'a Charge) -> Vec<&'a Tax> {
+    pub(super) fn taxes<'a>(&'a self, charge: &'a Charge) -> Vec<&'a Tax> {
         let Resolved { tenant, customer, plan, .. } = &self.resolved;
         let find = |ids: &'a [uuid::Uuid]| -> Vec<&'a Tax> {
             ids.iter().filter_map(|id| tenant.tax(*id)).map(|tax| &*tax.entity).collect()

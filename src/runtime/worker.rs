@@ -10,6 +10,7 @@ use crossbeam_channel::{Receiver, Sender, never, select};
 use tokio::sync::oneshot;
 
 use super::checkpoint::Request;
+use super::events;
 use super::fatal::Fatal;
 use super::on_board::OnBoard;
 use super::owner::{Owned, Taken};
@@ -80,6 +81,8 @@ pub enum Command {
     },
     /// A rebuild is through.
     Install(u8, Vec<(Rebuild, Option<Cells>)>),
+    /// A question about events of a slot.
+    Events(u8, events::Ask),
     /// End.
     Stop,
 }
@@ -301,6 +304,11 @@ impl Worker {
                 let _ = reply.send(self.sweep(slot, from));
             }
             Command::Install(slot, results) => self.install(slot, results),
+            Command::Events(slot, ask) => {
+                if let Some(at) = self.at(slot) {
+                    events::answer(&self.shared, &self.slots[at], || self.cut(at), ask);
+                }
+            }
             // Ends the loop that called.
             Command::Stop => {}
         }

@@ -129,6 +129,7 @@ impl Place {
             .args(["--brokers", brokers(), "--listen", "127.0.0.1:0", "--data"])
             .arg(self.path("data"))
             .args(set("kafka.events_topics", &self.events))
+            .args(set("kafka.http_events_topic", &format!("{}-http", self.events)))
             .args(set("kafka.catalog_topic", &self.catalog))
             .args(set("kafka.dead_letter_topic", &self.dead_letters))
             .args(set("log.format", "json"))
@@ -244,6 +245,19 @@ impl Service {
         }
         let mut response = request.call().expect("the service answers");
         (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    }
+
+    /// An answer to a JSON body: its status, its text, and where accepted events stand.
+    #[track_caller]
+    pub fn post(&self, path: &str, key: &str, body: &Value) -> (u16, String, Option<String>) {
+        let config = ureq::Agent::config_builder().http_status_as_error(false);
+        let agent = ureq::Agent::new_with_config(config.timeout_global(Some(PATIENCE)).build());
+        let request = agent.post(format!("{}{path}", self.url));
+        let request = request.header("Authorization", format!("Bearer {key}"));
+        let mut response = request.send(body.to_string()).expect("the service answers");
+        let position = response.headers().get("odometer-position");
+        let position = position.map(|position| position.to_str().unwrap().to_owned());
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap(), position)
     }
 }
 

@@ -21,16 +21,8 @@ use crate::vectors_run::Verdict;
 
 /// Requests whose routes are not there yet: those of a timeline go through the seeds instead,
 /// others are left out.
-const NEEDS_WRITE_API: [&str; 8] = [
-    CREATE_EVENT,
-    CREATE_SUBSCRIPTION,
-    TERMINATE,
-    "POST /api/v1/events/batch",
-    "POST /api/v1/events/estimate_fees",
-    "POST /api/v1/events/estimate_instant_fees",
-    "POST /api/v1/events/batch_estimate_instant_fees",
-    "POST /api/v1/billable_metrics/evaluate_expression",
-];
+const NEEDS_WRITE_API: [&str; 3] =
+    [CREATE_SUBSCRIPTION, TERMINATE, "POST /api/v1/billable_metrics/evaluate_expression"];
 const CREATE_EVENT: &str = "POST /api/v1/events";
 const CREATE_SUBSCRIPTION: &str = "POST /api/v1/subscriptions";
 const TERMINATE: &str = "DELETE /api/v1/subscriptions";

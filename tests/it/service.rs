@@ -34,6 +34,8 @@ pub struct Answer {
     pub body: String,
     /// The entity tag, if there is one.
     pub tag: Option<String>,
+    /// Where the record of accepted events stands.
+    pub position: Option<String>,
 }
 
 impl Answer {
@@ -41,6 +43,21 @@ impl Answer {
     pub fn json(&self) -> Json {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
     }
+}
+
+impl Answer {
+    fn is_ready(&self) -> bool {
+        self.status != 503 || !self.body.contains("not_ready")
+    }
+}
+
+fn answer_of(mut response: ureq::http::Response<ureq::Body>) -> Answer {
+    let header =
+        |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    let (tag, position) = (header("etag"), header("odometer-position"));
+    let status = response.status().as_u16();
+    let body = response.body_mut().read_to_string().unwrap();
+    Answer { status, body, tag, position }
 }
 
 /// A service that can be stopped, started again, and cut off as by a crash.
@@ -157,12 +174,24 @@ impl TestService {
         let mut last = None;
         wait_until("an answer other than not ready", || {
             let request = self.agent.get(&url).header("Authorization", format!("Bearer {key}"));
-            let mut response = request.call().unwrap();
-            let tag = response.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned());
-            let status = response.status().as_u16();
-            let body = response.body_mut().read_to_string().unwrap();
-            let ready = status != 503 || !body.contains("not_ready");
-            last = Some(Answer { status, body, tag });
+            let answer = answer_of(request.call().unwrap());
+            let ready = answer.is_ready();
+            last = Some(answer);
+            ready
+        });
+        last.unwrap()
+    }
+
+    /// Sends a POST request with a JSON body; one that the service is not ready for yet is sent
+    /// again.
+    pub fn post(&self, key: &str, path: &str, body: &Json) -> Answer {
+        let url = format!("http://{}{path}", self.running().address);
+        let mut last = None;
+        wait_until("an answer other than not ready", || {
+            let request = self.agent.post(&url).header("Authorization", format!("Bearer {key}"));
+            let answer = answer_of(request.send(body.to_string()).unwrap());
+            let ready = answer.is_ready();
+            last = Some(answer);
             ready
         });
         last.unwrap()

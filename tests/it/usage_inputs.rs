@@ -80,7 +80,7 @@ pub fn metric(json: &Json) -> BillableMetric {
         field_name: text("field_name"),
         recurring: json["recurring"] == true,
         rounding: mode.map(|mode| Rounding { mode, precision }),
-        expression: None,
+        expression: text("expression"),
         filters: json["filters"]
             .as_array()
             .into_iter()

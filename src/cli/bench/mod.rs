@@ -186,6 +186,7 @@ fn bench(args: &BenchArgs, arguments: &[OsString], mut settings: Settings) -> Re
     settings.kafka.events_topics = vec![topic.clone()];
     settings.kafka.catalog_topic = catalog_topic(&topic);
     settings.kafka.dead_letter_topic = Some(dead_letter_topic(&topic));
+    settings.kafka.http_events_topic = None;
     settings.http.listen = ([127, 0, 0, 1], 0).into();
     settings.catalog.file = None;
     let outcome = measure(args, arguments, &settings, &topic, &workload);

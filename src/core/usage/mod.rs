@@ -6,6 +6,7 @@
 
 mod ask;
 mod error;
+pub mod estimate;
 mod fee;
 mod kept;
 mod projected;

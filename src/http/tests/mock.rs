@@ -10,7 +10,8 @@ use super::world::World;
 use crate::core::catalog::commands::Command;
 use crate::core::usage::ProjectedUsage;
 use crate::http::backend::{
-    Backend, CommandError, CurrentUsageRequest, Freshness, Print, PrintProjected, Readiness,
+    Accepted, Backend, CommandError, CurrentUsageRequest, Draft, EventsError, Fault, Filter,
+    Freshness, Page, Print, PrintEstimated, PrintInstants, PrintProjected, Readiness, Recorded,
     Snapshot, UsageAnswer, UsageError, UsageLimit,
 };
 
@@ -85,6 +86,67 @@ impl Backend for Mock {
         let usage = sample::usage(vec![sample::row(&charge, &metric)]);
         let body = (!has_it).then(|| print(&usage));
         Ok(UsageAnswer { freshness: freshness(), body })
+    }
+
+    async fn create_events(
+        &self,
+        session: &String,
+        drafts: Vec<Draft>,
+        batch: bool,
+    ) -> Result<Accepted, EventsError> {
+        assert_eq!(session, "KEY");
+        let code = drafts.first().and_then(|draft| draft.code.clone()).unwrap_or_default();
+        match code.as_str() {
+            "busy" => return Err(EventsError::Overloaded),
+            "cold" => return Err(EventsError::NotReady),
+            "long" => return Err(EventsError::TooLarge),
+            "off" => return Err(EventsError::Off),
+            "broken" => return Err(EventsError::Internal("a defect".into())),
+            "taken" => {
+                return Err(EventsError::Invalid(vec![(usize::from(batch), Fault::taken())]));
+            }
+            "expression" => {
+                let fault = Fault::Expression("Variable: b not found".into());
+                return Err(EventsError::Invalid(vec![(0, fault)]));
+            }
+            _ => {}
+        }
+        let events = drafts.into_iter().map(sample::recorded).collect();
+        Ok(Accepted { events, position: "odometer_events-0:41".into() })
+    }
+
+    async fn find_event(&self, _: &String, id: String) -> Result<Option<Recorded>, EventsError> {
+        let draft = Draft { transaction: Some(id.clone()), ..Draft::default() };
+        Ok((id != "nobody").then(|| sample::recorded(draft)))
+    }
+
+    async fn list_events(&self, _: &String, filter: Filter) -> Result<Page, EventsError> {
+        let draft = Draft { subscription: filter.subscription, ..Draft::default() };
+        Ok(Page { events: vec![sample::recorded(draft)], total: filter.skip + 1 })
+    }
+
+    async fn estimate_fees(
+        &self,
+        _: &String,
+        draft: Draft,
+        _: PrintEstimated,
+    ) -> Result<String, EventsError> {
+        match draft.code.as_deref() {
+            Some("known") => Ok("{\"fees\":[]}".into()),
+            Some(_) => Err(EventsError::NotFound("billable_metric")),
+            None => Err(EventsError::NotFound("subscription")),
+        }
+    }
+
+    fn estimate_instant_fees(
+        &self,
+        _: &String,
+        drafts: &[Draft],
+        batch: bool,
+        print: PrintInstants,
+    ) -> Result<String, EventsError> {
+        assert!(batch || drafts.len() == 1);
+        Ok(print(&[]))
     }
 
     fn projects(&self, session: &String) -> bool {

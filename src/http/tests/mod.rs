@@ -5,6 +5,7 @@ mod catalogue;
 mod charges;
 mod client;
 mod customers;
+mod events;
 mod limits;
 mod mock;
 mod ops;

@@ -8,8 +8,10 @@ use crate::core::instant::Instant;
 use crate::core::period::{Date, Window};
 use crate::core::pricing::Model;
 use crate::core::pricing::standard::Standard;
+use crate::core::properties::{Kind, PropertiesBuf};
 use crate::core::usage::{ChargeUsage, CurrentUsage, FilterUsage, Sum};
 use crate::core::value::Value;
+use crate::http::backend::{Draft, NewEvent, Recorded};
 
 /// Its body, byte for byte.
 pub const BODY: &str = concat!(
@@ -127,5 +129,27 @@ pub fn usage(charges: Vec<ChargeUsage<'_>>) -> CurrentUsage<'_> {
         taxes_amount_cents: 14,
         total_amount_cents: 84,
         charges,
+    }
+}
+
+/// An event as it is recorded: what the draft lacks is `-`, 1.5 s after the epoch.
+pub fn recorded(draft: Draft) -> Recorded {
+    let mut properties = PropertiesBuf::new();
+    properties.push("n", Kind::Number, "1000.0");
+    properties.push("t", Kind::Text, "a<b");
+    properties.push("o", Kind::Tree, "{\"k\": [1, null]}");
+    properties.push("z", Kind::Null, "");
+    let text = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    Recorded {
+        id: Uuid::from_u128(7),
+        created_at: Instant::from_millis(1500),
+        event: NewEvent {
+            transaction: text(draft.transaction),
+            subscription: draft.subscription,
+            code: text(draft.code),
+            timestamp: Instant::from_millis(1500),
+            precise_cents: draft.precise_cents.and_then(|text| Decimal::parse_leading(&text)),
+            properties,
+        },
     }
 }

@@ -145,7 +145,7 @@ fn pricing_unit(out: &mut String, sum: Option<&PricingUnitSum<'_>>) {
 }
 
 /// 2.7.
-fn breakdowns(out: &mut String, rows: &[Presented]) {
+pub(super) fn breakdowns(out: &mut String, rows: &[Presented]) {
     out.push_str(",\"presentation_breakdowns\":");
     presented(out, rows);
 }

@@ -15,6 +15,6 @@ pub mod topics;
 
 pub use self::client::Properties;
 pub use self::error::{ConnectError, Trouble, TroubleKind};
-pub use self::producer::{Delivery, KafkaProducer, Record};
+pub use self::producer::{Delivery, KafkaProducer, Record, SendError, Written};
 pub use self::source::{Drained, KafkaSource, Message, PartitionEnd};
 pub use self::topics::{KafkaTopics, Topic, Watermarks};
