@@ -34,7 +34,7 @@ pub fn encode_account(account: &Account) -> Vec<u8> {
     out.extend(account.state.0.to_le_bytes());
     put_option(&mut out, account.folded_under, |out, digest| out.extend(digest.to_le_bytes()));
     let mut uncached = account.uncached;
-    for open in account.windows.iter().filter(|kept| !kept.building.is_none()) {
+    for open in account.windows.iter().filter(|kept| kept.building.is_some()) {
         uncached = Stretch::extended(uncached, open.floor(), open.window().to);
     }
     put_option(&mut out, uncached, |out, stretch| {
