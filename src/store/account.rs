@@ -7,8 +7,8 @@
 //! days zigzag, number of cells varint, each: charge varint, bucket varint (0 default, else filter
 //! + 1), content in the form of the core.
 //!
-//! Windows that are being scanned are left out and count as not kept. Of format 1, which is the same
-//! up to the windows, no window is taken: they come back by a scan.
+//! Windows that are being scanned are left out and count as not kept. Of format 1, which is the
+//! same up to the windows, no window is taken: they come back by a scan.
 
 use super::codec::{Damage, Input, put_bytes, put_varint, put_zigzag};
 use crate::core::aggregate::kept::Content;
