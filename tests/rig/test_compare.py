@@ -182,7 +182,8 @@ def timestamps(records: list[Record]) -> Iterator[Any]:
 class Topics(unittest.TestCase):
     def test_only_empty_partitions_may_go_unjudged(self) -> None:
         read = {("events", 0)}
-        self.assertEqual(of_read_topics({("events", 0): 7, ("http", 0): 0}, read), {("events", 0): 7})
+        offsets = {("events", 0): 7, ("http", 0): 0}
+        self.assertEqual(of_read_topics(offsets, read), {("events", 0): 7})
         with self.assertRaises(ValueError):
             of_read_topics({("events", 0): 7, ("http", 0): 1}, read)
 
