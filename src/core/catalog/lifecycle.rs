@@ -99,13 +99,29 @@ pub fn create(creation: &Creation<'_>, situation: &Situation<'_>) -> Result<Deci
     if let Some(active) = active {
         return Ok(change_plan(creation, active, situation));
     }
-    let waiting = rows.iter().find(|row| {
-        row.customer == creation.customer && row.previous.is_none() && is_waiting(row, now)
-    });
-    match waiting {
+    match waiting(rows, creation.customer, now) {
         Some(row) => Ok(replan(creation, row)),
         None => Ok(first(creation, begins, situation)),
     }
+}
+
+/// The row that a creation is about: what serves the external id, whosever it is, or else what
+/// begins later for the customer.
+pub fn current<'a>(
+    rows: &'a [Versioned<Subscription>],
+    customer: &str,
+    now: Instant,
+) -> Option<&'a Subscription> {
+    serving(rows, now).or_else(|| waiting(rows, customer, now)).map(|row| &*row.entity)
+}
+
+fn waiting<'a>(
+    rows: &'a [Versioned<Subscription>],
+    customer: &str,
+    now: Instant,
+) -> Option<&'a Versioned<Subscription>> {
+    rows.iter()
+        .find(|row| row.customer == customer && row.previous.is_none() && is_waiting(row, now))
 }
 
 /// A subscription of its own.
@@ -317,7 +333,11 @@ fn is_waiting(row: &Subscription, now: Instant) -> bool {
 }
 
 /// An end has to lie on a later date than today and than the start, by UTC.
-fn check_end(ending_at: Option<Instant>, begins: Instant, now: Instant) -> Result<(), Refused> {
+///
+/// # Errors
+///
+/// [`Refused::EndingAt`].
+pub fn check_end(ending_at: Option<Instant>, begins: Instant, now: Instant) -> Result<(), Refused> {
     let date = |at| Zone::UTC.date(at);
     match ending_at {
         Some(end) if date(end) <= date(now) || date(end) <= date(begins) => Err(Refused::EndingAt),
