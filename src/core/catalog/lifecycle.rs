@@ -100,7 +100,7 @@ pub fn create(creation: &Creation<'_>, situation: &Situation<'_>) -> Result<Deci
         return Ok(change_plan(creation, active, situation));
     }
     match waiting(rows, creation.customer, now) {
-        Some(row) => Ok(replan(creation, row)),
+        Some(row) => Ok(replan(creation, row, situation)),
         None => Ok(first(creation, begins, situation)),
     }
 }
@@ -172,9 +172,7 @@ fn change_plan(
     situation: &Situation<'_>,
 ) -> Decided {
     let before = (situation.plans)(active.plan);
-    let same = active.plan == creation.plan.id
-        || before.is_some_and(|plan| plan.parent == Some(creation.plan.id));
-    if same {
+    if repeats(creation.plan, active.plan, before) {
         return Decided { writes: Vec::new(), shown: (*active.entity).clone() };
     }
     let now = situation.now;
@@ -214,6 +212,12 @@ fn change_plan(
     }
 }
 
+/// Whether a request for a plan asks for what a row has already, be it in a private copy. `before`
+/// is the row's plan, none if it is gone.
+pub fn repeats(asked: &Plan, row: Uuid, before: Option<&Plan>) -> bool {
+    row == asked.id || before.is_some_and(|plan| plan.parent == Some(asked.id))
+}
+
 /// The start of the plan's next period.
 fn next_period(
     row: &Subscription,
@@ -246,9 +250,13 @@ pub fn yearly(plan: &Plan) -> i128 {
 }
 
 /// A creation for an external id that begins later: the plan is exchanged.
-fn replan(creation: &Creation<'_>, row: &Versioned<Subscription>) -> Decided {
+fn replan(
+    creation: &Creation<'_>,
+    row: &Versioned<Subscription>,
+    situation: &Situation<'_>,
+) -> Decided {
     let mut row = (*row.entity).clone();
-    if row.plan == creation.plan.id {
+    if repeats(creation.plan, row.plan, (situation.plans)(row.plan)) {
         return Decided { writes: Vec::new(), shown: row };
     }
     row.plan = creation.plan.id;

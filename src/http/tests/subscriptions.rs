@@ -234,6 +234,13 @@ fn overrides_are_kept_in_a_private_plan() {
     let copied = server.put_json("subscriptions/t", &body).ok();
     assert_eq!(copied["subscription"]["plan"]["parent_id"], plan["plan"]["lago_id"]);
     assert_eq!(copied["subscription"]["plan_amount_cents"], 3);
+    // What waits keeps its copy, too, when it is asked for again.
+    let mut later = overrides.clone();
+    later["external_id"] = json!("l");
+    later["subscription_at"] = json!("2024-05-01T00:00:00Z");
+    let waiting = server.subscribe("starter", &later).ok();
+    assert_eq!(waiting["subscription"]["plan"]["name"], "Own");
+    assert_eq!(server.subscribe("starter", &later).ok(), waiting);
     let wrong = json!({"external_id": "u", "plan_overrides": {"charges":
         [{"id": charges[0]["lago_id"], "properties": {"amount": "x"}}]}});
     server.subscribe("starter", &wrong).invalid(r#"{"properties":["invalid_amount"]}"#);

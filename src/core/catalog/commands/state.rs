@@ -121,14 +121,6 @@ impl Changes {
         self.record.changes.push(Change::Delete(key));
     }
 
-    /// Adds what another record of the same organisation changes and rests on.
-    pub fn append(&mut self, other: Self) {
-        for (key, version) in other.record.expects {
-            self.read(key.id, version);
-        }
-        self.record.changes.extend(other.record.changes);
-    }
-
     /// The record.
     pub fn into_record(self) -> Record {
         self.record

@@ -2,12 +2,12 @@
 
 use uuid::Uuid;
 
-use super::{Lives, OVERRIDES, dates, stripped};
+use super::{Dates, Lives, OVERRIDES, stripped};
 use crate::core::catalog::commands::input::{Input, text_of};
 use crate::core::catalog::commands::{
     Changes, Command, Decision, Refusal, State, new_customer, overridden_plan,
 };
-use crate::core::catalog::lifecycle::{Creation, create, current};
+use crate::core::catalog::lifecycle::{Creation, create, current, repeats};
 use crate::core::catalog::record::{Body, EntityId};
 use crate::core::catalog::version::Versioned;
 use crate::core::catalog::{BillingTime, Plan, Subscription};
@@ -28,17 +28,14 @@ impl Command for CreateSubscription {
     fn decide(&self, state: &State<'_>) -> Result<Decision<Subscription>, Refusal> {
         let input = Input(&self.input);
         let plan = state.plan(&input.text("plan_code").unwrap_or_default())?;
-        let (subscription_at, ending_at) = dates(input, state.now, state.now)?;
+        let Dates { subscription_at, ending_at } = Dates::read(input, state.now, state.now)?;
         let customer = stripped(input, "external_customer_id");
         let customer = customer
             .ok_or_else(|| Refusal::invalid("external_customer_id", "value_is_mandatory"))?;
         let billing_time = billing_time(input);
-        let external_id = match stripped(input, "external_id") {
-            Some(external_id) => external_id,
-            None => {
-                billing_time?;
-                return Err(Refusal::invalid("external_id", "value_is_mandatory"));
-            }
+        let Some(external_id) = stripped(input, "external_id") else {
+            billing_time?;
+            return Err(Refusal::invalid("external_id", "value_is_mandatory"));
         };
         let rows = state.directory.subscriptions(state.organization(), &external_id);
         let mut changes = state.changes();
@@ -57,24 +54,20 @@ impl Command for CreateSubscription {
             subscription_at,
             ending_at,
         };
-        // The plan stands in the record before the row that points at it.
-        let mut rows_written = state.changes();
         let lives = Lives::new(state, &rows, &customer);
-        let decided = lives.decide(&mut rows_written, |now| create(&creation, now))?;
-        // Rows that follow others keep their alignment, and what is sent does not matter.
+        let decided = lives.decide(|situation| create(&creation, situation))?;
+        // A row that follows another keeps its alignment, so what is sent does not matter.
         if decided.shown.id == creation.id && decided.shown.previous.is_none() {
             billing_time?;
         }
-        if let Some(private) = private
-            && decided.writes.iter().any(|row| row.plan == private.id)
-        {
+        if decided.writes.is_empty() {
+            return Ok(Decision { record: state.changes().into_record(), reply: decided.shown });
+        }
+        if let Some(private) = private {
             changes.put(Body::Plan(private), None);
         }
-        if !decided.writes.is_empty() {
-            changes.append(rows_written);
-        }
-        let record = if decided.writes.is_empty() { state.changes() } else { changes };
-        Ok(Decision { record: record.into_record(), reply: decided.shown })
+        lives.write(&decided, &mut changes);
+        Ok(Decision { record: changes.into_record(), reply: decided.shown })
     }
 }
 
@@ -104,8 +97,8 @@ fn own_plan(
     changes: &mut Changes,
 ) -> Result<Option<Plan>, Refusal> {
     let settled = current.is_some_and(|row| {
-        let parent = state.tenant.plan(row.plan).and_then(|own| own.parent);
-        row.customer != customer || row.plan == plan.id || parent == Some(plan.id)
+        let before = state.tenant.plan(row.plan).map(|own| &*own.entity);
+        row.customer != customer || repeats(plan, row.plan, before)
     });
     let overrides = input.value(OVERRIDES);
     if settled || overrides.as_object().is_none() {
@@ -122,5 +115,7 @@ fn next_id(state: &State<'_>, rows: &[Versioned<Subscription>], external_id: &st
         Uuid::new_v5(&state.tenant.organization.id, name.as_bytes())
     };
     let free = |id: &Uuid| rows.iter().all(|row| row.id != *id);
-    (rows.len()..).map(nth).find(free).unwrap_or_else(|| state.new_id())
+    // One more than there are rows.
+    let mut candidates = (rows.len()..=2 * rows.len()).map(nth);
+    candidates.find(free).unwrap_or_else(|| state.new_id())
 }

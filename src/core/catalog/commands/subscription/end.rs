@@ -24,7 +24,8 @@ impl Command for EndSubscription {
         let lives = Lives::new(state, &rows, customer);
         let mut changes = state.changes();
         let rule = if self.pending { cancel } else { terminate };
-        let decided = lives.decide(&mut changes, rule)?;
+        let decided = lives.decide(rule)?;
+        lives.write(&decided, &mut changes);
         Ok(Decision { record: changes.into_record(), reply: decided.shown })
     }
 }

@@ -42,26 +42,28 @@ impl<'a> Lives<'a> {
         Self { state, rows, zone }
     }
 
-    /// Lets a rule decide. What it writes goes into the record, which rests on every row that is
-    /// not over: one that ends or is exchanged meanwhile would have led elsewhere.
+    /// Lets a rule decide.
     fn decide(
         &self,
-        changes: &mut Changes,
         rule: impl FnOnce(&Situation<'_>) -> Result<Decided, Refused>,
     ) -> Result<Decided, Refusal> {
         let now = self.state.now;
         let plans = |id: Uuid| -> Option<&Plan> { Some(&*self.state.tenant.plan(id)?.entity) };
         let situation = Situation { rows: self.rows, plans: &plans, zone: &self.zone, now };
-        let decided = rule(&situation).map_err(refusal)?;
+        rule(&situation).map_err(refusal)
+    }
+
+    /// Puts what was decided into the record, which rests on every row that is not over: one that
+    /// ends or is exchanged meanwhile would have led elsewhere.
+    fn write(&self, decided: &Decided, changes: &mut Changes) {
         let version = |id: Uuid| self.rows.iter().find(|row| row.id == id).map(|row| row.version);
         for row in &decided.writes {
             changes.put(Body::Subscription(row.clone()), version(row.id));
         }
-        for row in self.rows.iter().filter(|row| is_live(row, now)) {
-            let id = EntityId::Subscription { external_id: row.external_id.clone(), id: row.id };
-            changes.read(id, Some(row.version));
+        for row in self.rows.iter().filter(|row| is_live(row, self.state.now)) {
+            let external_id = row.external_id.clone();
+            changes.read(EntityId::Subscription { external_id, id: row.id }, Some(row.version));
         }
-        Ok(decided)
     }
 }
 
@@ -107,32 +109,39 @@ fn moment(value: &Value) -> Result<Option<Instant>, NotAMoment> {
 /// A text that is no date and no time.
 struct NotAMoment;
 
-/// The start and the end that are sent; the start is `begins` if none is.
-fn dates(
-    input: Input<'_>,
-    begins: Instant,
-    now: Instant,
-) -> Result<(Option<Instant>, Option<Option<Instant>>), Refusal> {
-    let mut errors = Errors::default();
-    let start = moment(input.value("subscription_at"));
-    if start.is_err() {
-        errors.add("subscription_at", INVALID_DATE);
+/// The start and the end that are sent.
+struct Dates {
+    /// None if it is not sent, or null.
+    subscription_at: Option<Instant>,
+    /// None if it is not sent; no end if it is null or blank.
+    #[allow(clippy::option_option)] // as the lifecycle takes it
+    ending_at: Option<Option<Instant>>,
+}
+
+impl Dates {
+    /// Reads and checks them; the start is `begins` if none is sent.
+    fn read(input: Input<'_>, begins: Instant, now: Instant) -> Result<Self, Refusal> {
+        let mut errors = Errors::default();
+        let start = moment(input.value("subscription_at"));
+        if start.is_err() {
+            errors.add("subscription_at", INVALID_DATE);
+        }
+        let end = match input.present("ending_at") {
+            Some(_) => moment(input.value("ending_at")),
+            None => Ok(None),
+        };
+        let fits = match (&start, &end) {
+            (_, Ok(None)) => true,
+            (Ok(start), Ok(end)) => check_end(*end, start.unwrap_or(begins), now).is_ok(),
+            _ => false,
+        };
+        if !fits {
+            errors.add("ending_at", INVALID_DATE);
+        }
+        Refusal::unless_empty(errors)?;
+        let ending_at = input.has("ending_at").then_some(end.unwrap_or(None));
+        Ok(Self { subscription_at: start.unwrap_or(None), ending_at })
     }
-    let end = match input.present("ending_at") {
-        Some(_) => moment(input.value("ending_at")),
-        None => Ok(None),
-    };
-    let fits = match (&start, &end) {
-        (_, Ok(None)) => true,
-        (Ok(start), Ok(end)) => check_end(*end, start.unwrap_or(begins), now).is_ok(),
-        _ => false,
-    };
-    if !fits {
-        errors.add("ending_at", INVALID_DATE);
-    }
-    Refusal::unless_empty(errors)?;
-    let sent = input.has("ending_at");
-    Ok((start.unwrap_or(None), sent.then_some(end.unwrap_or(None))))
 }
 
 /// A text without blanks around it; none if nothing is left.

@@ -1,6 +1,6 @@
 //! A request to change a subscription that runs or begins later.
 
-use super::{Lives, OVERRIDES, dates, is_live, row_in, stripped};
+use super::{Dates, Lives, OVERRIDES, is_live, row_in, stripped};
 use crate::core::catalog::Subscription;
 use crate::core::catalog::commands::input::Input;
 use crate::core::catalog::commands::{
@@ -45,7 +45,8 @@ impl Command for UpdateSubscription {
         let rows = state.directory.subscriptions(state.organization(), &self.external_id);
         let row = self.find(&rows, state).ok_or(Refusal::NotFound("subscription"))?;
         let input = Input(&self.input);
-        let (subscription_at, ending_at) = dates(input, row.subscription_at, state.now)?;
+        let Dates { subscription_at, ending_at } =
+            Dates::read(input, row.subscription_at, state.now)?;
         let mut changes = state.changes();
         let name = stripped(input, "name");
         let mut sent = Update {
@@ -67,7 +68,8 @@ impl Command for UpdateSubscription {
             }
         }
         let lives = Lives::new(state, &rows, &row.customer);
-        let decided = lives.decide(&mut changes, |situation| update(row, &sent, situation))?;
+        let decided = lives.decide(|situation| update(row, &sent, situation))?;
+        lives.write(&decided, &mut changes);
         Ok(Decision { record: changes.into_record(), reply: decided.shown })
     }
 }
