@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use crate::core::decimal::Decimal;
 use crate::core::instant::Instant;
-use crate::core::period::text::write_seconds;
+use crate::core::period::Date;
+use crate::core::period::text::{write_millis, write_seconds};
 use crate::core::value::Value;
 
 /// Digits of `\u` escapes.
@@ -87,6 +88,18 @@ pub fn seconds(out: &mut String, at: Instant) {
     out.push('"');
 }
 
+/// Appends an instant as a string in UTC, to the millisecond.
+pub fn millis(out: &mut String, at: Instant) {
+    out.push('"');
+    let _ = write_millis(out, at);
+    out.push('"');
+}
+
+/// Appends a date as a string.
+pub fn date(out: &mut String, date: Date) {
+    let _ = write!(out, "\"{date}\"");
+}
+
 /// Appends a tree as it was given. Numbers keep their text.
 pub fn value(out: &mut String, tree: &Value) {
     match tree {
@@ -161,6 +174,24 @@ impl<'a> Object<'a> {
     /// Adds an instant, whole seconds.
     pub fn seconds(&mut self, name: &str, at: Instant) -> &mut Self {
         self.member(name, |out| seconds(out, at))
+    }
+
+    /// Adds a value that `print` prints, or null.
+    pub fn maybe<T>(
+        &mut self,
+        name: &str,
+        value: Option<T>,
+        print: impl FnOnce(&mut String, T),
+    ) -> &mut Self {
+        match value {
+            Some(value) => self.member(name, |out| print(out, value)),
+            None => self.null(name),
+        }
+    }
+
+    /// Adds an instant, whole seconds, or null.
+    pub fn maybe_seconds(&mut self, name: &str, at: Option<Instant>) -> &mut Self {
+        self.maybe(name, at, seconds)
     }
 
     /// Adds an array of items that `print` prints.

@@ -14,12 +14,13 @@ use super::stints::stints;
 use crate::core::catalog::book::{Book, Tenant};
 use crate::core::catalog::directory::Directory;
 use crate::core::catalog::ingestion::Ingestion;
+use crate::core::catalog::past::ZoneChange;
 use crate::core::catalog::version::{CustomerRow, SubscriptionRows, Versioned};
-use crate::core::catalog::zones::{last_window, timeline, zone_of};
+use crate::core::catalog::zones::{Named, terms_of};
 use crate::core::catalog::{Customer, Plan, Subscription, serving};
 use crate::core::event::{Event, Rejection};
 use crate::core::instant::Instant;
-use crate::core::period::{Terms, Zone};
+use crate::core::period::Zone;
 use crate::core::properties::PropertiesBuf;
 use crate::engine::account::Account;
 use crate::engine::digest::StableHasher;
@@ -140,23 +141,13 @@ impl Catalogue {
         let plan = tenant.plan(row.plan)?;
         let known = self.rows.customer_past(organization, &row.customer);
         let customer = known.as_ref().map(|known| Arc::clone(&known.row.entity));
-        let names = (
-            customer.as_ref().and_then(|customer| customer.timezone.as_deref()),
-            tenant.organization.timezone.as_deref(),
-        );
-        let mut terms = Terms {
-            interval: plan.interval,
-            bill_charges_monthly: plan.bill_charges_monthly,
-            billing_time: row.billing_time,
-            subscription_at: row.subscription_at,
-            started_at: row.started_at,
-            zone: zone_of(names.0, names.1),
-            previous: None,
+        let own = Named {
+            now: customer.as_ref().and_then(|customer| customer.timezone.as_deref()),
+            changes: known.as_ref().and_then(|known| known.zones.as_deref()).unwrap_or_default(),
         };
-        let changes = known.as_ref().and_then(|known| known.zones.as_deref()).unwrap_or_default();
-        if !changes.is_empty() || tenant.past.zones.len() > 1 {
-            terms.previous = last_window(&terms, &timeline(changes, &tenant.past.zones, names));
-        }
+        let organization_zone =
+            Named { now: tenant.organization.timezone.as_deref(), changes: &tenant.past.zones };
+        let terms = terms_of(row, plan, own, organization_zone);
         let shape = self.shape(tenant, &plan.entity);
         let metrics = plan.charges.iter().filter_map(|charge| tenant.metrics.get(charge.metric));
         let codes = metrics.map(|metric| metric.code.as_str());
@@ -237,6 +228,10 @@ impl Directory for Catalogue {
 
     fn subscriptions_of(&self, organization: &str, customer: &str) -> Vec<String> {
         self.rows.subscriptions_of(organization, customer)
+    }
+
+    fn zones(&self, organization: &str, customer: &str) -> Option<Arc<[ZoneChange]>> {
+        self.rows.customer_past(organization, customer)?.zones
     }
 
     fn is_attached(&self, organization: &str, plan: Uuid) -> bool {

@@ -7,13 +7,10 @@ use std::thread::scope;
 use odometer::cli::serve::Running;
 use odometer::cli::settings_of;
 use odometer::config::Settings;
-use odometer::core::catalog::record::Body;
-use odometer::core::catalog::{BillingTime, Status, Subscription};
 use odometer::core::instant::Instant;
 use odometer::runtime::catalog_apply::apply_text;
 use odometer::runtime::clock::Clock;
 use serde_json::{Value as Json, json};
-use uuid::Uuid;
 
 use crate::rig::{Place, brokers};
 use crate::service::{PATIENCE, TestService, wait_until};
@@ -80,25 +77,10 @@ fn changes_are_read_at_once_and_outlive_a_crash() {
     service.stop();
 }
 
-/// Puts a subscription of `acme` to a plan into the catalogue.
-fn subscribe(service: &TestService, plan: &Json) {
-    let from = Instant::from_seconds(1_709_251_200);
-    let row = Subscription {
-        id: Uuid::from_u128(1),
-        external_id: "s".to_owned(),
-        customer: "acme".to_owned(),
-        plan: plan["plan"]["lago_id"].as_str().unwrap().parse().unwrap(),
-        name: None,
-        billing_time: BillingTime::Calendar,
-        subscription_at: from,
-        started_at: Some(from),
-        ending_at: None,
-        terminated_at: None,
-        status: Status::Active,
-        previous: None,
-        created_at: from,
-    };
-    service.put("acme", [Body::Subscription(row)]);
+/// A request for a subscription of a customer to the plan `p`, from the first of the month on.
+fn subscription(external_id: &str, customer: &str) -> Json {
+    json!({"subscription": {"external_id": external_id, "external_customer_id": customer,
+        "plan_code": "p", "subscription_at": "2024-03-01T00:00:00Z"}})
 }
 
 #[test]
@@ -122,9 +104,9 @@ fn what_is_sold_over_http_is_what_usage_is_priced_with() {
     let plan = json!({"plan": {"name": "P", "code": "p", "interval": "monthly",
         "amount_cents": 0, "amount_currency": "EUR", "pay_in_advance": false,
         "charges": [charge("2")]}});
-    let plan = ok(&service, "POST", "plans", plan);
+    ok(&service, "POST", "plans", plan);
     ok(&service, "POST", "customers", json!({"customer": {"external_id": "acme"}}));
-    subscribe(&service, &plan);
+    ok(&service, "POST", "subscriptions", subscription("s", "acme"));
     service.append(&[json!({"organization_id": "acme", "external_subscription_id": "s",
         "transaction_id": "t", "code": "gb", "timestamp": 1_709_618_000,
         "properties": {"gb": "3"}})
@@ -204,8 +186,23 @@ fn two_instances_on_one_topic_never_both_win() {
     let place = Place::new("commands", 1);
     let ((a, settings), (b, _)) = (instance(&place, "a"), instance(&place, "b"));
     apply_text(&a.service, &settings, ORGANIZATION).unwrap();
+    let plan = json!({"plan": {"name": "P", "code": "p", "interval": "monthly",
+        "amount_cents": 0, "amount_currency": "EUR", "pay_in_advance": false}});
+    assert_eq!(send(&a, "POST", "plans", &plan).0, 200);
     settle([&a, &b]);
     for round in 0..ROUNDS {
+        // One external id for two customers, of whom only one gets it.
+        let id = format!("s{round}");
+        let create = |running, customer| {
+            send(running, "POST", "subscriptions", &subscription(&id, customer))
+        };
+        let answers = race(|| create(&a, "x"), || create(&b, "y"));
+        let mut statuses = answers.each_ref().map(|(status, _)| *status);
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 422], "{answers:?}");
+        let lost = answers.iter().find(|(status, _)| *status == 422).unwrap();
+        assert_eq!(lost.1["error_details"], json!({"external_id": ["value_already_exist"]}));
+        settle([&a, &b]);
         // The same code twice: one is first, and the other is told as if it had come later.
         let code = format!("code{round}");
         let create = |running, name| send(running, "POST", "taxes", &tax(&code, name));

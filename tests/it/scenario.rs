@@ -19,19 +19,6 @@ use crate::usage_inputs::instant;
 use crate::vectors::{Comparison, check};
 use crate::vectors_run::Verdict;
 
-/// Requests whose routes are not there yet: those of a timeline go through the seeds instead,
-/// others are left out.
-const NEEDS_WRITE_API: [&str; 3] =
-    [CREATE_SUBSCRIPTION, TERMINATE, "POST /api/v1/billable_metrics/evaluate_expression"];
-const CREATE_EVENT: &str = "POST /api/v1/events";
-const CREATE_SUBSCRIPTION: &str = "POST /api/v1/subscriptions";
-const TERMINATE: &str = "DELETE /api/v1/subscriptions";
-
-/// Whether a request goes over HTTP.
-pub fn has_route(request: &str) -> bool {
-    !NEEDS_WRITE_API.contains(&request)
-}
-
 /// What a request was answered with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
@@ -195,30 +182,19 @@ impl Scene<'_> {
                 let plan = self.seeds.add_charge(step);
                 self.put(vec![plan]);
             }
-            "create_event" if payload["timestamp"].is_string() || !has_route(CREATE_EVENT) => {
-                self.append(payload, now);
-            }
+            "create_event" if payload["timestamp"].is_string() => self.append(payload, now),
             "create_event" => {
                 self.accepted_or_panic("POST", "/api/v1/events", &json!({"event": payload}));
             }
-            "create_subscription" if has_route(CREATE_SUBSCRIPTION) => {
+            "create_subscription" => {
                 let body = json!({"subscription": payload});
                 self.accepted_or_panic("POST", "/api/v1/subscriptions", &body);
-            }
-            "create_subscription" => {
-                let rows = self.seeds.create_subscription(payload, now);
-                self.put(rows);
             }
             "terminate_subscription" => {
                 let names = ["external_id", "external_subscription_id"];
                 let id = names.iter().find_map(|name| payload[*name].as_str()).expect("an id");
-                if has_route(TERMINATE) {
-                    let path = format!("/api/v1/subscriptions/{}", encoded(id));
-                    self.accepted_or_panic("DELETE", &path, &json!({}));
-                } else {
-                    let rows = self.seeds.terminate(id, now);
-                    self.put(rows);
-                }
+                let path = format!("/api/v1/subscriptions/{}", encoded(id));
+                self.accepted_or_panic("DELETE", &path, &json!({}));
             }
             "run_billing_jobs" => {}
             other => panic!("unknown step {other}"),

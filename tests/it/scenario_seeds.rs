@@ -22,9 +22,6 @@ use crate::usage_inputs::{instant, metric, plain, texts};
 use crate::vectors::{decimal, to_value};
 use crate::vectors_run::only_known;
 
-/// Microseconds for which the row before an upgrade outlives its successor's start.
-const TERMINATED_LATER: i64 = 3_000;
-
 /// Levels that a tax may be attached to.
 const LEVELS: [&str; 4] = ["billing_entity", "customer", "plan", "charge"];
 
@@ -47,7 +44,6 @@ struct Tenant {
     plans: HashMap<String, Plan>,
     customers: Vec<String>,
     taxes: Vec<(Uuid, String, Vec<String>)>,
-    subscriptions: Vec<Subscription>,
 }
 
 impl Tenant {
@@ -93,7 +89,7 @@ impl Seeds {
                     "billable_metrics" => seeds.metric(json),
                     "plans" => seeds.plan(json),
                     "customers" => seeds.customer(json),
-                    _ => seeds.seeded_subscription(json),
+                    _ => seeds.subscription(json),
                 };
                 if elsewhere {
                     std::mem::swap(&mut seeds.own, &mut stranger);
@@ -256,82 +252,24 @@ impl Seeds {
         })
     }
 
-    fn seeded_subscription(&mut self, json: &Json) -> Body {
+    fn subscription(&mut self, json: &Json) -> Body {
         let started_at = instant(&json["started_at"]);
-        let row = Subscription {
-            status: Status::from_name(json["status"].as_str().unwrap()).unwrap(),
-            ending_at: instant(&json["ending_at"]),
-            terminated_at: instant(&json["terminated_at"]),
-            subscription_at: instant(&json["subscription_at"]).or(started_at).unwrap(),
-            started_at,
-            ..self.subscription(json, Instant(0))
-        };
-        self.own.subscriptions.push(row.clone());
-        Body::Subscription(row)
-    }
-
-    /// A row that starts now.
-    fn subscription(&mut self, json: &Json, now: Instant) -> Subscription {
         let billing_time = json["billing_time"].as_str().unwrap_or("calendar");
-        Subscription {
+        Body::Subscription(Subscription {
             id: self.id(),
             external_id: text_of(json, "external_id"),
             customer: text_of(json, "external_customer_id"),
             plan: self.own.plans[json["plan_code"].as_str().unwrap()].id,
             name: None,
             billing_time: BillingTime::from_name(billing_time).unwrap(),
-            subscription_at: now,
-            started_at: Some(now),
-            ending_at: None,
-            terminated_at: None,
-            status: Status::Active,
+            subscription_at: instant(&json["subscription_at"]).or(started_at).unwrap(),
+            started_at,
+            ending_at: instant(&json["ending_at"]),
+            terminated_at: instant(&json["terminated_at"]),
+            status: Status::from_name(json["status"].as_str().unwrap()).unwrap(),
             previous: None,
-            created_at: now,
-        }
-    }
-
-    /// The rows that a request to create a subscription leaves behind, if it is a first one that
-    /// starts now or in the past, a repetition, or an upgrade (3.6, 3.11).
-    pub fn create_subscription(&mut self, json: &Json, now: Instant) -> Vec<Body> {
-        let mut row = self.subscription(json, now);
-        if let Some(at) = instant(&json["subscription_at"]) {
-            assert!(at <= now, "a subscription that starts later needs the service to accept it");
-            (row.subscription_at, row.started_at) = (at, Some(at));
-        }
-        row.ending_at = instant(&json["ending_at"]);
-        let active = |known: &&mut Subscription| {
-            known.external_id == row.external_id && known.status == Status::Active
-        };
-        let mut changed = Vec::new();
-        if let Some(before) = self.own.subscriptions.iter_mut().find(active) {
-            if before.plan == row.plan {
-                return Vec::new();
-            }
-            let worth =
-                |plan: Uuid| yearly(self.own.plans.values().find(|p| p.id == plan).unwrap());
-            assert!(worth(row.plan) >= worth(before.plan), "a downgrade needs its period to end");
-            before.status = Status::Terminated;
-            before.terminated_at = Some(now.plus_micros(TERMINATED_LATER));
-            row.subscription_at = before.subscription_at;
-            row.started_at = Some(now);
-            row.billing_time = before.billing_time;
-            row.previous = Some(before.id);
-            changed.push(before.clone());
-        }
-        self.own.subscriptions.push(row.clone());
-        changed.push(row);
-        changed.into_iter().map(Body::Subscription).collect()
-    }
-
-    /// The rows after a termination of whatever runs under an external id.
-    pub fn terminate(&mut self, external_id: &str, now: Instant) -> Vec<Body> {
-        let runs = |row: &&mut Subscription| {
-            row.external_id == external_id && row.status == Status::Active
-        };
-        let row = self.own.subscriptions.iter_mut().find(runs).expect("it runs");
-        row.status = Status::Terminated;
-        row.terminated_at = Some(now);
-        vec![Body::Subscription(row.clone())]
+            created_at: Instant(0),
+        })
     }
 
     /// The plan with a charge added.
@@ -405,18 +343,6 @@ fn group(name: &str, key: &str, value: &Json) -> Vec<(String, String)> {
         }
         value => vec![(format!("{name}[{key}]"), plain(value))],
     }
-}
-
-/// What a plan's base fee comes to in a year (3.11).
-fn yearly(plan: &Plan) -> i64 {
-    let times = match plan.interval {
-        Interval::Weekly => 52,
-        Interval::Monthly => 12,
-        Interval::Quarterly => 4,
-        Interval::Semiannual => 2,
-        Interval::Yearly => 1,
-    };
-    plan.amount_cents * times
 }
 
 /// An instant to the microsecond.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::apply::RowChange;
+use super::past::ZoneChange;
 use super::version::{CustomerRow, SubscriptionRows};
 
 /// Where customers and subscriptions are found. A row that is not there is absent, never an error:
@@ -21,6 +22,12 @@ pub trait Directory {
 
     /// External ids of the subscriptions of a customer, ascending, each once.
     fn subscriptions_of(&self, organization: &str, customer: &str) -> Vec<String>;
+
+    /// The zones that a customer had, see [`ZoneChange`]; none if it always had the one it has, or
+    /// if nothing here remembers.
+    fn zones(&self, _organization: &str, _customer: &str) -> Option<Arc<[ZoneChange]>> {
+        None
+    }
 
     /// Whether a subscription of any status points at a plan, or has once pointed at it.
     fn is_attached(&self, organization: &str, plan: Uuid) -> bool;

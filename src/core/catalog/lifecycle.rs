@@ -99,13 +99,29 @@ pub fn create(creation: &Creation<'_>, situation: &Situation<'_>) -> Result<Deci
     if let Some(active) = active {
         return Ok(change_plan(creation, active, situation));
     }
-    let waiting = rows.iter().find(|row| {
-        row.customer == creation.customer && row.previous.is_none() && is_waiting(row, now)
-    });
-    match waiting {
-        Some(row) => Ok(replan(creation, row)),
+    match waiting(rows, creation.customer, now) {
+        Some(row) => Ok(replan(creation, row, situation)),
         None => Ok(first(creation, begins, situation)),
     }
+}
+
+/// The row that a creation is about: what serves the external id, whosever it is, or else what
+/// begins later for the customer.
+pub fn current<'a>(
+    rows: &'a [Versioned<Subscription>],
+    customer: &str,
+    now: Instant,
+) -> Option<&'a Subscription> {
+    serving(rows, now).or_else(|| waiting(rows, customer, now)).map(|row| &*row.entity)
+}
+
+fn waiting<'a>(
+    rows: &'a [Versioned<Subscription>],
+    customer: &str,
+    now: Instant,
+) -> Option<&'a Versioned<Subscription>> {
+    rows.iter()
+        .find(|row| row.customer == customer && row.previous.is_none() && is_waiting(row, now))
 }
 
 /// A subscription of its own.
@@ -156,9 +172,7 @@ fn change_plan(
     situation: &Situation<'_>,
 ) -> Decided {
     let before = (situation.plans)(active.plan);
-    let same = active.plan == creation.plan.id
-        || before.is_some_and(|plan| plan.parent == Some(creation.plan.id));
-    if same {
+    if repeats(creation.plan, active.plan, before) {
         return Decided { writes: Vec::new(), shown: (*active.entity).clone() };
     }
     let now = situation.now;
@@ -198,6 +212,12 @@ fn change_plan(
     }
 }
 
+/// Whether a request for a plan asks for what a row has already, be it in a private copy. `before`
+/// is the row's plan, none if it is gone.
+pub fn repeats(asked: &Plan, row: Uuid, before: Option<&Plan>) -> bool {
+    row == asked.id || before.is_some_and(|plan| plan.parent == Some(asked.id))
+}
+
 /// The start of the plan's next period.
 fn next_period(
     row: &Subscription,
@@ -230,9 +250,13 @@ pub fn yearly(plan: &Plan) -> i128 {
 }
 
 /// A creation for an external id that begins later: the plan is exchanged.
-fn replan(creation: &Creation<'_>, row: &Versioned<Subscription>) -> Decided {
+fn replan(
+    creation: &Creation<'_>,
+    row: &Versioned<Subscription>,
+    situation: &Situation<'_>,
+) -> Decided {
     let mut row = (*row.entity).clone();
-    if row.plan == creation.plan.id {
+    if repeats(creation.plan, row.plan, (situation.plans)(row.plan)) {
         return Decided { writes: Vec::new(), shown: row };
     }
     row.plan = creation.plan.id;
@@ -317,7 +341,11 @@ fn is_waiting(row: &Subscription, now: Instant) -> bool {
 }
 
 /// An end has to lie on a later date than today and than the start, by UTC.
-fn check_end(ending_at: Option<Instant>, begins: Instant, now: Instant) -> Result<(), Refused> {
+///
+/// # Errors
+///
+/// [`Refused::EndingAt`].
+pub fn check_end(ending_at: Option<Instant>, begins: Instant, now: Instant) -> Result<(), Refused> {
     let date = |at| Zone::UTC.date(at);
     match ending_at {
         Some(end) if date(end) <= date(now) || date(end) <= date(begins) => Err(Refused::EndingAt),

@@ -2,6 +2,7 @@
 //! (specification 3.6, billed windows 3).
 
 use super::past::ZoneChange;
+use super::{Plan, Subscription};
 use crate::core::instant::Instant;
 use crate::core::period::{Ending, LastWindow, Terms, Zone, closed_at};
 
@@ -13,6 +14,39 @@ const SAME_WINDOW_MICROS: u64 = 26 * 3_600 * 1_000_000;
 pub fn zone_of(customer: Option<&str>, organization: Option<&str>) -> Zone {
     let named = [customer, organization].into_iter().flatten().find(|name| !name.trim().is_empty());
     named.and_then(Zone::parse).unwrap_or(Zone::UTC)
+}
+
+/// The zone that a customer or an organisation has and had.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Named<'a> {
+    /// The zone's name as it stands.
+    pub now: Option<&'a str>,
+    /// Its changes by log time.
+    pub changes: &'a [ZoneChange],
+}
+
+/// What decides the windows of a subscription on a plan (3.1).
+pub fn terms_of(
+    row: &Subscription,
+    plan: &Plan,
+    customer: Named<'_>,
+    organization: Named<'_>,
+) -> Terms {
+    let mut terms = Terms {
+        interval: plan.interval,
+        bill_charges_monthly: plan.bill_charges_monthly,
+        billing_time: row.billing_time,
+        subscription_at: row.subscription_at,
+        started_at: row.started_at,
+        zone: zone_of(customer.now, organization.now),
+        previous: None,
+    };
+    if !customer.changes.is_empty() || organization.changes.len() > 1 {
+        let names = (customer.now, organization.now);
+        let zones = timeline(customer.changes, organization.changes, names);
+        terms.previous = last_window(&terms, &zones);
+    }
+    terms
 }
 
 /// The zones that a customer had, each with the log time from which on it was in force; the first

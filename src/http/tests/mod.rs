@@ -14,5 +14,6 @@ mod plans;
 mod requests;
 pub mod sample;
 mod subscription_charges;
+mod subscriptions;
 mod taxes;
 mod world;

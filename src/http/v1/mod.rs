@@ -30,6 +30,8 @@ mod presentation;
 pub mod projected_usage;
 mod projected_usage_body;
 mod subscription_charges;
+mod subscriptions;
+mod subscriptions_body;
 mod taxes;
 mod taxes_body;
 
@@ -46,6 +48,7 @@ pub fn catalogue_routes<B: Backend>() -> Routes<B> {
         plans::routes(),
         charges::routes(),
         subscription_charges::routes(),
+        subscriptions::routes(),
     ];
     resources.into_iter().flatten().collect()
 }

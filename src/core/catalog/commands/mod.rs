@@ -13,6 +13,7 @@ mod metric;
 mod organization;
 mod plan;
 mod state;
+mod subscription;
 mod tax;
 
 use super::check::Errors;
@@ -28,9 +29,11 @@ pub use organization::UpdateOrganization;
 pub use plan::{
     AddFilter, CHARGE_PARENT, CreateCharge, CreateFilter, CreatePlan, DeleteCharge, DeleteFilter,
     DeletePlan, FilterReply, OverrideCharge, OverrideFilter, UpdateCharge, UpdateFilter,
-    UpdatePlan, charge_by_code, charges_in_force, private_plan, subscribed_charge,
+    UpdatePlan, change_private_plan, charge_by_code, charges_in_force, overridden_plan,
+    private_plan, subscribed_charge,
 };
 pub use state::{Changes, State};
+pub use subscription::{CreateSubscription, EndSubscription, UpdateSubscription, row_in};
 pub use tax::{CreateTax, DeleteTax, TaxReply, UpdateTax};
 
 #[cfg(test)]

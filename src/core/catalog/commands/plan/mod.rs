@@ -8,6 +8,7 @@ mod filters;
 mod members;
 mod overrides;
 mod pricing_unit;
+mod private;
 mod write;
 
 use crate::core::catalog::book::Tenant;
@@ -19,6 +20,7 @@ pub use filters::{CreateFilter, DeleteFilter, FilterReply, UpdateFilter};
 pub use overrides::{
     AddFilter, CHARGE_PARENT, OverrideCharge, OverrideFilter, private_plan, subscribed_charge,
 };
+pub use private::{change_private_plan, overridden_plan};
 pub use write::{CreatePlan, DeletePlan, UpdatePlan};
 
 /// The charges of a plan that are in force: those whose metric is there. A metric that is deleted

@@ -167,7 +167,7 @@ fn change<R>(
 }
 
 /// Properties are taken as they are sent; everything that is not named keeps the parent's value.
-fn override_charge(
+pub(super) fn override_charge(
     state: &State<'_>,
     input: Input<'_>,
     charge: &mut Charge,

@@ -202,7 +202,7 @@ fn take_interval(input: Input<'_>, plan: &mut Plan, errors: &mut Errors) {
     }
 }
 
-fn take_amount(input: Input<'_>, plan: &mut Plan, errors: &mut Errors) {
+pub(super) fn take_amount(input: Input<'_>, plan: &mut Plan, errors: &mut Errors) {
     match input.integer("amount_cents") {
         Ok(Some(cents)) if cents >= 0 => plan.amount_cents = cents,
         Ok(Some(_)) => errors.add("amount_cents", "value_is_out_of_range"),
@@ -212,7 +212,7 @@ fn take_amount(input: Input<'_>, plan: &mut Plan, errors: &mut Errors) {
 }
 
 /// The sent currency, or the organisation's.
-fn take_currency(input: Input<'_>, plan: &mut Plan, errors: &mut Errors) {
+pub(super) fn take_currency(input: Input<'_>, plan: &mut Plan, errors: &mut Errors) {
     if let Some(code) = currency(input, "amount_currency", errors) {
         plan.currency = code;
     }
@@ -237,7 +237,7 @@ const fn bills_seldom(interval: Interval) -> bool {
     matches!(interval, Interval::Yearly | Interval::Semiannual)
 }
 
-fn take_texts(input: Input<'_>, plan: &mut Plan, errors: &mut Errors) {
+pub(super) fn take_texts(input: Input<'_>, plan: &mut Plan, errors: &mut Errors) {
     for name in TEXTS {
         if input.has(name) {
             plan.echo.set(name, input.text(name).map_or(Value::Null, Value::Text));
