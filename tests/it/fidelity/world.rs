@@ -111,7 +111,9 @@ impl World {
             }
             if !changes.is_empty() {
                 let at = self.feed.change(&self.service, changes);
-                part.iter_mut().for_each(|lived| lived.note_zones(at));
+                for lived in part.iter_mut() {
+                    lived.note_zones(at);
+                }
             }
         }
     }
