@@ -1,4 +1,5 @@
-//! Bodies of requests as JSON objects that keep what was sent: those of events, which are passed on.
+//! Bodies of requests as JSON objects that keep what was sent: those of events, which are passed
+//! on.
 
 use serde_json::{Map, Value};
 

@@ -7,8 +7,8 @@
 //! days zigzag, number of cells varint, each: charge varint, bucket varint (0 default, else filter
 //! + 1), content in the form of the core.
 //!
-//! Windows that are being scanned are left out and count as not kept. Of format 1, which is the same
-//! up to the windows, no window is taken: they come back by a scan.
+//! Windows that are being scanned are left out and count as not kept. Of format 1, which is the
+//! same up to the windows, no window is taken: they come back by a scan.
 
 use super::codec::{Damage, Input, put_bytes, put_varint, put_zigzag};
 use crate::core::aggregate::kept::Content;
@@ -34,7 +34,7 @@ pub fn encode_account(account: &Account) -> Vec<u8> {
     out.extend(account.state.0.to_le_bytes());
     put_option(&mut out, account.folded_under, |out, digest| out.extend(digest.to_le_bytes()));
     let mut uncached = account.uncached;
-    for open in account.windows.iter().filter(|kept| !kept.building.is_none()) {
+    for open in account.windows.iter().filter(|kept| kept.building.is_some()) {
         uncached = Stretch::extended(uncached, open.floor(), open.window().to);
     }
     put_option(&mut out, uncached, |out, stretch| {

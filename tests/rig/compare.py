@@ -184,6 +184,14 @@ def reached(offsets: Offsets, wanted: Offsets) -> bool:
     return all(offsets.get(source, 0) >= offset for source, offset in wanted.items())
 
 
+def of_read_topics(offsets: Offsets, read: set[tuple[str, int]]) -> Offsets:
+    """Those of partitions that the judge reads. Nothing may be in any other one."""
+    strange = {source: offset for source, offset in offsets.items() if source not in read}
+    if any(strange.values()):
+        raise ValueError(f"records in partitions that are not judged: {strange}")
+    return {source: offset for source, offset in offsets.items() if source in read}
+
+
 def differences(answer: Answer, judge: Judge) -> list[str]:
     """What an answer says otherwise than a judge who saw the same records."""
     who = f"{answer.organization}/{answer.subscription}"
@@ -295,6 +303,7 @@ class Comparison:
         }
 
     def _judge_at(self, offsets: Offsets) -> None:
+        offsets = of_read_topics(offsets, set(self.reader.next))
         if not reached(offsets, {source: self.reader.next[source] for source in offsets}):
             # Slots advance on their own: a moment that is behind on one partition is judged from
             # the start.

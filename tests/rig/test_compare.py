@@ -12,7 +12,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from compare import Answer, Client, counter_differences, differences, passed, reached
+from compare import (
+    Answer,
+    Client,
+    counter_differences,
+    differences,
+    of_read_topics,
+    passed,
+    reached,
+)
 from produce import DEFAULT_WORKLOAD, Generator, Record
 from rule import Judge, Workload, priced
 
@@ -169,6 +177,15 @@ def timestamps(records: list[Record]) -> Iterator[Any]:
             continue
         if isinstance(value, dict):
             yield value.get("timestamp")
+
+
+class Topics(unittest.TestCase):
+    def test_only_empty_partitions_may_go_unjudged(self) -> None:
+        read = {("events", 0)}
+        offsets = {("events", 0): 7, ("http", 0): 0}
+        self.assertEqual(of_read_topics(offsets, read), {("events", 0): 7})
+        with self.assertRaises(ValueError):
+            of_read_topics({("events", 0): 7, ("http", 0): 1}, read)
 
 
 class Generating(unittest.TestCase):

@@ -291,14 +291,20 @@ fn after_late_events(
 }
 
 fn print(args: &AggregationsArgs, rows: &[Row]) {
-    println!("p99 in microseconds of {FEW} events, of {}, and their ratio", args.events);
-    println!("{:<16}{:>26}{:>26}{:>26}", "", "in peace", "after a start", "after a late event");
+    println!(
+        "Microseconds, p50 and p99, with {FEW} events and with {}; the ratio of the p99s",
+        args.events
+    );
+    println!("{:<16}{:>32}{:>32}{:>32}", "", "in peace", "after a start", "after a late event");
     for row in rows {
         let text = |Compared { few, many, p99_ratio }: Compared| {
-            format!("{:.0} {:.0} {p99_ratio:.2}", few.p99_us, many.p99_us)
+            format!(
+                "{:.0} {:.0}, {:.0} {:.0}: {p99_ratio:.2}",
+                few.p50_us, few.p99_us, many.p50_us, many.p99_us
+            )
         };
         println!(
-            "{:<16}{:>26}{:>26}{:>26}",
+            "{:<16}{:>32}{:>32}{:>32}",
             row.name,
             text(row.in_peace),
             text(row.after_start),
