@@ -1,7 +1,7 @@
 # Everything a newcomer needs is `make run` and `make test`; `make` alone lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test vectors kill-test bench kafka fmt lint docs ci
+.PHONY: help run test mutations vectors kill-test bench kafka fmt lint docs ci
 
 CARGO := dev/cargo
 # Property tests draw the same cases on every run; another seed (`make test PROPTEST_RNG_SEED=7`)
@@ -21,6 +21,13 @@ test: ## the whole test suite, a real Apache Kafka included
 	dev/kafka install
 	dev/python -m unittest discover --start-directory tests/rig
 	$(CARGO) test --release --locked
+	$(MAKE) mutations
+
+# One test at a time: a fault is planted in the whole process.
+mutations: ## show that the tests bite: thirty planted faults, each of which must be found
+	dev/setup --tests
+	dev/kafka install
+	$(CARGO) test --release --locked --features mutations --test it mutations -- --nocapture
 
 vectors: ## the golden cases; ODOMETER_VECTORS_DIR=folder runs others of the same schema
 	dev/setup

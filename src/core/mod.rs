@@ -13,6 +13,7 @@ pub mod expression;
 pub mod instant;
 pub mod matching;
 pub mod period;
+pub mod planted;
 pub mod position;
 pub mod pricing;
 pub mod properties;

@@ -3,6 +3,7 @@
 use crate::core::catalog::Tax;
 use crate::core::decimal::Decimal;
 use crate::core::double::Double;
+use crate::core::planted::{Fault, planted};
 
 /// Decimals that a precise tax amount keeps.
 const PRECISE_PLACES: i32 = 15;
@@ -12,7 +13,10 @@ const RATE_PLACES: i32 = 5;
 /// The taxes that apply to a fee: those of the first level that has any, in order of creation. The
 /// levels are charge, plan, customer, billing entity; a fee without a charge starts at the plan.
 pub fn applicable<'a>(levels: &[&[&'a Tax]]) -> Vec<&'a Tax> {
-    let level = levels.iter().find(|level| !level.is_empty());
+    let mut level = levels.iter().find(|level| !level.is_empty());
+    if planted(Fault::TaxLevelPassed) {
+        level = levels.iter().rfind(|level| !level.is_empty());
+    }
     let mut taxes = level.map(|level| level.to_vec()).unwrap_or_default();
     taxes.sort_by_key(|tax| (tax.created_at, tax.id));
     taxes
@@ -112,7 +116,12 @@ pub fn invoice<'a>(fees: &[TaxedFee<'a>]) -> InvoiceTaxes<'a> {
     let mut applied = Vec::with_capacity(shares.len());
     for share in shares {
         let amount = unrounded(&share.amount_cents, share.tax.rate);
-        taxes = taxes + amount;
+        let due = if planted(Fault::TaxRoundedEach) {
+            Double::from_decimal(&amount.round())
+        } else {
+            amount
+        };
+        taxes = taxes + due;
         rate = rate + share.weight(&total, count) * share.tax.rate;
         applied.push(InvoiceTax {
             tax: share.tax,

@@ -21,6 +21,7 @@ use crate::core::event::Usage;
 use crate::core::instant::Instant;
 use crate::core::matching::Buckets;
 use crate::core::period::Window;
+use crate::core::planted::{Fault, planted};
 
 /// Windows kept per account: the running one, its neighbours, and one for events that are early or
 /// late. More would only serve figures that nobody polls; the rest is scanned when asked for.
@@ -126,7 +127,7 @@ impl Account {
     /// Puts the account under other rules. Totals folded under the same rules stay.
     pub fn reframe(&mut self, frame: Option<Arc<Frame>>, epoch: u64) {
         let digest = frame.as_ref().map(|frame| frame.digest);
-        if self.folded_under != digest {
+        if self.folded_under != digest && !planted(Fault::StaleTotals) {
             self.forget();
         }
         self.folded_under = digest;
@@ -155,7 +156,7 @@ impl Account {
             self.leave_out(usage.timestamp);
         }
         frame.settle(code, usage, |usage| {
-            if frame.shape.looks_back_on(code) {
+            if frame.shape.looks_back_on(code) && !planted(Fault::LateEventNotCarried) {
                 for later in self.windows.iter_mut().filter(|kept| usage.timestamp < kept.floor()) {
                     later.fold(&frame, code, usage, folding);
                 }
@@ -251,6 +252,9 @@ impl Account {
     }
 
     fn leave_out(&mut self, timestamp: Instant) {
+        if planted(Fault::LeftOutForgotten) {
+            return;
+        }
         self.uncached = Stretch::extended(self.uncached, timestamp, timestamp);
     }
 

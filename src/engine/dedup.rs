@@ -8,6 +8,7 @@
 
 use hashbrown::HashTable;
 
+use crate::core::planted::{Fault, planted};
 use crate::core::position::{Position, Source};
 
 /// Keyed hashes that identify one transaction id of one account.
@@ -109,13 +110,14 @@ impl Ids {
     pub fn judge(&mut self, key: IdKey, position: Position, lookup: &impl Lookup) -> Verdict {
         let winner = match self.known(key.identity) {
             // A later record of the partition of the copy that counts: its position is greater.
+            Some(_) if planted(Fault::DuplicateCounts) => None,
             Some(source) if source == position.source => return Verdict::Duplicate,
             Some(_) => self.unmerged(key.identity).or_else(|| lookup.position(key.identity)),
             None if self.beyond_memory => lookup.position(key.identity),
             None => None,
         };
         match winner {
-            Some(winner) if winner <= position => {
+            Some(winner) if winner <= position || planted(Fault::ReplacementDropped) => {
                 // Worth remembering, but a flood of old ids must not grow the table past its bound.
                 if self.recent.len() < self.recent_max {
                     self.remember(key.identity, winner.source);

@@ -14,6 +14,8 @@ mod history;
 mod ingestion;
 mod kafka_log;
 mod kill;
+#[cfg(feature = "mutations")]
+mod mutations;
 mod oracle;
 mod restart;
 mod restart_oracle;

@@ -67,6 +67,8 @@ pub struct TestService {
     copies: usize,
     settings: Vec<(String, String)>,
     clock: Arc<AtomicI64>,
+    /// Log time of the catalogue: the latest moment at which it was changed.
+    changed: AtomicI64,
     agent: ureq::Agent,
     running: Option<Running>,
 }
@@ -87,6 +89,7 @@ impl TestService {
             copies: 0,
             settings: settings.iter().map(owned).collect(),
             clock: Arc::new(AtomicI64::new(now.micros())),
+            changed: AtomicI64::new(i64::MIN),
             agent,
             running: None,
         };
@@ -118,13 +121,15 @@ impl TestService {
         Instant(self.clock.load(Ordering::SeqCst))
     }
 
-    /// Changes the catalogue by one record and waits until it is applied.
-    pub fn change(&self, changes: Vec<Change>) {
+    /// Changes the catalogue by one record and waits until it is applied; its log time.
+    pub fn change(&self, changes: Vec<Change>) -> Instant {
         let record = encode_record(&Record { changes, expects: Vec::new() });
         let log = self.running().service.catalog_log.as_ref().unwrap();
-        let next = log.append(&[&record], self.now()).unwrap() + 1;
+        let now = self.now();
+        let next = log.append(&[&record], now).unwrap() + 1;
         let catalogue = &self.running().service.shared.catalogue;
         wait_until("the catalogue record", || catalogue.version() >= next);
+        now.max(Instant(self.changed.fetch_max(now.micros(), Ordering::SeqCst)))
     }
 
     /// Puts entities of one organisation into the catalogue.

@@ -16,6 +16,7 @@ use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
 use crate::core::instant::Instant;
 use crate::core::matching::Group;
+use crate::core::planted::{Fault, planted};
 use crate::core::position::Position;
 use crate::core::properties::{Kind, Property};
 
@@ -99,7 +100,8 @@ pub(super) fn step_sum(record: Option<&Levels>, value: &Decimal) -> Step {
         Step { units, applied: None, current: level, max, first: false }
     } else {
         let applied = Some(value.clone());
-        Step { units: Decimal::ZERO, applied, current: level, max: max.clone(), first: false }
+        let max = if planted(Fault::BilledLevelSinks) { &level } else { max }.clone();
+        Step { units: Decimal::ZERO, applied, current: level, max, first: false }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::core::decimal::Decimal;
 use crate::core::double::Double;
 use crate::core::instant::{Instant, SECOND};
 use crate::core::period::{Zone, day_diff};
+use crate::core::planted::{Fault, planted};
 
 /// Seconds of a day by the calendar; durations are real seconds even where a day has 23 hours
 /// (5.9).
@@ -29,8 +30,9 @@ impl Frame<'_> {
     }
 
     /// The end that weighted sums run to: the next whole second (5.9).
-    pub const fn end(&self) -> Instant {
-        self.to.plus_micros(SECOND - 1).floor_second()
+    pub fn end(&self) -> Instant {
+        let rest = if planted(Fault::LastSecondLost) { 0 } else { SECOND - 1 };
+        self.to.plus_micros(rest).floor_second()
     }
 
     /// Local calendar day of an instant, numbered in sequence.
@@ -45,7 +47,8 @@ impl Frame<'_> {
 
     /// Share of the period from the day of `at` to the last one, both counted.
     pub fn share_from(&self, at: Instant) -> Decimal {
-        self.share(self.day(self.to) - self.day(at) + 1)
+        let days = self.day(self.to) - self.day(at);
+        self.share(if planted(Fault::LastDayLost) { days } else { days + 1 })
     }
 
     /// `days / charges_duration` as the database divides; a missing duration counts one day.

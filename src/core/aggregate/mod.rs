@@ -39,6 +39,7 @@ pub use weighted::{Carry, Stint, stretches};
 use crate::core::catalog::Aggregation;
 use crate::core::event::Usage;
 use crate::core::matching::Group;
+use crate::core::planted::{Fault, planted};
 
 /// Aggregates one bucket.
 ///
@@ -84,7 +85,9 @@ fn round(terms: &Terms<'_>, figures: &mut Figures) {
     if rounding.is_none() {
         return;
     }
-    figures.units = round_units(rounding, &figures.units);
+    if !planted(Fault::RoundingForgotten) {
+        figures.units = round_units(rounding, &figures.units);
+    }
     figures.full_units = figures.full_units.as_ref().map(|units| round_units(rounding, units));
     figures.current_units =
         figures.current_units.as_ref().map(|units| round_units(rounding, units));

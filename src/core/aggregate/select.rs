@@ -5,6 +5,7 @@ use crate::core::catalog::Aggregation;
 use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
 use crate::core::instant::Instant;
+use crate::core::planted::{Fault, planted};
 
 /// A numerically valid event with its value (4.2).
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +18,8 @@ pub struct Sample<'e> {
 
 /// The number in an event's field: none if the event is invisible to numeric aggregations.
 pub fn numeric(event: &Usage<'_>, field: &str) -> Option<Decimal> {
-    Decimal::parse_numeric(event.properties.text(field)?)
+    let text = event.properties.text(field)?;
+    Decimal::parse_numeric(if planted(Fault::SpacedNumber) { text.trim() } else { text })
 }
 
 /// The numerically valid ones of these events.

@@ -6,6 +6,7 @@ use super::frame::Frame;
 use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
 use crate::core::instant::Instant;
+use crate::core::planted::{Fault, planted};
 
 /// Property that says whether an event adds or removes its value.
 const OPERATION: &str = "operation_type";
@@ -14,7 +15,9 @@ const ADD: &str = "add";
 
 /// Whether an event adds its value.
 pub fn adds(event: &Usage<'_>) -> bool {
-    event.properties.text(OPERATION).is_none_or(|operation| operation == ADD)
+    event.properties.text(OPERATION).is_none_or(|operation| {
+        operation == ADD || (operation != "remove" && planted(Fault::UnknownOperationAdds))
+    })
 }
 
 /// Number of values whose last event adds. A missing value is a value of its own.

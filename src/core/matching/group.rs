@@ -1,5 +1,6 @@
 //! Group values: the texts that split a bucket (specification 6.4).
 
+use crate::core::planted::{Fault, planted};
 use crate::core::properties::{Kind, Properties};
 
 /// The property that names a wallet; it splits usage of charges that accept target wallets (6.4).
@@ -50,7 +51,7 @@ impl Group {
 }
 
 fn value<'a>(properties: Properties<'a>, key: &str) -> Option<&'a str> {
-    properties.text(key).filter(|text| !text.is_empty())
+    properties.text(key).filter(|text| !text.is_empty() || planted(Fault::EmptyGroupApart))
 }
 
 #[cfg(test)]

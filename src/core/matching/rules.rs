@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::core::catalog::{ChargeFilter, MetricFilter};
+use crate::core::planted::{Fault, planted};
 
 /// Stands for every value that the metric declares for a key.
 pub const ALL_VALUES: &str = "__ALL_FILTER_VALUES__";
@@ -34,6 +35,7 @@ pub fn rules(filters: &[ChargeFilter], declared: &[MetricFilter]) -> Vec<Rule> {
         })
         .collect();
     let ignored = expanded.into_iter().map(without_empty).filter(|clause| !clause.is_empty());
+    let ignored = ignored.filter(|_| !planted(Fault::FilterMissed));
     rules.push(Rule { matching: Condition::new(), ignored: ignored.collect() });
     rules
 }
@@ -46,7 +48,7 @@ fn expand(filter: &ChargeFilter, declared: &[MetricFilter]) -> Condition {
     let values = |(key, values): &(String, Vec<String>)| {
         let mut expanded: Vec<String> = Vec::with_capacity(values.len());
         for value in values {
-            if value == ALL_VALUES {
+            if value == ALL_VALUES && !planted(Fault::AllValuesLiteral) {
                 expanded.extend_from_slice(all(key));
             } else {
                 expanded.push(value.clone());
@@ -68,7 +70,7 @@ fn exclusion(
     let is_child = mine.iter().all(|(key, values)| {
         values_of(theirs, key).is_some_and(|found| found.iter().any(|v| values.contains(v)))
     });
-    if !is_child {
+    if !is_child || planted(Fault::OverlapCountsTwice) {
         return None;
     }
     let clause = if mine.len() != theirs.len() {

@@ -5,6 +5,7 @@
 
 use super::date::{Date, Month};
 use crate::core::catalog::{BillingTime, Interval};
+use crate::core::planted::{Fault, planted};
 
 /// Days in a week.
 const WEEK_DAYS: i32 = 7;
@@ -62,6 +63,7 @@ impl Grid {
             BillingTime::Anniversary => subscribed,
         };
         let (anchor, day) = Month::of(aligned);
+        let day = if planted(Fault::MonthEndMoved) { day.min(28) } else { day };
         Self::Months { anchor, step, day }
     }
 

@@ -5,6 +5,7 @@ use super::grid::{Dates, Grid};
 use super::zone::{DAY_SECONDS, Zone};
 use crate::core::catalog::{BillingTime, Interval};
 use crate::core::instant::{Instant, SECOND};
+use crate::core::planted::{Fault, planted};
 
 /// Two starts of a window this far apart or farther belong to different periods, so a change of
 /// zone moves none of them (3.6). Zones lie at most 26 hours apart.
@@ -121,7 +122,10 @@ impl Terms {
     /// The window of a usage period, clamped to the start of the subscription.
     pub(super) fn window(&self, dates: Dates, started_at: Instant) -> Window {
         Window {
-            from: self.beginning(dates.first).max(started_at),
+            from: match self.beginning(dates.first) {
+                from if planted(Fault::WindowBeforeStart) => from,
+                from => from.max(started_at),
+            },
             to: self.zone.end_of_day(dates.last).max(started_at),
         }
     }

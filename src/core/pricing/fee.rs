@@ -2,6 +2,7 @@
 
 use crate::core::currency::Currency;
 use crate::core::decimal::Decimal;
+use crate::core::planted::{Fault, planted};
 use crate::core::value::Value;
 
 use super::{Priced, Quantity};
@@ -75,7 +76,11 @@ impl FeeTerms<'_> {
         };
         let units_cents = to_cents(amount, Currency::PRICING_UNIT);
         Cents {
-            amount_cents: to_cents(&converted(&units_cents, rate), self.currency),
+            amount_cents: if planted(Fault::ConvertedUnrounded) {
+                to_cents(&(amount * rate), self.currency)
+            } else {
+                to_cents(&converted(&units_cents, rate), self.currency)
+            },
             pricing_unit_amount_cents: Some(units_cents),
         }
     }
@@ -148,7 +153,8 @@ pub fn is_clamped(units: &Decimal, amount: &Decimal) -> bool {
 
 /// An amount in major units, rounded to the smallest unit of its currency, in that unit.
 pub fn to_cents(amount: &Decimal, currency: Currency) -> Decimal {
-    amount.mul_pow10(currency.exponent()).round(0)
+    let cents = amount.mul_pow10(currency.exponent());
+    if planted(Fault::RoundedOnceMore) { cents.round(1).round(0) } else { cents.round(0) }
 }
 
 /// Cents of a pricing unit in major units of the plan's currency.

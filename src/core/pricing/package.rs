@@ -2,6 +2,7 @@
 
 use crate::core::decimal::Decimal;
 use crate::core::double::Double;
+use crate::core::planted::{Fault, planted};
 use crate::core::value::Value;
 
 use super::Quantity;
@@ -29,7 +30,11 @@ impl Package {
     }
 
     pub(super) fn amount(&self, quantity: &Quantity) -> Decimal {
-        Double::packages(&self.paid_units(quantity), &self.size) * &self.amount
+        let mut units = self.paid_units(quantity);
+        if planted(Fault::BegunPackageFree) {
+            units = (units - &self.size + Decimal::ONE).max(Decimal::ZERO);
+        }
+        Double::packages(&units, &self.size) * &self.amount
     }
 
     /// Units beyond the free ones.

@@ -3,6 +3,7 @@
 
 use crate::core::catalog::Aggregation;
 use crate::core::decimal::Decimal;
+use crate::core::planted::{Fault, planted};
 use crate::core::value::Value;
 
 use super::Quantity;
@@ -104,7 +105,8 @@ impl Percentage {
     fn events_free(&self, prefix: &FreePrefix) -> Decimal {
         let below = i64::try_from(prefix.below).unwrap_or(i64::MAX);
         let free = [self.free_events, below].into_iter().filter(|count| *count != 0).min();
-        Decimal::from_i64(free.unwrap_or(0))
+        let more = i64::from(planted(Fault::OneMoreFreeEvent));
+        Decimal::from_i64(free.map_or(0, |free| free.saturating_add(more)))
     }
 
     pub(super) fn details(&self, quantity: &Quantity, amount: &Decimal) -> Value {

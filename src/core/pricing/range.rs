@@ -2,6 +2,7 @@
 
 use crate::core::decimal::Decimal;
 use crate::core::double::Double;
+use crate::core::planted::{Fault, planted};
 use crate::core::value::Value;
 
 use super::member::{is_integer_literal, number, number_or_zero};
@@ -96,9 +97,9 @@ pub(super) fn walked<'a>(
     ranges: &'a [Range],
     units: &Decimal,
 ) -> impl Iterator<Item = &'a Range> + use<'a> {
-    let last = ranges
-        .iter()
-        .position(|range| range.to.as_ref().is_none_or(|to| to.value >= *units))
-        .unwrap_or(ranges.len());
+    let ends =
+        |to: &Bound| to.value > *units || (to.value == *units && !planted(Fault::NextTierOpened));
+    let last =
+        ranges.iter().position(|range| range.to.as_ref().is_none_or(ends)).unwrap_or(ranges.len());
     ranges.iter().take(last.saturating_add(1))
 }

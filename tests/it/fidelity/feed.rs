@@ -56,29 +56,29 @@ impl Feed {
             ("kafka.catalog_topic", place.catalog.clone()),
             ("kafka.dead_letter_topic", place.dead_letters.clone()),
         ];
-        #[allow(clippy::disallowed_methods)] // the broker refuses times ahead of its own clock
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        let began_ms = i64::try_from(now).unwrap() - AGO_MS;
+        let began_ms = now_ms() - AGO_MS;
         let topics = Topics { place, producer, began_ms, ends: [(0, 0); PARTITIONS] };
         (Self::Kafka(Box::new(topics)), settings)
     }
 
-    /// Changes the catalogue and waits until the change is applied.
-    pub fn change(&self, service: &TestService, changes: Vec<Change>) {
-        let Self::Kafka(topics) = self else { return service.change(changes) };
+    /// Changes the catalogue and waits until the change is applied; its log time.
+    pub fn change(&self, service: &TestService, changes: Vec<Change>) -> i64 {
+        let Self::Kafka(topics) = self else { return service.change(changes).micros() };
         let payload = encode_record(&CatalogRecord { changes, expects: Vec::new() });
+        let now_ms = now_ms();
         let record = Record {
             topic: &topics.place.catalog,
             partition: Some(0),
             key: None,
             payload: Some(&payload),
-            timestamp_ms: None,
+            timestamp_ms: Some(now_ms),
             headers: &[],
         };
         let written = topics.producer.send(&record).unwrap().wait().unwrap();
         let next = u64::try_from(written.offset).unwrap() + 1;
         let catalogue = &service.running().service.shared.catalogue;
         wait_until("the catalogue record", || catalogue.version() >= next);
+        now_ms * 1_000
     }
 
     /// Appends the records of a round; each one's place, its index left out.
@@ -112,6 +112,12 @@ impl Feed {
         }
         offsets
     }
+}
+
+#[allow(clippy::disallowed_methods)] // the broker refuses times ahead of its own clock
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    i64::try_from(now).unwrap()
 }
 
 impl Topics {

@@ -13,6 +13,8 @@ mod events;
 mod feed;
 mod prices;
 mod questions;
+#[cfg(feature = "mutations")]
+pub mod search;
 mod shrink;
 mod world;
 

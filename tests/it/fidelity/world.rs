@@ -1,5 +1,7 @@
 //! A service that many cases share, each in an organisation of its own.
 
+use std::collections::BTreeMap;
+
 use odometer::core::catalog::record::{Body, Change, Entity};
 use odometer::core::instant::Instant;
 use serde_json::{Value as Json, json};
@@ -8,7 +10,7 @@ use super::case::Case;
 use super::coverage::Coverage;
 use super::events::Sent;
 use super::feed::{Feed, Outgoing};
-use crate::oracle::{Event, Expected, Question, Tenant, answer};
+use crate::oracle::{Event, Expected, Question, Tenant, answer, zone};
 use crate::scenario_seeds::api_key;
 use crate::service::TestService;
 
@@ -37,6 +39,23 @@ struct Lived {
     shown: Option<Tenant>,
     /// All its records.
     events: Vec<Event>,
+    /// The zones that each customer had, by external id, with the log times from which on.
+    zones: BTreeMap<String, Vec<(i64, String)>>,
+}
+
+impl Lived {
+    /// Notes the zones in force from a log time on.
+    fn note_zones(&mut self, at: i64) {
+        let Some(tenant) = &self.shown else { return };
+        for customer in &tenant.customers {
+            let zones = self.zones.entry(customer.external_id.clone()).or_default();
+            zones.retain(|(from, _)| *from < at);
+            let zone = zone(tenant, customer);
+            if zones.last().is_none_or(|(_, last)| last != zone) {
+                zones.push((at, zone.to_owned()));
+            }
+        }
+    }
 }
 
 /// Cases on their way through one service.
@@ -57,6 +76,7 @@ impl World {
             name: format!("case-{high}"),
             shown: None,
             events: Vec::new(),
+            zones: BTreeMap::new(),
         });
         Self { lived: lived.collect(), service, feed, coverage: Coverage::default() }
     }
@@ -80,7 +100,7 @@ impl World {
     fn change(&mut self, round: usize) {
         for part in self.lived.chunks_mut(ORGANIZATIONS_PER_RECORD) {
             let mut changes = Vec::new();
-            for lived in part {
+            for lived in part.iter_mut() {
                 let Some(round) = lived.case.rounds.get(round) else { continue };
                 let Some(tenant) = &round.tenant else { continue };
                 let mut tenant = tenant.clone();
@@ -90,7 +110,10 @@ impl World {
                 lived.shown = Some(tenant);
             }
             if !changes.is_empty() {
-                self.feed.change(&self.service, changes);
+                let at = self.feed.change(&self.service, changes);
+                for lived in part.iter_mut() {
+                    lived.note_zones(at);
+                }
             }
         }
     }
@@ -131,7 +154,7 @@ impl World {
             let (Some(round), Some(tenant)) = (now, &lived.shown) else { continue };
             self.service.set_clock(Instant(round.now));
             for question in round.questions.iter().take(most) {
-                let expected = answer(tenant, &lived.events, question, round.now);
+                let expected = answer(tenant, &lived.zones, &lived.events, question, round.now);
                 let actual = self.answer(&lived.name, question, &offsets);
                 if expected.status == 200 {
                     self.coverage.note(lived.case.number, tenant, &expected.body);

@@ -70,6 +70,42 @@ pub struct Billing {
     pub started_at: i64,
 }
 
+/// Zones by name, each with the log time from which on it was in force; the first one always was.
+pub type Zones = [(i64, String)];
+
+/// Two starts of a window nearer to each other than this are those of one window (3.6).
+const HOURS_26: i64 = 26 * 3_600 * SECOND;
+
+/// Where a window begins that follows the last one closed in another zone than the one in force
+/// now, if there is such a one (3.6).
+pub fn taken_over(zones: &Zones, billing: &Billing) -> Option<i64> {
+    let mut closed: Vec<(&str, i64)> = Vec::new();
+    for ((since, zone), (until, _)) in zones.iter().zip(&zones[1.min(zones.len())..]) {
+        let calendar = Calendar::new(zone);
+        let anchor = calendar.date(billing.subscription_at);
+        let (next, _) = period(billing.of_charges(), billing.time, anchor, calendar.date(*until));
+        let to = calendar.end_of_day(shifted(next, -1));
+        let fits = match closed.last() {
+            Some((_, last)) => calendar.midnight(next) > *since && to - last >= HOURS_26,
+            None => true,
+        };
+        if fits && to > billing.started_at {
+            closed.push((zone, to));
+        }
+    }
+    let (_, now) = zones.last()?;
+    let (_, to) = closed.iter().rev().find(|(zone, _)| zone != now)?;
+    Some((to.div_euclid(SECOND) + 1) * SECOND)
+}
+
+impl Billing {
+    /// The interval of the charges window (3.2).
+    fn of_charges(&self) -> Interval {
+        let long = matches!(self.interval, Interval::Yearly | Interval::Semiannual);
+        if long && self.charges_monthly { Interval::Monthly } else { self.interval }
+    }
+}
+
 /// The charges window, the days of its whole period, and the issuing date.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
@@ -79,17 +115,17 @@ pub struct Window {
     pub issuing: Date,
 }
 
-/// The window that holds `now` (3.2, 3.6 to 3.8).
-pub fn window(calendar: &Calendar, billing: &Billing, now: i64) -> Window {
+/// The window that holds `now` (3.2, 3.6 to 3.8). `after` is where a window begins that follows one
+/// of another zone.
+pub fn window(calendar: &Calendar, billing: &Billing, after: Option<i64>, now: i64) -> Window {
     let anchor = calendar.date(billing.subscription_at);
     let today = calendar.date(now);
-    let long = matches!(billing.interval, Interval::Yearly | Interval::Semiannual);
-    let of_charges =
-        if long && billing.charges_monthly { Interval::Monthly } else { billing.interval };
-    let (first, last) = period(of_charges, billing.time, anchor, today);
+    let (first, last) = period(billing.of_charges(), billing.time, anchor, today);
+    let midnight = calendar.midnight(first);
+    let from = after.filter(|after| (midnight - after).abs() < HOURS_26).unwrap_or(midnight);
     let (_, last_of_plan) = period(billing.interval, billing.time, anchor, today);
     Window {
-        from: calendar.midnight(first).max(billing.started_at),
+        from: from.max(billing.started_at),
         to: calendar.end_of_day(last).max(billing.started_at),
         days: days_between(first, last) + 1,
         issuing: Calendar(TimeZone::UTC).date(calendar.end_of_day(last_of_plan)),

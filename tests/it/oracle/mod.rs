@@ -17,7 +17,7 @@ mod usage;
 mod weighted;
 
 pub use event::{Event, Place};
-pub use usage::{answer, window_of};
+pub use usage::{answer, window_of, zone};
 
 use odometer::core::catalog::{BillableMetric, Customer, Organization, Plan, Subscription, Tax};
 

@@ -1,5 +1,7 @@
 //! One question, one answer (specification chapters 1 and 2).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use odometer::core::catalog::{
     BillableMetric, Charge, Customer, Flag, Plan, PricingUnit, Status, Subscription,
@@ -8,7 +10,7 @@ use odometer::core::decimal::Decimal;
 use serde_json::{Map, Value as Json, json};
 
 use super::bucket::Stint;
-use super::calendar::{Billing, Calendar, SECOND, Window, window};
+use super::calendar::{Billing, Calendar, SECOND, Window, Zones, taken_over, window};
 use super::event::{Event, first_copies};
 use super::fee::{Fee, Scene, fees};
 use super::{Expected, Question, Tenant, tax};
@@ -16,9 +18,16 @@ use super::{Expected, Question, Tenant, tax};
 type Named = [(String, Option<String>)];
 
 /// The answer to a question at a moment. `events` are all records of the organisation, copies of
-/// transactions included.
-pub fn answer(tenant: &Tenant, events: &[Event], question: &Question, now: i64) -> Expected {
-    match usage(tenant, events, question, now) {
+/// transactions included; `zones` are those that each customer had, by external id.
+pub fn answer(
+    tenant: &Tenant,
+    zones: &BTreeMap<String, Vec<(i64, String)>>,
+    events: &[Event],
+    question: &Question,
+    now: i64,
+) -> Expected {
+    let zones = zones.get(&question.customer).map_or(&[][..], Vec::as_slice);
+    match usage(tenant, zones, events, question, now) {
         Ok(body) => Expected { status: 200, body: body.to_string() },
         Err((status, body)) => Expected { status, body: body.to_string() },
     }
@@ -26,6 +35,7 @@ pub fn answer(tenant: &Tenant, events: &[Event], question: &Question, now: i64) 
 
 fn usage(
     tenant: &Tenant,
+    zones: &Zones,
     events: &[Event],
     question: &Question,
     now: i64,
@@ -36,7 +46,7 @@ fn usage(
     let plan = tenant.plans.iter().find(|plan| plan.id == row.plan).unwrap();
     let calendar = Calendar::new(zone(tenant, customer));
     let billing = billing(plan, row);
-    let mut window = window(&calendar, &billing, now);
+    let mut window = window(&calendar, &billing, taken_over(zones, &billing), now);
     let selected = selected(tenant, plan, question);
     if question.full_usage {
         let flags = &tenant.organization.flags;
@@ -80,7 +90,7 @@ fn billing(plan: &Plan, row: &Subscription) -> Billing {
 pub fn window_of(tenant: &Tenant, row: &Subscription, now: i64) -> Option<(i64, i64)> {
     let customer = tenant.customers.iter().find(|c| c.external_id == row.customer)?;
     let plan = tenant.plans.iter().find(|plan| plan.id == row.plan)?;
-    let window = window(&Calendar::new(zone(tenant, customer)), &billing(plan, row), now);
+    let window = window(&Calendar::new(zone(tenant, customer)), &billing(plan, row), None, now);
     Some((window.from, window.to))
 }
 
@@ -117,7 +127,8 @@ fn subscription<'t>(
     rows.first().copied().ok_or_else(none)
 }
 
-fn zone<'t>(tenant: &'t Tenant, customer: &'t Customer) -> &'t str {
+/// 3.1.
+pub fn zone<'t>(tenant: &'t Tenant, customer: &'t Customer) -> &'t str {
     let zones = [customer.timezone.as_deref(), tenant.organization.timezone.as_deref()];
     zones.into_iter().flatten().find(|zone| !zone.trim().is_empty()).unwrap_or("UTC")
 }

@@ -9,6 +9,7 @@ use super::{Seen, SetKey, Span};
 use crate::core::catalog::Aggregation;
 use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
+use crate::core::planted::{Fault, planted};
 
 /// How much one bucket may hold before it is dropped and computed by a scan (1.9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +106,7 @@ impl Content {
     /// `new`; none if it cannot be told, so that it has to be folded from the ledger.
     pub fn roll(&self, recipe: &Recipe, old: &Span<'_>, new: &Span<'_>) -> Option<Self> {
         let Recipe::Kept(rules) = recipe else { return None };
-        if !rules.looks_back() {
+        if !rules.looks_back() || planted(Fault::CarryForgotten) {
             return Some(Self::empty(rules));
         }
         let weighted = rules.aggregation == Aggregation::WeightedSum;

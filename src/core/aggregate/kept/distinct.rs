@@ -5,6 +5,7 @@ use super::bytes::{put_at, take_at};
 use super::latest::At;
 use super::values::{self, Values, put_values, take_values};
 use crate::core::aggregate::unique::adds;
+use crate::core::planted::{Fault, planted};
 
 /// The least that the packed form of an event's place takes: five numbers.
 const AT_BYTES: usize = 5;
@@ -48,6 +49,7 @@ impl Distinct {
         }
         match other.get(&seen.key) {
             Some(last) if *last >= at => return,
+            Some(last) if last.0 == at.0 && planted(Fault::UniqueTieFirst) => return,
             Some(_) => {
                 other.remove(&seen.key);
             }

@@ -4,6 +4,7 @@ use super::Seen;
 use super::bytes::{put_at, put_option, put_varint, take_at, take_option, take_varint};
 use crate::core::decimal::Decimal;
 use crate::core::instant::Instant;
+use crate::core::planted::{Fault, planted};
 use crate::core::position::Position;
 
 /// Number of events with the value of the latest one.
@@ -34,7 +35,8 @@ impl Latest {
     }
 
     fn take(&mut self, at: At, value: &Decimal) {
-        if self.last.as_ref().is_none_or(|(last, _)| *last < at) {
+        let wins = |last: At| last < at && !(last.0 == at.0 && planted(Fault::LatestTieFirst));
+        if self.last.as_ref().is_none_or(|(last, _)| wins(*last)) {
             self.last = Some((at, value.clone()));
         }
     }

@@ -2,6 +2,7 @@
 
 use super::bytes::{put_option, put_varint, take_option, take_varint};
 use crate::core::decimal::Decimal;
+use crate::core::planted::{Fault, planted};
 
 /// Number of events with the greatest of their values.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +30,8 @@ impl Peak {
     }
 
     fn raise(&mut self, value: &Decimal) {
+        let zero = &Decimal::ZERO;
+        let value = if planted(Fault::MaximumNotNegative) { value.max(zero) } else { value };
         let wins = |max: &Decimal| value.cmp(max).then(value.scale().cmp(&max.scale())).is_gt();
         if self.max.as_ref().is_none_or(wins) {
             self.max = Some(value.clone());

@@ -8,6 +8,7 @@ use crate::core::aggregate::select::numeric;
 use crate::core::catalog::Aggregation;
 use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
+use crate::core::planted::{Fault, planted};
 use crate::core::properties::{Kind, Property};
 
 /// One event as the states of a bucket see it.
@@ -33,8 +34,11 @@ impl<'e> Seen<'e> {
         keys: &'e SetKey,
         event: &'e Usage<'e>,
     ) -> Option<Self> {
-        let in_window = event.timestamp >= span.frame.lower();
-        if event.timestamp > span.frame.to || !(in_window || rules.looks_back()) {
+        let (at, lower) = (event.timestamp, span.frame.lower());
+        let in_window = at >= lower && !(at == lower && planted(Fault::WindowOpensLate));
+        let after =
+            at > span.frame.to || (at == span.frame.to && planted(Fault::WindowClosesEarly));
+        if after || !(in_window || rules.looks_back()) {
             return None;
         }
         let mut seen =

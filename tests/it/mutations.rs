@@ -1,0 +1,34 @@
+//! Planted faults: each one makes the service answer otherwise than the specification says, and the
+//! cases of [`crate::fidelity`] tell.
+//!
+//! A fault is switched on for the whole process, so no other test may run beside this one.
+
+use odometer::core::planted::{Fault, plant};
+
+use crate::fidelity::search::{Found, search, search_partitions};
+
+/// Faults that one partition never shows: there, a copy that is read later lies later.
+const ON_PARTITIONS: [Fault; 1] = [Fault::ReplacementDropped];
+
+#[test]
+fn every_planted_fault_is_found() {
+    plant(None);
+    let without = search().or_else(search_partitions);
+    assert!(without.is_none(), "without a fault, {:?}", without.map(|found| found.mismatch));
+    println!("{:22} {:>10} {:>6}  answered", "fault", "cases run", "case");
+    let mut unnoticed = Vec::new();
+    for &fault in Fault::ALL {
+        plant(Some(fault));
+        let on_partitions = ON_PARTITIONS.contains(&fault);
+        let found = if on_partitions { search_partitions() } else { search() };
+        let name = format!("{fault:?}");
+        if let Some(Found { cases, mismatch }) = found {
+            println!("{name:22} {cases:10} {:6}  {}", mismatch.case, mismatch.actual.status);
+        } else {
+            println!("{name:22}  not found");
+            unnoticed.push(fault);
+        }
+    }
+    plant(None);
+    assert!(unnoticed.is_empty(), "no case tells {unnoticed:?}");
+}
