@@ -127,8 +127,8 @@ impl Usages {
         loop {
             let moved = self.shared.moved.notified();
             let target = self.target(question)?;
-            if !self.shared.board.slot(target.slot).ready {
-                self.shared.ask_for(target.slot);
+            if !self.shared.board.is_back(target.slot, target.key) {
+                self.shared.ask_for_account(target.slot, target.key);
                 self.wait_for(moved, &watch).await?;
                 continue;
             }
@@ -280,6 +280,9 @@ impl Usages {
         loop {
             let moved = self.shared.moved.notified();
             let target = self.target(question)?;
+            if !self.shared.board.is_back(target.slot, target.key) {
+                self.shared.ask_for_account(target.slot, target.key);
+            }
             let progress = Arc::clone(&self.shared.board.slot(target.slot).progress);
             let reached = |(source, next): &(Source, i64)| progress.next(*source) >= *next;
             if question.offsets.iter().all(reached) {
