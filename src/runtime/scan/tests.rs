@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::core::position::Source;
+use crate::core::position::{Position, Source};
 use crate::core::properties::Properties;
 use crate::engine::ledger::RowKind;
 use crate::store::{BlockWriter, Commit, SealedBlock, SlotHead, StoreOptions};
