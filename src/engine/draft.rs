@@ -4,7 +4,7 @@
 use super::account::Folding;
 use super::frame::{Frame, Spell, floor};
 use super::totals::Cells;
-use crate::core::aggregate::kept::Repair;
+use crate::core::aggregate::kept::{Recipe, Repair};
 use crate::core::event::Usage;
 use crate::core::instant::Instant;
 
@@ -29,11 +29,10 @@ impl Draft {
         let needs: Vec<Option<Repair>> =
             cells.0.iter().map(|cell| cell.repair(frame, spell)).collect();
         let from = needs.iter().zip(&cells.0).filter_map(|(need, cell)| {
-            let looks_back =
-                || frame.shape.recipe(cell.charge, cell.bucket).is_some_and(|own| own.looks_back());
+            let recipe = frame.shape.recipe(cell.charge, cell.bucket);
             Some(match (*need)? {
                 Repair::From(at) => at,
-                Repair::Anew if looks_back() => Instant::MIN,
+                Repair::Anew if recipe.is_some_and(Recipe::looks_back) => Instant::MIN,
                 Repair::Anew => floor(spell.window),
             })
         });

@@ -22,7 +22,7 @@ use crate::core::instant::Instant;
 use crate::engine::account::Folding;
 use crate::engine::draft::Draft;
 use crate::engine::frame::{Frame, Spell};
-use crate::engine::ledger::{AccountKey, Row};
+use crate::engine::ledger::{AccountKey, Row, RowKind};
 use crate::store::{BlockReader, Damage, Hold, LedgerView, RowSet, Store, StoreError};
 
 /// Bytes of events that one read may hold; beyond, the read is refused, never cut short (1.9).
@@ -107,11 +107,13 @@ pub fn settle(ingestion: &Ingestion, event: &mut UsageBuf) -> bool {
 
 impl Cut {
     /// The rows of some accounts that are in no chunk of the history, in one pass over the blocks:
-    /// by account, sorted, and how many of the accounts there was room for. `accounts` are sorted.
+    /// by account, sorted, and how many of the accounts there was room for. `accounts` are sorted,
+    /// and rows are left out that are `older` than what the account is read for.
     fn unmerged(
         &self,
         ledger: &LedgerView<'_>,
         accounts: &[AccountKey],
+        older: impl Fn(&Row<'_>) -> bool,
         bytes_max: usize,
     ) -> Result<(HashMap<AccountKey, RowSet>, usize), ScanError> {
         let mut sets: HashMap<AccountKey, RowSet> = HashMap::new();
@@ -121,6 +123,10 @@ impl Cut {
             let reader = BlockReader::open(block).map_err(damaged)?;
             let mut rows = reader.of(&accounts[..fitting]).map_err(damaged)?;
             while let Some(row) = rows.next_row().map_err(damaged)? {
+                // A copy that takes the place of another says so whatever its time.
+                if row.kind == RowKind::Accepted && older(&row) {
+                    continue;
+                }
                 let set = sets.entry(row.account).or_default();
                 let before = set.bytes();
                 set.push(&row);
@@ -174,12 +180,19 @@ impl Cut {
             places.entry(rebuild.opened.account).or_default().push(at);
         }
         let accounts: Vec<AccountKey> = places.keys().copied().collect();
+        let begins: HashMap<AccountKey, Instant> = places
+            .iter()
+            .filter_map(|(key, own)| {
+                Some((*key, own.iter().map(|at| wanted[*at].draft.from()).min()?))
+            })
+            .collect();
+        let older = |row: &Row<'_>| begins.get(&row.account).is_some_and(|at| row.timestamp < *at);
         let ledger = self.ledger(store)?;
         let mut read = 0;
         let none = RowSet::default();
         let mut left = accounts.as_slice();
         while !left.is_empty() {
-            let (sets, fitting) = self.unmerged(&ledger, left, UNMERGED_BYTES_MAX)?;
+            let (sets, fitting) = self.unmerged(&ledger, left, older, UNMERGED_BYTES_MAX)?;
             let (now, later) = left.split_at(fitting);
             for account in now {
                 let unmerged = sets.get(account).unwrap_or(&none);
@@ -211,7 +224,8 @@ impl Cut {
         visit: &mut dyn FnMut(&Row<'_>) -> Result<(), ScanError>,
     ) -> Result<(), ScanError> {
         let ledger = self.ledger(store)?;
-        let (mut sets, _) = self.unmerged(&ledger, &[account], UNMERGED_BYTES_MAX)?;
+        let older = |row: &Row<'_>| row.timestamp < bounds.0;
+        let (mut sets, _) = self.unmerged(&ledger, &[account], older, UNMERGED_BYTES_MAX)?;
         let unmerged = sets.remove(&account).unwrap_or_default();
         let mut events = ledger.events(account, &unmerged, bounds)?;
         while let Some(row) = events.next_row()? {

@@ -232,7 +232,9 @@ impl<M: Machine<Entry: Entry<Key = At>>> Ordered<M> {
         let folded = self.recent.insert(entry);
         let Some(last) = folded.last() else { return };
         let base = self.base.get_or_insert_with(|| M::begin(context));
-        folded.iter().for_each(|entry| base.step(context, entry));
+        for entry in &folded {
+            base.step(context, entry);
+        }
         // A machine that absorbs may hold entries after the last one.
         let is_prefix = !base.absorbs(context, last);
         self.marks.folded(base, last.key(), is_prefix);

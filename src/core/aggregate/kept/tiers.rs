@@ -1,8 +1,8 @@
 //! Prorated sums that fill tiers in the order of their events (specification 6.8, pricing details
 //! 6).
 //!
-//! Unique counts under the same prices are not kept: the share of every addition depends on when
-//! its value is removed, so that each removal would change the walk from there on.
+//! Unique counts under the same prices are not kept: one event can change their way anywhere; see
+//! [`Recipe`](super::Recipe).
 
 use super::bytes::{put_varint, take_varint};
 use super::ordered::{Amount, Machine};
