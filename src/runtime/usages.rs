@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::catalogue::Resolved;
 use super::clock::Stopwatch;
-use super::scan::ScanError;
+use super::scan::{ScanError, settle};
 use super::shared::Shared;
 use super::target::{Kept, Target};
 use super::view::View;
@@ -264,7 +264,7 @@ impl Usages {
             error => Refusal::Internal(error.to_string()),
         })?;
         if let Some(ingestion) = &target.resolved.frame.ingestion {
-            events.retain_mut(|event| event.settle(ingestion));
+            events.retain_mut(|event| settle(ingestion, event));
         }
         let body = target.scanned(&events, self.shared.scan_limits, |window, plan| {
             view.body(target, &question.request, window, plan)

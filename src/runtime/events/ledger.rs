@@ -10,11 +10,12 @@ use super::owner::{Ask, Located};
 use super::{Events, NewEvent, Recorded, Refusal, ask, id_of};
 use crate::core::catalog::Subscription;
 use crate::core::catalog::directory::Directory;
+use crate::core::event::UsageBuf;
 use crate::core::instant::Instant;
 use crate::core::position::Position;
 use crate::engine::keys::{SlotNumber, numbers};
 use crate::engine::ledger::AccountKey;
-use crate::runtime::scan::{Cut, EVENTS_BYTES_MAX, ScanError, StoredEvent};
+use crate::runtime::scan::{Cut, EVENTS_BYTES_MAX, ScanError};
 use crate::runtime::shared::Shared;
 use crate::runtime::worker::Command;
 use crate::store::Store;
@@ -120,7 +121,7 @@ impl Events {
         &self,
         organization: &str,
         transaction: &str,
-    ) -> Result<Option<(Option<String>, StoredEvent)>, Refusal> {
+    ) -> Result<Option<(Option<String>, UsageBuf)>, Refusal> {
         let (slot, key) = self.shared.account(organization, None);
         if self.shared.board.peek(key, |_| ()).is_none() {
             return Ok(None);
@@ -198,29 +199,21 @@ impl Events {
         cut.await.map(|account| account.cut).map_err(|_| Refusal::NotReady)
     }
 
-    pub(super) async fn read(
-        &self,
-        cut: Cut,
-        key: AccountKey,
-    ) -> Result<Vec<StoredEvent>, Refusal> {
+    pub(super) async fn read(&self, cut: Cut, key: AccountKey) -> Result<Vec<UsageBuf>, Refusal> {
         let store = Arc::clone(&self.shared.store);
         blocking(move || account_events(&cut, &store, key)).await?.map_err(refuse)
     }
 }
 
 /// The events of one account that count: the one place that reads the ledger here.
-fn account_events(
-    cut: &Cut,
-    store: &Store,
-    key: AccountKey,
-) -> Result<Vec<StoredEvent>, ScanError> {
+fn account_events(cut: &Cut, store: &Store, key: AccountKey) -> Result<Vec<UsageBuf>, ScanError> {
     cut.events(store, key)
 }
 
 /// Events that may be on the page, while accounts are read.
 struct Pile {
     filter: Filter,
-    kept: Vec<(Option<String>, StoredEvent)>,
+    kept: Vec<(Option<String>, UsageBuf)>,
     bytes: usize,
     total: usize,
 }
@@ -230,24 +223,20 @@ impl Pile {
         Self { filter, kept: Vec::new(), bytes: 0, total: 0 }
     }
 
-    fn wants(&self, event: &StoredEvent) -> bool {
+    fn wants(&self, event: &UsageBuf) -> bool {
         let Filter { code, from, to, .. } = &self.filter;
         code.as_deref().is_none_or(|code| *event.code == *code)
             && from.is_none_or(|from| from <= event.timestamp)
             && to.is_none_or(|to| event.timestamp <= to)
     }
 
-    fn add(
-        &mut self,
-        subscription: Option<&str>,
-        events: Vec<StoredEvent>,
-    ) -> Result<(), ScanError> {
+    fn add(&mut self, subscription: Option<&str>, events: Vec<UsageBuf>) -> Result<(), ScanError> {
         for event in events {
             if !self.wants(&event) {
                 continue;
             }
             self.total += 1;
-            self.bytes += bytes_of(&event);
+            self.bytes += event.weight();
             self.kept.push((subscription.map(str::to_owned), event));
             if self.kept.len() >= self.needed().saturating_mul(2).saturating_add(SLACK) {
                 self.trim();
@@ -270,7 +259,7 @@ impl Pile {
     fn trim(&mut self) {
         self.sort();
         self.kept.truncate(self.needed());
-        self.bytes = self.kept.iter().map(|(_, event)| bytes_of(event)).sum();
+        self.bytes = self.kept.iter().map(|(_, event)| event.weight()).sum();
     }
 
     /// The latest first; the position makes the order total.
@@ -281,22 +270,18 @@ impl Pile {
         });
     }
 
-    fn page(mut self) -> (Vec<(Option<String>, StoredEvent)>, usize) {
+    fn page(mut self) -> (Vec<(Option<String>, UsageBuf)>, usize) {
         self.sort();
         let Filter { skip, take, .. } = self.filter;
         (self.kept.into_iter().skip(skip).take(take).collect(), self.total)
     }
 }
 
-fn bytes_of(event: &StoredEvent) -> usize {
-    size_of::<StoredEvent>() + event.properties.as_ref().as_bytes().len()
-}
-
 fn recorded(
     shared: &Shared,
     organization: &str,
     subscription: Option<String>,
-    event: StoredEvent,
+    event: UsageBuf,
 ) -> Recorded {
     let place = shared.sources.name(event.position.source);
     Recorded {
