@@ -1,6 +1,6 @@
 //! Where the copies of a transaction id lie that count: by the index of ids, then in the ledger.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -34,8 +34,9 @@ pub struct StoredCopy {
     pub subscription: Option<String>,
     /// The event as it was kept.
     pub event: UsageBuf,
-    /// Position of a copy that counted before this one was read.
-    pub replaced: Option<Position>,
+    /// Copies that are known to have lost against it, by position: one that counted before it was
+    /// read, and those that lost lately.
+    pub duplicates: BTreeSet<Position>,
 }
 
 /// The copies of a transaction id.
@@ -112,13 +113,15 @@ impl Events {
         let id = self.shared.hasher.id(key, organization, transaction);
         // Memory first: it forgets only what the store's index has.
         let unmerged = self.unmerged(vec![slot], id.transaction).await?;
-        let of_id = unmerged.into_iter().filter(|known| known.identity == id.identity);
-        if let Some(last) = of_id.last() {
+        // Of one identity the entry that was accepted last counts.
+        let last = unmerged.into_iter().rfind(|known| known.identity == id.identity);
+        if let Some(last) = last {
             return Ok(vec![last]);
         }
         let key = StoreIdKey { slot, transaction: id.transaction, id: id.identity };
         let store = Arc::clone(&self.shared.store);
-        let found = blocking(move || store.lookup_ids(&[key])).await?.map_err(internal)?;
+        let found =
+            blocking(move || store.lookup_ids(&[key])).await?.map_err(|error| internal(&error))?;
         let known = |position| Known { slot, identity: id.identity, position };
         Ok(found.into_iter().flatten().map(known).collect())
     }
@@ -141,7 +144,7 @@ impl Events {
             }
             Ok::<_, StoreError>(merged)
         });
-        let mut all = merged.await?.map_err(internal)?;
+        let mut all = merged.await?.map_err(|error| internal(&error))?;
         all.extend(unmerged.into_iter().map(|own| ((own.slot, own.identity), own.position)));
         let known = |((slot, identity), position)| Known { slot, identity, position };
         Ok(all.into_iter().map(known).collect())
@@ -181,6 +184,8 @@ impl Events {
         let mut copies = Vec::new();
         for (slot, positions) in by_slot {
             let identities: HashSet<u128> = positions.keys().copied().collect();
+            let of = identities.clone();
+            let lost = super::ask(&self.shared, slot, |reply| Ask::Duplicates(of, reply)).await?;
             let located = super::ask(&self.shared, slot, |reply| Ask::Locate {
                 organization: organization.to_owned(),
                 transaction: transaction.to_owned(),
@@ -196,10 +201,12 @@ impl Events {
                     let id = hasher.id(account, &organization, &wanted);
                     let Some(position) = positions.get(&id.identity) else { continue };
                     let found = find_near(&cut, &store, account, &wanted, position.log_time)?;
+                    let own = lost.iter().filter(|(identity, _)| *identity == id.identity);
+                    let own = own.map(|(_, position)| *position);
                     copies.extend(found.map(|(event, replaced)| StoredCopy {
+                        duplicates: own.chain(replaced).collect(),
                         subscription,
                         event,
-                        replaced,
                     }));
                 }
                 Ok::<_, ScanError>(copies)
@@ -227,7 +234,11 @@ impl Events {
                 count(&mut rows)?;
                 if row.transaction == wanted {
                     let event = UsageBuf::of(row.code, &usage(row));
-                    found.push(StoredCopy { subscription: None, event, replaced: None });
+                    found.push(StoredCopy {
+                        subscription: None,
+                        event,
+                        duplicates: BTreeSet::new(),
+                    });
                     if found.len() > 2 * COPIES_MAX {
                         found.sort_by_key(|copy| copy.event.position);
                         // One more than is told, so that it can be told that there are more.
@@ -286,6 +297,6 @@ pub(super) fn count(rows: &mut u64) -> Result<(), ScanError> {
     if *rows > ROWS_LOOKED_AT_MAX { Err(ScanError::TooLarge) } else { Ok(()) }
 }
 
-fn internal(error: StoreError) -> Refusal {
+fn internal(error: &StoreError) -> Refusal {
     Refusal::Internal(error.to_string())
 }

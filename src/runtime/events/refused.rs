@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::store::{Rejected, Store, StoreError};
+pub use crate::store::Rejected;
+use crate::store::{Store, StoreError};
 
 /// Refused records that one question looks at. They lie under no index, since most carry no id.
 pub const REFUSED_LOOKED_AT_MAX: u64 = 20_000;

@@ -40,10 +40,24 @@ pub struct ToldCopy<'a> {
     pub event: &'a UsageBuf,
     /// Where its record stands.
     pub place: String,
-    /// Where the copy stood that counted before this one was read.
-    pub replaced: Option<(String, Position)>,
+    /// Where copies stand that are known to have lost against it.
+    pub duplicates: Vec<(String, Position)>,
     /// Where it went; none for an event without a subscription id, which never counts.
     pub story: Option<Story<'a>>,
+}
+
+/// What was found of a transaction id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Its printed stories.
+    Told(String),
+    /// Neither the ledger nor the refused records that were looked at have it.
+    Nothing {
+        /// Refused records looked at, the newest ones.
+        looked_at: u64,
+        /// Refused records kept in all.
+        kept: u64,
+    },
 }
 
 /// Prints [`Told`]; handed in because stories borrow from the catalogue.
@@ -57,7 +71,7 @@ struct Context {
 
 impl Events {
     /// Tells where the events with a transaction id went, of one external subscription id or of
-    /// all. None: neither the ledger nor the refused records that were looked at have it.
+    /// all.
     ///
     /// # Errors
     ///
@@ -68,13 +82,14 @@ impl Events {
         transaction: &str,
         subscription: Option<&str>,
         print: PrintStory,
-    ) -> Result<Option<String>, Refusal> {
+    ) -> Result<Found, Refusal> {
         let permit = self.reads.acquire().await.map_err(|_| Refusal::NotReady)?;
         let stored = self.copies(organization, transaction, subscription).await?;
         let refused = self.refused(organization, transaction, subscription).await?;
         drop(permit);
         if stored.copies.is_empty() && refused.records.is_empty() {
-            return Ok(None);
+            let RefusedCopies { looked_at, kept, .. } = refused;
+            return Ok(Found::Nothing { looked_at, kept });
         }
         let now = self.shared.clock.now();
         let book = self.shared.catalogue.book();
@@ -90,7 +105,7 @@ impl Events {
         let copies = copies.map(|(copy, context)| self.told(tenant, copy, context, now)).collect();
         let more = stored.more;
         let refused = &refused;
-        Ok(Some(print(&Told { transaction, subscription, now, copies, more, refused })))
+        Ok(Found::Told(print(&Told { transaction, subscription, now, copies, more, refused })))
     }
 
     async fn refused(
@@ -152,7 +167,7 @@ impl Events {
             subscription: copy.subscription.as_deref(),
             event: &copy.event,
             place: name(copy.event.position),
-            replaced: copy.replaced.map(|replaced| (name(replaced), replaced)),
+            duplicates: copy.duplicates.iter().map(|lost| (name(*lost), *lost)).collect(),
             story: copy.subscription.is_some().then(|| case.story()),
         }
     }

@@ -240,7 +240,7 @@ impl<'c, 'a> Case<'c, 'a> {
         }
     }
 
-    /// What the charges on the event's metric make of it, each for the window of a place.
+    /// What the charges on the event's metric make of it, for the window of a place.
     fn fates_in(&self, place: Place<'_, 'a>) -> Vec<Fate<'a>> {
         let Some(metric) = self.metric else { return Vec::new() };
         let Place { standing, window, .. } = place;
