@@ -26,6 +26,7 @@ mod rig;
 mod scenario;
 mod scenario_seeds;
 mod service;
+mod stories;
 mod test_mode;
 mod tidy;
 mod usage_inputs;

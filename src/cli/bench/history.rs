@@ -26,7 +26,7 @@ use crate::engine::account::Known;
 use crate::engine::draft::Draft;
 use crate::engine::totals::Cells;
 use crate::runtime::catalog_apply::CatalogWriter;
-use crate::runtime::clock::{Clock, Stopwatch};
+use crate::runtime::clock::Stopwatch;
 use crate::runtime::scan::{Opened, Rebuild, cut_now};
 use crate::runtime::shared::Shared;
 use crate::telemetry::logging;
