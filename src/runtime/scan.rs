@@ -22,6 +22,7 @@ use crate::core::event::Usage;
 use crate::core::instant::Instant;
 use crate::core::position::Position;
 use crate::core::properties::PropertiesBuf;
+use crate::core::usage::UsageError;
 use crate::engine::account::Folding;
 use crate::engine::frame::{Frame, Spell};
 use crate::engine::ledger::{AccountKey, Row};
@@ -71,6 +72,9 @@ pub enum ScanError {
     /// The account has more events than one read may hold.
     #[error("the account has more events than one read may hold")]
     TooLarge,
+    /// The events were read, and have no figure.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
 }
 
 /// One account whose totals are to be rebuilt.
@@ -282,7 +286,7 @@ pub fn usage<'a>(row: &Row<'a>) -> Usage<'a> {
     }
 }
 
-fn stored(row: &Row<'_>) -> StoredEvent {
+pub(super) fn stored(row: &Row<'_>) -> StoredEvent {
     StoredEvent {
         code: row.code.into(),
         timestamp: row.timestamp,

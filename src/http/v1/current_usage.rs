@@ -63,7 +63,8 @@ pub(super) fn respond(answer: UsageAnswer) -> Response {
     response
 }
 
-fn if_none_match(headers: &HeaderMap) -> IfNoneMatch {
+/// The tags that the caller has already.
+pub(super) fn if_none_match(headers: &HeaderMap) -> IfNoneMatch {
     let mut tags = IfNoneMatch::default();
     let values = headers.get_all(header::IF_NONE_MATCH);
     values.iter().filter_map(|value| value.to_str().ok()).for_each(|value| tags.add(value));
