@@ -73,7 +73,8 @@ pub struct Shared {
 impl Shared {
     /// What folding needs.
     pub fn folding(&self) -> Folding {
-        Folding { caps: self.caps, key: self.hasher.values(), buckets: Buckets::default() }
+        let (caps, key, buckets) = (self.caps, self.hasher.values(), Buckets::default());
+        Folding { caps, key, buckets, over_cap: 0 }
     }
 
     /// The slot and the key of an account.

@@ -18,7 +18,7 @@ use super::fatal::Fatal;
 use super::on_board::OnBoard;
 use super::owner::{Owned, Taken};
 use super::rebuilds::Rebuilds;
-use super::scan::{Cut, Rebuild};
+use super::scan::{Cut, Opened};
 use super::shared::Shared;
 use super::sweeper::Swept;
 use crate::core::instant::Instant;
@@ -86,7 +86,7 @@ pub enum Command {
         reply: Sender<Swept>,
     },
     /// A rebuild is through.
-    Install(u8, Vec<(Rebuild, Option<Cells>)>),
+    Install(u8, Vec<(Opened, Option<Cells>)>),
     /// A question about events of a slot.
     Events(u8, events::Ask),
     /// End.
@@ -196,6 +196,7 @@ impl Worker {
         for at in 0..self.slots.len() {
             self.apply_to(at, batch, now)?;
         }
+        self.report_over_cap();
         self.shared.wake();
         let rows: u64 = self.slots.iter().map(|owned| owned.open.rows()).sum();
         if rows >= self.shared.rows_per_checkpoint {

@@ -178,6 +178,9 @@ pub struct Metrics {
     pub rebuilds: Counter,
     /// [`names::REBUILD_SECONDS`].
     pub rebuild_seconds: Histogram,
+    /// [`names::REBUILD_EVENTS`].
+    pub rebuild_events: Counter,
+    buckets_left: Family<Reason, Counter>,
     /// [`names::ACCOUNTS`].
     pub accounts: Gauge,
     /// [`names::CATALOG_VERSION`].
@@ -257,6 +260,8 @@ impl Metrics {
             ids_lookups: LookupCounters { memory: lookup("memory"), store: lookup("store") },
             rebuilds: register(r, &names::REBUILDS, Counter::default()),
             rebuild_seconds: register(r, &names::REBUILD_SECONDS, histogram(REBUILD_BOUNDS)),
+            rebuild_events: register(r, &names::REBUILD_EVENTS, Counter::default()),
+            buckets_left: register(r, &names::BUCKETS_LEFT, Family::default()),
             accounts: register(r, &names::ACCOUNTS, Gauge::default()),
             catalog_version: register(r, &names::CATALOG_VERSION, Gauge::default()),
             catalog_ignored: register(r, &names::CATALOG_IGNORED, Family::default()),
@@ -300,6 +305,11 @@ impl Metrics {
     /// Counts a catalogue record without effect.
     pub(super) fn count_catalog_ignored(&self, reason: &'static str) {
         self.catalog_ignored.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Counts buckets that are no longer kept; true the first time.
+    pub(super) fn count_buckets_left(&self, reason: &'static str, buckets: u64) -> bool {
+        self.buckets_left.get_or_create(&Reason { reason }).inc_by(buckets) == 0
     }
 
     /// Counts that a bound was reached; true the first time.
@@ -348,6 +358,7 @@ mod tests {
         metrics.count_stop("offset_gone");
         metrics.count_catalog_ignored("stale");
         metrics.count_limit_hit("groups_soft_max");
+        metrics.count_buckets_left("over_cap", 1);
         metrics
     }
 

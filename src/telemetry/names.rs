@@ -101,6 +101,10 @@ definitions! {
         "Accounts whose rebuild was started";
     REBUILD_SECONDS: Histogram "odometer_rebuild_seconds" []
         "Time of one finished rebuild, in seconds";
+    REBUILD_EVENTS: Counter "odometer_rebuild_events_total" []
+        "Events that rebuilds read from the ledger";
+    BUCKETS_LEFT: Counter "odometer_buckets_left_total" ["reason"]
+        "Buckets left to reads of the ledger for the rest of their window, by reason";
     ACCOUNTS: Gauge "odometer_accounts" []
         "Accounts held in memory";
     CATALOG_VERSION: Gauge "odometer_catalog_version" []

@@ -23,10 +23,11 @@ use crate::config::{LogFormat, LogLevel, Settings};
 use crate::core::catalog::directory::Directory;
 use crate::core::instant::Instant;
 use crate::engine::account::Known;
+use crate::engine::draft::Draft;
 use crate::engine::totals::Cells;
 use crate::runtime::catalog_apply::CatalogWriter;
 use crate::runtime::clock::Stopwatch;
-use crate::runtime::scan::{Rebuild, cut_now};
+use crate::runtime::scan::{Opened, Rebuild, cut_now};
 use crate::runtime::shared::Shared;
 use crate::telemetry::logging;
 
@@ -306,12 +307,13 @@ fn rebuilds(
         });
         let watch = Stopwatch::start();
         let cut = cut_now(shared, slot, account).ok_or("the owner of a slot is gone")?.cut;
-        let (from, rules) = (frame.reach(spell.window), Arc::clone(&frame));
-        let wanted = Rebuild { account, frame: rules, spell, from, generation: 0 };
+        let opened = Opened { account, frame: Arc::clone(&frame), spell, generation: 0 };
+        let mut wanted = Rebuild { opened, draft: Draft::anew(&frame, spell) };
         let mut folding = shared.folding();
-        let cells = cut.rebuild(&shared.store, &[wanted], &mut folding)?;
+        cut.rebuild(&shared.store, std::slice::from_mut(&mut wanted), &mut folding)?;
+        let (cells, _) = wanted.draft.finish(&frame, spell);
         all.times.push(watch.elapsed());
-        if cells.first() != kept.flatten().as_ref() {
+        if Some(&cells) != kept.flatten().as_ref() {
             return Err(format!("the rebuild of {id} is not what was folded").into());
         }
         let events = cut.events(&shared.store, account)?;
@@ -322,7 +324,7 @@ fn rebuilds(
         }
         all.from_memory += watch.elapsed();
         all.events += events.len();
-        if cells.first() != Some(&folded) {
+        if cells != folded {
             return Err(format!("the events of {id} are not what was rebuilt").into());
         }
     }
