@@ -8,6 +8,7 @@ pub mod counters;
 pub mod dedup;
 pub mod digest;
 pub mod draft;
+pub mod duplicates;
 pub mod frame;
 pub mod keys;
 pub mod ledger;

@@ -9,6 +9,7 @@
 //! accounts of a scan.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -19,6 +20,7 @@ use super::worker::{Command, CutAccount};
 use crate::core::catalog::ingestion::{Ingestion, Settled};
 use crate::core::event::{Usage, UsageBuf};
 use crate::core::instant::Instant;
+use crate::core::usage::UsageError;
 use crate::engine::account::Folding;
 use crate::engine::draft::Draft;
 use crate::engine::frame::{Frame, Spell};
@@ -31,6 +33,9 @@ pub const EVENTS_BYTES_MAX: usize = 256 << 20;
 /// Bytes of rows that no chunk holds which one pass over them may gather. Beyond, there is another
 /// pass for part of the accounts; one account is always gathered as a whole.
 const UNMERGED_BYTES_MAX: usize = 64 << 20;
+
+/// Looks at an event of the account in this place of a list, and says whether to go on.
+pub type Visit<'a> = dyn FnMut(usize, &Row<'_>) -> Result<ControlFlow<()>, ScanError> + 'a;
 
 /// The ledger of one slot at one moment.
 #[derive(Clone)]
@@ -68,6 +73,9 @@ pub enum ScanError {
     /// The account has more events than one read may hold.
     #[error("the account has more events than one read may hold")]
     TooLarge,
+    /// The events were read, and have no figure.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
 }
 
 /// A window of an account that was opened for a scan.
@@ -223,13 +231,38 @@ impl Cut {
         bounds: (Instant, Instant),
         visit: &mut dyn FnMut(&Row<'_>) -> Result<(), ScanError>,
     ) -> Result<(), ScanError> {
+        self.walk(store, &[account], bounds, &mut |_, row| {
+            visit(row).map(|()| ControlFlow::Continue(()))
+        })
+    }
+
+    /// Calls `visit` with the events of some accounts that count, one account after the other, each
+    /// in ascending order of (timestamp, position), from one instant to another, both included, and
+    /// until it breaks. `accounts` are sorted; `visit` is told the place of the event's account.
+    pub fn walk(
+        &self,
+        store: &Store,
+        accounts: &[AccountKey],
+        bounds: (Instant, Instant),
+        visit: &mut Visit<'_>,
+    ) -> Result<(), ScanError> {
         let ledger = self.ledger(store)?;
         let older = |row: &Row<'_>| row.timestamp < bounds.0;
-        let (mut sets, _) = self.unmerged(&ledger, &[account], older, UNMERGED_BYTES_MAX)?;
-        let unmerged = sets.remove(&account).unwrap_or_default();
-        let mut events = ledger.events(account, &unmerged, bounds)?;
-        while let Some(row) = events.next_row()? {
-            visit(&row)?;
+        let none = RowSet::default();
+        let mut done = 0;
+        while done < accounts.len() {
+            let left = &accounts[done..];
+            let (sets, fitting) = self.unmerged(&ledger, left, older, UNMERGED_BYTES_MAX)?;
+            for (place, account) in (done..).zip(&left[..fitting]) {
+                let unmerged = sets.get(account).unwrap_or(&none);
+                let mut events = ledger.events(*account, unmerged, bounds)?;
+                while let Some(row) = events.next_row()? {
+                    if visit(place, &row)?.is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            done += fitting;
         }
         Ok(())
     }

@@ -166,6 +166,10 @@ pub struct Metrics {
     pub merged_events: Counter,
     /// [`names::MERGE_BYTES`].
     pub merge_bytes: Counter,
+    /// [`names::TOTALS_SECONDS`].
+    pub totals_seconds: Histogram,
+    /// [`names::TOTALS_BYTES`].
+    pub totals_bytes: Counter,
     /// [`names::IDS_MEMORY_BYTES`].
     pub ids_memory_bytes: Gauge,
     /// [`names::IDS_LOOKUPS`].
@@ -250,6 +254,8 @@ impl Metrics {
             merge_seconds: register(r, &names::MERGE_SECONDS, histogram(MERGE_BOUNDS)),
             merged_events: register(r, &names::MERGED_EVENTS, Counter::default()),
             merge_bytes: register(r, &names::MERGE_BYTES, Counter::default()),
+            totals_seconds: register(r, &names::TOTALS_SECONDS, histogram(MERGE_BOUNDS)),
+            totals_bytes: register(r, &names::TOTALS_BYTES, Counter::default()),
             ids_memory_bytes: register(r, &names::IDS_MEMORY_BYTES, Gauge::default()),
             ids_lookups: LookupCounters { memory: lookup("memory"), store: lookup("store") },
             rebuilds: register(r, &names::REBUILDS, Counter::default()),
