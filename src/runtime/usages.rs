@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::catalogue::Resolved;
 use super::clock::Stopwatch;
-use super::scan::ScanError;
+use super::scan::{ScanError, settle};
 use super::shared::Shared;
 use super::target::{Kept, Target};
 use super::view::View;
@@ -136,8 +136,8 @@ impl Usages {
         loop {
             let moved = self.shared.moved.notified();
             let target = self.target(question)?;
-            if !self.shared.board.slot(target.slot).ready {
-                self.shared.ask_for(target.slot);
+            if !self.shared.board.is_back(target.slot, target.key) {
+                self.shared.ask_for_account(target.slot, target.key);
                 self.wait_for(moved, &watch).await?;
                 continue;
             }
@@ -283,7 +283,7 @@ impl Usages {
             error => Refusal::Internal(error.to_string()),
         })?;
         if let Some(ingestion) = &target.resolved.frame.ingestion {
-            events.retain_mut(|event| event.settle(ingestion));
+            events.retain_mut(|event| settle(ingestion, event));
         }
         let reflects = self.reflects(target, question, state, progress, &view.mark(target));
         let reflects = fresh(question, reflects)?;
@@ -300,6 +300,9 @@ impl Usages {
         loop {
             let moved = self.shared.moved.notified();
             let target = self.target(question)?;
+            if !self.shared.board.is_back(target.slot, target.key) {
+                self.shared.ask_for_account(target.slot, target.key);
+            }
             let progress = Arc::clone(&self.shared.board.slot(target.slot).progress);
             let reached = |(source, next): &(Source, i64)| progress.next(*source) >= *next;
             if question.offsets.iter().all(reached) {

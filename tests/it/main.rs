@@ -21,6 +21,7 @@ mod restart;
 mod restart_oracle;
 mod restart_steps;
 mod restart_world;
+mod returning;
 mod rig;
 mod scenario;
 mod scenario_seeds;

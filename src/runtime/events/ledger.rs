@@ -15,7 +15,7 @@ use crate::core::event::UsageBuf;
 use crate::core::instant::Instant;
 use crate::engine::keys::{SlotNumber, numbers};
 use crate::engine::ledger::{AccountKey, Row};
-use crate::runtime::scan::{Cut, EVENTS_BYTES_MAX, ScanError, StoredEvent, usage};
+use crate::runtime::scan::{Cut, EVENTS_BYTES_MAX, ScanError, usage};
 use crate::runtime::shared::Shared;
 use crate::runtime::worker::Command;
 
@@ -148,11 +148,7 @@ impl Events {
         cut.await.map(|account| account.cut).map_err(|_| Refusal::NotReady)
     }
 
-    pub(super) async fn read(
-        &self,
-        cut: Cut,
-        key: AccountKey,
-    ) -> Result<Vec<StoredEvent>, Refusal> {
+    pub(super) async fn read(&self, cut: Cut, key: AccountKey) -> Result<Vec<UsageBuf>, Refusal> {
         let store = Arc::clone(&self.shared.store);
         blocking(move || cut.events(&store, key)).await?.map_err(refuse)
     }
