@@ -70,6 +70,7 @@ pub fn router<B: Backend>(app: &Arc<App<B>>) -> Router {
     };
     let usage = "/api/v1/customers/:external_customer_id/current_usage";
     let projected = "/api/v1/customers/:external_customer_id/projected_usage";
+    let past = "/api/v1/customers/:external_customer_id/past_usage";
     let unmatched = on("unmatched", any(unmatched)).with_state(Arc::clone(app));
     let catalogue = v1::catalogue_routes::<B>().into_iter().chain(odometer::routes::<B>());
     catalogue
@@ -78,6 +79,7 @@ pub fn router<B: Backend>(app: &Arc<App<B>>) -> Router {
         })
         .route(&path::pattern(usage), on(usage, get(v1::current_usage::show::<B>)))
         .route(&path::pattern(projected), on(projected, get(v1::projected_usage::show::<B>)))
+        .route(&path::pattern(past), on(past, get(v1::past_usage::show::<B>)))
         .merge(v1::events::routes(on))
         .route("/livez", on("/livez", get(ops::livez)))
         .route("/readyz", on("/readyz", get(ops::readyz::<B>)))

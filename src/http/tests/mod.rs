@@ -10,6 +10,7 @@ mod limits;
 mod mock;
 mod ops;
 mod organizations;
+mod past_usage;
 mod plans;
 mod requests;
 pub mod sample;

@@ -64,6 +64,7 @@ pub(super) fn respond(answer: UsageAnswer) -> Response {
     response
 }
 
+/// The tags that the caller has already.
 pub(in crate::http) fn if_none_match(headers: &HeaderMap) -> IfNoneMatch {
     let mut tags = IfNoneMatch::default();
     let values = headers.get_all(header::IF_NONE_MATCH);

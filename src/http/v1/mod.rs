@@ -22,8 +22,10 @@ mod events_query;
 mod events_read;
 pub mod freshness;
 mod group;
+mod lifetime_usage;
 mod organizations;
 pub(super) mod parameters;
+pub mod past_usage;
 mod plans;
 mod plans_body;
 mod presentation;
@@ -49,6 +51,7 @@ pub fn catalogue_routes<B: Backend>() -> Routes<B> {
         charges::routes(),
         subscription_charges::routes(),
         subscriptions::routes(),
+        lifetime_usage::routes(),
     ];
     resources.into_iter().flatten().collect()
 }
