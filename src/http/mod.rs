@@ -19,6 +19,7 @@ mod openapi;
 mod ops;
 mod page;
 mod path;
+mod patience;
 mod query;
 mod route;
 mod router;

@@ -16,6 +16,8 @@ mod kafka_log;
 mod kill;
 #[cfg(feature = "mutations")]
 mod mutations;
+mod openapi;
+mod openapi_check;
 mod oracle;
 mod restart;
 mod restart_oracle;
@@ -24,7 +26,9 @@ mod restart_world;
 mod rig;
 mod scenario;
 mod scenario_seeds;
+mod secrets;
 mod service;
+mod tenants;
 mod test_mode;
 mod tidy;
 mod usage_inputs;

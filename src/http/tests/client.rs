@@ -16,10 +16,13 @@ use super::world::World;
 use crate::config;
 use crate::http::router::routes;
 use crate::http::{openapi, serve};
+use crate::runtime::clock::Stopwatch;
 use crate::telemetry::Metrics;
 
 /// Longest that a test waits for the server. Reached only by a server that hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Pause between two looks at a condition.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 pub struct Server {
     pub mock: Arc<Mock>,
@@ -139,6 +142,16 @@ pub struct Answer {
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Waits for a condition.
+#[track_caller]
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let watch = Stopwatch::start();
+    while !condition() {
+        assert!(watch.elapsed() < PATIENCE, "it never came true: {what}");
+        std::thread::sleep(LOOK_AGAIN);
     }
 }
 
