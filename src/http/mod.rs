@@ -15,6 +15,7 @@ pub mod etag;
 mod guard;
 mod json;
 pub mod live;
+mod odometer;
 mod openapi;
 mod ops;
 mod page;

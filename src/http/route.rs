@@ -103,6 +103,16 @@ impl<B: Backend> Routes<B> {
         self.add(Method::GET, operation, on(MethodFilter::GET, handler))
     }
 
+    /// [`Routes::raw_get`] for POST.
+    #[must_use]
+    pub fn raw_post<H, T>(self, handler: H, operation: Operation) -> Self
+    where
+        H: Handler<T, Arc<App<B>>>,
+        T: 'static,
+    {
+        self.add(Method::POST, operation, on(MethodFilter::POST, handler))
+    }
+
     /// The routes.
     pub fn into_inner(mut self) -> Vec<Route<B>> {
         self.before.push(self.last);

@@ -17,7 +17,7 @@ use super::backend::Backend;
 use super::error::ApiError;
 use super::guard::{Panicked, guard};
 use super::route::{Route, Routes};
-use super::{openapi, ops, path, v1};
+use super::{odometer, openapi, ops, path, v1};
 use crate::config;
 use crate::runtime::clock::Stopwatch;
 use crate::telemetry::events::LimitHit;
@@ -74,7 +74,7 @@ impl<B: Backend> App<B> {
 /// All routes, each with its description. Names of routes in metrics are those of Lago's
 /// documentation.
 pub fn routes<B: Backend>() -> Vec<Route<B>> {
-    let own = [ops::routes(), openapi::docs::routes()];
+    let own = [odometer::routes(), ops::routes(), openapi::docs::routes()];
     v1::routes().into_iter().chain(own.into_iter().flat_map(Routes::into_inner)).collect()
 }
 

@@ -132,7 +132,21 @@ const WAYS: [(&str, &str, Way); 49] = [
     ("POST", "/api/v1/events/estimate_instant_fees", Way::Names(&[EVENT])),
 ];
 /// The same, of those that came later.
-const MORE_WAYS: [(&str, &str, Way); 7] = [
+const MORE_WAYS: [(&str, &str, Way); 10] = [
+    (
+        "GET",
+        "/odometer/v1/events/{transaction_id}/story",
+        Way::Path("?external_subscription_id={subscription}"),
+    ),
+    ("GET", "/odometer/v1/customers/{external_customer_id}/usage", Way::Path("")),
+    (
+        "POST",
+        "/odometer/v1/usage/query",
+        Way::Names(&[
+            r#"{"queries":[{"external_customer_id":"{customer}","external_subscription_id":"{subscription}"}]}"#,
+            r#"{"queries":[{"external_customer_id":"beta_customer","external_subscription_id":"{subscription}"}]}"#,
+        ]),
+    ),
     ("POST", "/api/v1/events/batch_estimate_instant_fees", Way::Names(&[EVENTS])),
     ("GET", "/livez", Way::Open),
     ("GET", "/readyz", Way::Open),
@@ -408,7 +422,8 @@ fn foreign_objects_are_like_none_on_every_route() {
             };
             let (foreign, none) = (ask(&alpha), ask(&nobody));
             assert_eq!(foreign.0, none.0, "{method} {path}: {foreign:?}, {none:?}");
-            if foreign.0 == 200 && method != "GET" {
+            let makes = method != "GET" && !path.ends_with("/query");
+            if foreign.0 == 200 && makes {
                 continue;
             }
             let told = alpha.forget(&foreign.1, &nobody);

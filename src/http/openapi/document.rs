@@ -8,7 +8,7 @@ use super::schema::{Named, Schema, Shapes};
 use crate::http::route::Route;
 
 /// What a refused request is answered with (SDK contract 3).
-static ERROR: Named = Named(
+pub static ERROR: Named = Named(
     "Error",
     Schema::Partly(
         &[("status", Schema::Integer), ("error", Schema::Text)],
@@ -142,12 +142,10 @@ fn parameter(shapes: &mut Shapes, parameter: &Parameter) -> Value {
 
 fn responses(shapes: &mut Shapes, path: &str, method: &Method, operation: &Operation) -> Value {
     let mut all = Map::new();
-    let answer = response(shapes, 200, Some(&operation.answer), operation.headers);
+    let answer = response(shapes, 200, Some(&operation.answer), &[operation.headers]);
     all.insert("200".to_owned(), answer);
     for (status, body) in &operation.others {
-        let tells = matches!(status, 304 | 409 | 504);
-        let headers = if tells { operation.headers } else { &[] };
-        let known = response(shapes, *status, body.as_ref(), headers);
+        let known = response(shapes, *status, body.as_ref(), &headers(*status, operation));
         all.insert(status.to_string(), known);
     }
     let writes = !matches!(*method, Method::GET);
@@ -159,31 +157,37 @@ fn responses(shapes: &mut Shapes, path: &str, method: &Method, operation: &Opera
         (writes || variables(path).next().is_some(), &[404]),
     ];
     for status in usual.iter().filter(|(applies, _)| *applies).flat_map(|(_, some)| *some) {
-        let headers = match status {
-            429 => LIMITED,
-            503 => RETRY,
-            _ => &[],
-        };
-        let refusal = || response(shapes, *status, None, headers);
+        let refusal = || response(shapes, *status, None, &headers(*status, operation));
         all.entry(status.to_string()).or_insert_with(refusal);
     }
     Value::Object(all)
 }
 
+/// Headers of an answer that is not 200: what it reflects is told as far as it is known.
+fn headers(status: u16, operation: &Operation) -> [Headers; 2] {
+    match status {
+        304 | 409 | 504 => [operation.headers, &[]],
+        429 => [LIMITED, &[]],
+        503 => [RETRY, operation.headers],
+        _ => [&[], &[]],
+    }
+}
+
 /// An answer with this body, or that of an error; 304 has none.
-fn response(shapes: &mut Shapes, status: u16, body: Option<&Shape>, headers: Headers) -> Value {
+fn response(shapes: &mut Shapes, status: u16, body: Option<&Shape>, headers: &[Headers]) -> Value {
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let mut known = json!({"description": reason.unwrap_or("An answer")});
     if status != StatusCode::NOT_MODIFIED.as_u16() {
         let body = body.copied().unwrap_or(Shape::Whole(Schema::Ref(&ERROR)));
         known["content"] = content(shapes, &body);
     }
+    let headers = headers.iter().flat_map(|some| *some).map(|(name, about, schema)| {
+        let header = json!({"description": about, "schema": shapes.schema(schema)});
+        ((*name).to_owned(), header)
+    });
+    let headers: Map<String, Value> = headers.collect();
     if !headers.is_empty() {
-        let headers = headers.iter().map(|(name, about, schema)| {
-            let header = json!({"description": about, "schema": shapes.schema(schema)});
-            ((*name).to_owned(), header)
-        });
-        known["headers"] = Value::Object(headers.collect());
+        known["headers"] = Value::Object(headers);
     }
     known
 }

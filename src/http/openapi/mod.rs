@@ -5,6 +5,6 @@ mod document;
 mod operation;
 mod schema;
 
-pub use document::document;
+pub use document::{ERROR, document};
 pub use operation::{Headers, Operation, Parameter, Shape, one, page, query};
 pub use schema::{CONDITION, FIGURE, MAYBE_INSTANT, MAYBE_TEXT, NOTHING, Named, Schema};

@@ -10,7 +10,7 @@ use crate::http::openapi::{Headers, Operation, Parameter, Schema, query};
 use crate::http::query::Query;
 
 /// Parameters that choose and split, which only current usage honours.
-pub(super) const FILTERS: [Parameter; 7] = [
+pub(in crate::http) const FILTERS: [Parameter; 7] = [
     query("charge_id", "This charge only.", Schema::Text),
     query("charge_code", "Charges with this code only.", Schema::Text),
     query("billable_metric_code", "Charges on this metric only.", Schema::Text),
@@ -20,10 +20,11 @@ pub(super) const FILTERS: [Parameter; 7] = [
     query("full_usage", "Whether the window starts with the subscription.", Schema::Flag),
 ];
 /// Parameters of every usage.
-const USUAL: [Parameter; 5] = [
+const USUAL: [Parameter; 6] = [
     query("external_subscription_id", "The subscription, if several are active.", Schema::Text),
     query("apply_taxes", "Whether taxes are added; they are if absent.", Schema::Flag),
     query("min_offset", "Offsets to reflect: topic-partition:offset,...", Schema::Text),
+    query("max_staleness", "Milliseconds of lag beyond which to refuse.", Schema::Integer),
     query("wait", "Milliseconds to wait for them.", Schema::Integer),
     Parameter {
         name: "If-None-Match",
@@ -40,8 +41,14 @@ const FRESHNESS: Headers = &[
     ("Odometer-Catalog-Version", "Next offset of the catalogue.", Schema::Integer),
 ];
 
+/// The same of an answer without a tag.
+pub(in crate::http) const REFLECTS: Headers = match FRESHNESS {
+    [_, reflects @ ..] => reflects,
+    [] => &[],
+};
+
 /// A usage with the parameters, headers and statuses that all of them have.
-pub(super) fn described(operation: Operation) -> Operation {
+pub(in crate::http) fn described(operation: Operation) -> Operation {
     operation.with(&USUAL).tells(FRESHNESS).or(&[304, 409, 504])
 }
 
@@ -56,6 +63,8 @@ pub struct Asked {
     pub full_usage: bool,
     /// Offsets that the answer has to reflect.
     pub wait_for: Option<WaitFor>,
+    /// The lag, in milliseconds, beyond which no figure is wanted.
+    pub max_staleness: Option<i64>,
 }
 
 /// Reads a query string. Unknown parameters are passed over.
@@ -81,6 +90,7 @@ pub fn read(text: &str) -> Result<Asked, ApiError> {
         },
         full_usage: query.switch("full_usage", false)?,
         wait_for: freshness::wait_for(&query)?,
+        max_staleness: freshness::max_staleness(&query)?,
     })
 }
 
@@ -98,6 +108,7 @@ pub fn read_unfiltered(text: &str) -> Result<Asked, ApiError> {
         usage: Request { apply_taxes, ..Request::default() },
         full_usage: false,
         wait_for: freshness::wait_for(&query)?,
+        max_staleness: freshness::max_staleness(&query)?,
     })
 }
 
@@ -120,6 +131,7 @@ mod tests {
                 usage: Request::default(),
                 full_usage: false,
                 wait_for: None,
+                max_staleness: None,
             };
             assert_eq!(read(query), Ok(expected), "{query}");
         }
@@ -142,6 +154,7 @@ mod tests {
             },
             full_usage: true,
             wait_for: None,
+            max_staleness: None,
         };
         assert_eq!(asked, Ok(expected));
     }
