@@ -14,11 +14,14 @@ mod history;
 mod ingestion;
 mod kafka_log;
 mod kill;
+mod lifetime_usage;
 #[cfg(feature = "mutations")]
 mod mutations;
 mod openapi;
 mod openapi_check;
 mod oracle;
+mod past_usage;
+mod past_usage_windows;
 mod restart;
 mod restart_oracle;
 mod restart_steps;

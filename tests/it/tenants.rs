@@ -132,7 +132,18 @@ const WAYS: [(&str, &str, Way); 49] = [
     ("POST", "/api/v1/events/estimate_instant_fees", Way::Names(&[EVENT])),
 ];
 /// The same, of those that came later.
-const MORE_WAYS: [(&str, &str, Way); 10] = [
+const MORE_WAYS: [(&str, &str, Way); 13] = [
+    (
+        "GET",
+        "/api/v1/customers/{external_customer_id}/past_usage",
+        Way::Path("?external_subscription_id={subscription}"),
+    ),
+    ("GET", "/api/v1/subscriptions/{external_id}/lifetime_usage", Way::Path("")),
+    (
+        "PUT",
+        "/api/v1/subscriptions/{external_id}/lifetime_usage",
+        Way::Path(r#"{"{root}":{"external_historical_usage_amount_cents":5}}"#),
+    ),
     (
         "GET",
         "/odometer/v1/events/{transaction_id}/story",
@@ -354,7 +365,12 @@ fn root_of(operation: &Json) -> String {
 
 /// Every object of an organisation as its owner sees it.
 fn view(world: &World, names: &Names) -> Vec<(u16, String)> {
-    let reads = WAYS.iter().filter(|(method, _, _)| *method == "GET");
+    let all = WAYS.iter().chain(&MORE_WAYS);
+    // What tells its own moment, or how far the log is, changes by itself.
+    let moves = ["/story", "/lifetime_usage", "/usage"];
+    let reads = all.filter(|(method, path, _)| {
+        *method == "GET" && !moves.iter().any(|moving| path.ends_with(moving))
+    });
     let own = reads.filter(|(_, _, way)| matches!(way, Way::Path(_))).map(|(_, path, way)| {
         let mut target = target(path, &vec![names; kinds(path).len()]);
         if let Way::Path(query) = way {

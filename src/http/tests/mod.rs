@@ -13,6 +13,7 @@ mod mock;
 mod openapi;
 mod ops;
 mod organizations;
+mod past_usage;
 mod plans;
 mod requests;
 pub mod sample;

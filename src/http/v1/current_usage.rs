@@ -27,7 +27,7 @@ pub fn routes<B: Backend>() -> Routes<B> {
     let answer = Shape::Root("customer_usage", &USAGE);
     let operation = parameters::described(Operation::new("currentUsage", about, answer));
     Routes::of(RESOURCE, "/api/v1/customers/:external_customer_id/current_usage")
-        .raw_get(show::<B>, operation.with(&parameters::FILTERS).or(&[405]))
+        .raw_get(show::<B>, operation.with(&parameters::FILTERS))
 }
 
 /// Answers in the order of checks of 1.4; what comes after the parameters is the backend's.
@@ -76,6 +76,7 @@ pub(super) fn respond(answer: UsageAnswer) -> Response {
     response
 }
 
+/// The tags that the caller has already.
 pub(in crate::http) fn if_none_match(headers: &HeaderMap) -> IfNoneMatch {
     let mut tags = IfNoneMatch::default();
     let values = headers.get_all(header::IF_NONE_MATCH);

@@ -1,5 +1,7 @@
 //! The body of current usage, in Lago's order and number forms (specification chapter 2).
 
+use uuid::Uuid;
+
 use crate::core::catalog::BillableMetric;
 use crate::core::matching::Condition;
 use crate::core::period::text::{write_date, write_seconds};
@@ -44,6 +46,21 @@ pub static USAGE: Named = Named(
         ("total_amount_cents", Schema::Integer),
         ("taxes_amount_cents", Schema::Integer),
         ("lago_invoice_id", Schema::Null),
+        ("charges_usage", Schema::List(&Schema::Ref(&CHARGE))),
+    ]),
+);
+/// What a closed period is printed as: like [`USAGE`], with the id of its invoice.
+pub static PAST_USAGE: Named = Named(
+    "PastUsage",
+    Schema::Object(&[
+        ("from_datetime", Schema::Instant),
+        ("to_datetime", Schema::Instant),
+        ("issuing_date", Schema::Date),
+        ("currency", Schema::Text),
+        ("amount_cents", Schema::Integer),
+        ("total_amount_cents", Schema::Integer),
+        ("taxes_amount_cents", Schema::Integer),
+        ("lago_invoice_id", Schema::Id),
         ("charges_usage", Schema::List(&Schema::Ref(&CHARGE))),
     ]),
 );
@@ -101,16 +118,28 @@ static GROUP: Named = Named(
 /// Prints the whole body.
 pub fn print(usage: &CurrentUsage<'_>) -> String {
     let mut out = String::with_capacity(HEAD_BYTES + usage.charges.len() * CHARGE_BYTES);
-    out.push_str("{\"customer_usage\":{");
-    head(&mut out, usage);
-    out.push_str(",\"total_amount_cents\":");
-    json::integer(&mut out, usage.total_amount_cents);
-    out.push_str(",\"taxes_amount_cents\":");
-    json::integer(&mut out, usage.taxes_amount_cents);
-    out.push_str(",\"lago_invoice_id\":null,\"charges_usage\":");
-    json::list(&mut out, ARRAY, &usage.charges, |out, row| charge(out, usage.currency, row));
-    out.push_str("}}");
+    out.push_str("{\"customer_usage\":");
+    object(&mut out, usage, None);
+    out.push('}');
     out
+}
+
+/// A usage, with the id of its invoice if its window has closed (2.1).
+pub(super) fn object(out: &mut String, usage: &CurrentUsage<'_>, invoice: Option<Uuid>) {
+    out.push('{');
+    head(out, usage);
+    out.push_str(",\"total_amount_cents\":");
+    json::integer(out, usage.total_amount_cents);
+    out.push_str(",\"taxes_amount_cents\":");
+    json::integer(out, usage.taxes_amount_cents);
+    out.push_str(",\"lago_invoice_id\":");
+    match invoice {
+        Some(id) => json::uuid(out, id),
+        None => out.push_str("null"),
+    }
+    out.push_str(",\"charges_usage\":");
+    json::list(out, ARRAY, &usage.charges, |out, row| charge(out, usage.currency, row));
+    out.push('}');
 }
 
 /// The members up to the amount.

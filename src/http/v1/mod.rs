@@ -19,8 +19,10 @@ mod events_query;
 mod events_read;
 pub mod freshness;
 mod group;
+mod lifetime_usage;
 mod organizations;
 pub(super) mod parameters;
+mod past_usage;
 mod plans;
 mod plans_body;
 mod plans_input;
@@ -46,7 +48,9 @@ pub fn routes<B: Backend>() -> Vec<Route<B>> {
         subscriptions::routes(),
         current_usage::routes(),
         projected_usage::routes(),
+        past_usage::routes(),
         events::routes(),
+        lifetime_usage::routes(),
     ];
     resources.into_iter().flat_map(Routes::into_inner).collect()
 }

@@ -19,12 +19,21 @@ pub(in crate::http) const FILTERS: [Parameter; 7] = [
     query("filter_by_presentation", "Keys of the breakdowns: an array as JSON.", Schema::Text),
     query("full_usage", "Whether the window starts with the subscription.", Schema::Flag),
 ];
-/// Parameters of every usage.
-const USUAL: [Parameter; 6] = [
-    query("external_subscription_id", "The subscription, if several are active.", Schema::Text),
+/// Parameters of usages of now.
+const NOW: [Parameter; 2] = [
     query("apply_taxes", "Whether taxes are added; they are if absent.", Schema::Flag),
-    query("min_offset", "Offsets to reflect: topic-partition:offset,...", Schema::Text),
     query("max_staleness", "Milliseconds of lag beyond which to refuse.", Schema::Integer),
+];
+/// Parameters of lifetime usage.
+pub(super) const LIFETIME: [Parameter; 3] = [
+    query("subscription_status", "Which row of the external id.", Schema::Text),
+    query("min_offset", "Offsets to reflect: topic-partition:offset,...", Schema::Text),
+    query("wait", "Milliseconds to wait for them.", Schema::Integer),
+];
+/// Parameters of every usage.
+const USUAL: [Parameter; 4] = [
+    query("external_subscription_id", "The subscription, if several are active.", Schema::Text),
+    query("min_offset", "Offsets to reflect: topic-partition:offset,...", Schema::Text),
     query("wait", "Milliseconds to wait for them.", Schema::Integer),
     Parameter {
         name: "If-None-Match",
@@ -47,9 +56,14 @@ pub(in crate::http) const REFLECTS: Headers = match FRESHNESS {
     [] => &[],
 };
 
-/// A usage with the parameters, headers and statuses that all of them have.
+/// A usage of now, with the parameters, headers and statuses that all of them have.
 pub(in crate::http) fn described(operation: Operation) -> Operation {
-    operation.with(&USUAL).tells(FRESHNESS).or(&[304, 409, 504])
+    reflecting(operation).with(&NOW)
+}
+
+/// A usage with the parameters, headers and statuses that all of them have.
+pub(in crate::http) fn reflecting(operation: Operation) -> Operation {
+    operation.with(&USUAL).tells(FRESHNESS).or(&[304, 405, 409, 504])
 }
 
 /// What the query string asks for.

@@ -23,7 +23,7 @@ pub fn routes<B: Backend>() -> Routes<B> {
     let answer = Shape::Root("customer_projected_usage", &PROJECTED_USAGE);
     let operation = parameters::described(Operation::new("projectedUsage", about, answer));
     Routes::of(RESOURCE, "/api/v1/customers/:external_customer_id/projected_usage")
-        .raw_get(show::<B>, operation.or(&[405]))
+        .raw_get(show::<B>, operation)
 }
 
 /// Answers like current usage, for tenants that have it switched on. Filters of the request are
