@@ -8,13 +8,41 @@ use sha2::{Digest, Sha256};
 use crate::http::backend::{Freshness, UsageAnswer};
 use crate::http::error::ApiError;
 use crate::http::json::Object;
+use crate::http::openapi::{ERROR, MAYBE_TEXT, Named, Schema};
 use crate::http::page::Page;
+use crate::http::v1::current_usage_body;
 
 /// Longest answer. A hundred usages of large plans stay far below; beyond, fewer have to be asked
 /// for at once.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Bytes of a digest that become the tag, as many as those of single answers.
 const TAG_BYTES: usize = 16;
+
+/// What an [`Element`] is printed as.
+pub static USAGE: Named = Named(
+    "UsageOfMany",
+    Schema::Object(&[
+        ("external_customer_id", Schema::Text),
+        ("external_subscription_id", MAYBE_TEXT),
+        ("status", Schema::Integer),
+        (
+            "freshness",
+            Schema::Maybe(&Schema::Object(&[
+                ("offsets", Schema::Text),
+                ("lag_ms", Schema::Integer),
+                ("catalog_version", Schema::Integer),
+                ("etag", MAYBE_TEXT),
+            ])),
+        ),
+        (
+            "body",
+            Schema::Either(&[
+                Schema::Object(&[("customer_usage", Schema::Ref(&current_usage_body::USAGE))]),
+                Schema::Ref(&ERROR),
+            ]),
+        ),
+    ]),
+);
 
 /// One subscription's answer, as the single call would give it.
 pub struct Element {
