@@ -4,6 +4,7 @@ pub mod bench;
 pub mod catalog;
 pub mod check;
 pub mod demo;
+pub mod operator;
 pub mod serve;
 
 use std::collections::BTreeMap;
@@ -65,6 +66,16 @@ enum Command {
     Catalog {
         #[command(subcommand)]
         command: catalog::CatalogCommand,
+    },
+    /// Go on behind records that are gone
+    Gap {
+        #[command(subcommand)]
+        command: operator::GapCommand,
+    },
+    /// Look at rejected records, and take them in after all
+    Rejected {
+        #[command(subcommand)]
+        command: operator::RejectedCommand,
     },
     /// Measure fold rate, latencies and memory on Kafka topics of its own
     Bench(bench::BenchArgs),
@@ -144,6 +155,8 @@ fn dispatch(
         }
         Command::Config { command: ConfigCommand::Defaults } => Ok(()),
         Command::Bench(args) => bench::run(&args, arguments, load(&[])?.0),
+        Command::Gap { command } => operator::gap(command, &load(&[])?.0),
+        Command::Rejected { command } => operator::rejected(command, &load(&[])?.0),
         Command::Catalog { command } => catalog::run(&command, || Ok(load(&[])?.0)),
     }
 }

@@ -16,6 +16,8 @@ mod guard;
 mod json;
 mod json_object;
 pub mod live;
+pub mod operator;
+pub mod operator_body;
 mod ops;
 mod page;
 mod path;

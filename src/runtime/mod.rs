@@ -7,6 +7,7 @@
 
 pub mod catalog_apply;
 pub mod catalog_log;
+pub mod catalog_start;
 pub mod catalogue;
 pub mod checkpoint;
 pub mod clock;
@@ -19,16 +20,20 @@ pub mod ends;
 pub mod events;
 pub mod fatal;
 pub mod fault;
+pub mod gaps;
 pub mod ignored;
 pub mod ingest;
 pub mod merger;
 pub mod on_board;
+pub mod operator;
 pub mod outbox;
 pub mod owner;
+pub mod partitions;
 pub mod positions;
 pub mod publish;
 pub mod rebuilds;
 pub mod recovery;
+pub mod replay;
 pub mod rows;
 mod rows_past;
 pub mod scan;
