@@ -270,7 +270,14 @@ impl Partitions {
         }
     }
 
+    /// What the log has of a partition; none if the topic is not there, which is asked first since
+    /// the ends of what is not there are waited for.
     fn available(&self, topic: &str, source: Source) -> Option<(i64, i64)> {
+        let topics = self.kafka.describe(&[topic.to_owned()], BROKER_WAIT).ok()?;
+        let partitions = topics.first().map_or(0, |topic| topic.partitions);
+        if i32::from(source.partition()) >= partitions {
+            return None;
+        }
         let number = i32::from(source.partition());
         let marks = self.kafka.watermarks(topic, number, BROKER_WAIT).ok()?;
         Some((marks.low, marks.high))

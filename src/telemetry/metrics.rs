@@ -370,6 +370,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.count_rejected("not_json", 3);
         metrics.partition("events_raw", 2).next_offset.set(41);
+        metrics.show_available("events_raw", 2, Some((50, 60)));
         metrics.count_request("/livez", 200, Duration::from_millis(2));
         metrics.count_stop("offset_gone");
         metrics.count_catalog_ignored("stale");

@@ -10,6 +10,7 @@ mod events;
 mod events_estimates;
 mod events_kafka;
 mod fidelity;
+mod gaps;
 mod history;
 mod ingestion;
 mod kafka_log;
@@ -17,6 +18,7 @@ mod kill;
 #[cfg(feature = "mutations")]
 mod mutations;
 mod oracle;
+mod rejected;
 mod restart;
 mod restart_oracle;
 mod restart_steps;
