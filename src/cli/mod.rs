@@ -3,7 +3,9 @@
 pub mod bench;
 pub mod catalog;
 pub mod check;
+mod client;
 pub mod demo;
+pub mod explain;
 pub mod operator;
 pub mod serve;
 
@@ -76,6 +78,11 @@ enum Command {
     Rejected {
         #[command(subcommand)]
         command: operator::RejectedCommand,
+    },
+    /// Ask a running service why a figure is what it is
+    Explain {
+        #[command(subcommand)]
+        command: explain::ExplainCommand,
     },
     /// Measure fold rate, latencies and memory on Kafka topics of its own
     Bench(bench::BenchArgs),
@@ -157,6 +164,9 @@ fn dispatch(
         Command::Bench(args) => bench::run(&args, arguments, load(&[])?.0),
         Command::Gap { command } => operator::gap(command, &load(&[])?.0),
         Command::Rejected { command } => operator::rejected(command, &load(&[])?.0),
+        Command::Explain { command } => {
+            explain::run(&command, &sources.env, || Ok(load(&[])?.0.http.listen))
+        }
         Command::Catalog { command } => catalog::run(&command, || Ok(load(&[])?.0)),
     }
 }

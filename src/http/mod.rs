@@ -16,6 +16,7 @@ mod guard;
 mod json;
 mod json_object;
 pub mod live;
+mod odometer;
 pub mod operator;
 pub mod operator_body;
 mod ops;

@@ -13,6 +13,7 @@ mod organizations;
 mod plans;
 mod requests;
 pub mod sample;
+mod stories;
 mod subscription_charges;
 mod subscriptions;
 mod taxes;
