@@ -27,6 +27,8 @@ pub mod outbox;
 pub mod owner;
 pub mod past;
 mod past_catalogue;
+mod past_dating;
+mod past_pass;
 mod past_period;
 mod past_windows;
 pub mod positions;

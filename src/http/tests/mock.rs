@@ -205,8 +205,9 @@ impl Backend for Mock {
             "behind" => return Err(offset_not_reached(false)),
             _ => {}
         }
-        let lifetime =
-            Lifetime { invoiced_cents: 30, current_cents: 4, now: Instant(1_709_251_200_000_000) };
+        let now = Instant(1_709_251_200_000_000);
+        let reached = vec![(20, now)];
+        let lifetime = Lifetime { invoiced_cents: 30, current_cents: 4, reached, now };
         Ok(LifetimeUsageAnswer { freshness: freshness(), lifetime })
     }
 
