@@ -96,6 +96,13 @@ fn set_any(service: &TestService, cents: i64) {
     assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
+/// An entry of the thresholds.
+fn row(cents: i64, ratio: f64, reached_at: Option<&str>) -> Json {
+    let members = [json!(cents), json!(ratio), json!(reached_at)];
+    let names = ["amount_cents", "completion_ratio", "reached_at"];
+    names.iter().map(|name| (*name).to_owned()).zip(members).collect()
+}
+
 #[test]
 fn thresholds_tell_how_far_it_is_and_when_they_were_reached() {
     let mut service = with_plans("2025-03-05T10:00:00Z");
@@ -128,7 +135,6 @@ fn thresholds_tell_how_far_it_is_and_when_they_were_reached() {
     subscribe(&service, "plan-20", &json!({}));
     used(&service, "t1", "2025-03-10T00:00:00Z", 1);
     used(&service, "t2", "2025-03-12T06:00:00Z", 1);
-    let row = |cents: i64, ratio: f64, at: Option<&str>| json!({"amount_cents": cents, "completion_ratio": ratio, "reached_at": at});
     let first = row(300, 1.0, Some("2025-03-12T06:00:00Z"));
     let thresholds = |service: &TestService| lifetime(service, "")["usage_thresholds"].clone();
     lasting(&mut service, |service| {
