@@ -13,6 +13,7 @@ use crate::core::catalog::directory::Directory;
 use crate::core::instant::Instant;
 use crate::core::usage::{CurrentUsage, ProjectedUsage, Request, Threshold};
 pub use crate::runtime::events::estimate::{Estimated, Instants, PrintEstimated, PrintInstants};
+pub use crate::runtime::events::story::{Found, PrintStory, Told, ToldCopy};
 pub use crate::runtime::events::{
     Accepted, BATCH_EVENTS_MAX, Draft, EVENTS_IN_FLIGHT_MAX, Fault, Filter, NewEvent, Page,
     Recorded, Refusal as EventsError,
@@ -72,6 +73,16 @@ pub trait Backend: Send + Sync + 'static {
         filter: Filter,
     ) -> impl Future<Output = Result<Page, EventsError>> + Send;
 
+    /// Where the events with a transaction id went, of one external subscription id or of all,
+    /// printed.
+    fn story(
+        &self,
+        session: &Self::Session,
+        transaction: String,
+        subscription: Option<String>,
+        print: PrintStory,
+    ) -> impl Future<Output = Result<Found, EventsError>> + Send;
+
     /// What an event would cost on top of what is stored, printed (9.9).
     fn estimate_fees(
         &self,
@@ -92,6 +103,15 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Whether the tenant has projected usage switched on (8.2).
     fn projects(&self, session: &Self::Session) -> bool;
+
+    /// Current usage of several subscriptions, all at one moment: those of one account are of one
+    /// copy of it. Otherwise each is what [`Backend::current_usage`] gives.
+    fn current_usages(
+        &self,
+        session: &Self::Session,
+        requests: Vec<CurrentUsageRequest>,
+        print: Print,
+    ) -> impl Future<Output = Vec<Result<UsageAnswer, UsageError>>> + Send;
 
     /// Projected usage, printed by `print` unless the request names the answer's tag already. Of
     /// the request's usage only taxes are honoured.
@@ -170,6 +190,8 @@ pub struct CurrentUsageRequest {
     pub full_usage: bool,
     /// Offsets that the answer has to reflect.
     pub wait_for: Option<WaitFor>,
+    /// The lag, in milliseconds, beyond which no figure is wanted; none: any will do.
+    pub max_staleness: Option<i64>,
     /// Tags that the caller has already.
     pub if_none_match: IfNoneMatch,
 }
@@ -314,6 +336,8 @@ pub enum UsageError {
     },
     /// A wanted offset names an unknown partition.
     MalformedOffset,
+    /// The figure would be older than the caller wants.
+    TooStale(Freshness),
     /// The account is not back from the store yet.
     NotReady,
     /// More groups or values than are answered.

@@ -1,5 +1,7 @@
 //! The running service behind the routes.
 
+mod usages;
+
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -7,10 +9,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::backend::{
-    Accepted, Backend, CommandError, CurrentUsageRequest, Draft, EventsError, Filter, Freshness,
-    LifetimeUsageAnswer, LifetimeUsageRequest, Page, PastUsageAnswer, PastUsageRequest, Print,
-    PrintEstimated, PrintInstants, PrintPast, PrintProjected, Readiness, Recorded, Snapshot,
-    UsageAnswer, UsageError, UsageLimit, WaitFor,
+    Accepted, Backend, CommandError, CurrentUsageRequest, Draft, EventsError, Filter, Found,
+    Freshness, LifetimeUsageAnswer, LifetimeUsageRequest, Page, PastUsageAnswer, PastUsageRequest,
+    Print, PrintEstimated, PrintInstants, PrintPast, PrintProjected, PrintStory, Readiness,
+    Recorded, Snapshot, UsageAnswer, UsageError, UsageLimit, WaitFor,
 };
 use crate::core::catalog::Flag;
 use crate::core::catalog::commands::Command;
@@ -29,7 +31,7 @@ use crate::runtime::view::{Current, Projected, View};
 /// Answers from a running service.
 pub struct Live {
     shared: Arc<Shared>,
-    usages: Usages,
+    usages: Arc<Usages>,
     commands: Commands,
     events: Events,
 }
@@ -45,7 +47,7 @@ impl Live {
     /// A backend over a running service, which writes to its logs.
     pub fn new(shared: Arc<Shared>, commands: Commands, publisher: Arc<Publisher>) -> Self {
         let events = Events::new(Arc::clone(&shared), publisher);
-        Self { usages: Usages::new(Arc::clone(&shared)), commands, events, shared }
+        Self { usages: Arc::new(Usages::new(Arc::clone(&shared))), commands, events, shared }
     }
 
     fn freshness(&self, reflects: &Reflects) -> Freshness {
@@ -73,6 +75,7 @@ impl Live {
                 timed_out: *timed_out,
                 freshness: self.freshness(reflects),
             },
+            Refusal::TooStale(reflects) => UsageError::TooStale(self.freshness(reflects)),
             Refusal::NotReady => UsageError::NotReady,
             Refusal::Usage(usage::UsageError::ChargeNotFound) => UsageError::ChargeNotFound,
             Refusal::Usage(usage::UsageError::LimitExceeded("unique_values")) => {
@@ -95,7 +98,8 @@ impl Live {
         let wanted = wait_for.iter().flat_map(|wait| &wait.offsets);
         let known = wanted.map(|wanted| {
             let partition = i32::try_from(wanted.partition).ok()?;
-            Some((self.shared.sources.find(&wanted.topic, partition)?, wanted.next))
+            let source = self.shared.sources.find(&wanted.topic, partition)?;
+            self.shared.ends.knows(source).then_some((source, wanted.next))
         });
         known.collect::<Option<_>>().ok_or(UsageError::MalformedOffset)
     }
@@ -107,22 +111,32 @@ impl Live {
 }
 
 impl Live {
+    fn question(
+        &self,
+        session: &Session,
+        request: &CurrentUsageRequest,
+    ) -> Result<Question, UsageError> {
+        let offsets = self.offsets(request.wait_for.as_ref())?;
+        Ok(Question {
+            organization: session.organization.clone(),
+            customer: request.customer.clone(),
+            subscription: request.subscription.clone(),
+            request: request.usage.clone(),
+            full_usage: request.full_usage,
+            offsets,
+            wait: request.wait_for.as_ref().and_then(|wait| wait.wait),
+            max_staleness: request.max_staleness,
+            now: None,
+        })
+    }
+
     async fn usage<V: View<Body = String>>(
         &self,
         session: &Session,
         request: CurrentUsageRequest,
         view: &V,
     ) -> Result<UsageAnswer, UsageError> {
-        let offsets = self.offsets(request.wait_for.as_ref())?;
-        let question = Question {
-            organization: session.organization.clone(),
-            customer: request.customer,
-            subscription: request.subscription,
-            request: request.usage,
-            full_usage: request.full_usage,
-            offsets,
-            wait: request.wait_for.and_then(|wait| wait.wait),
-        };
+        let question = self.question(session, &request)?;
         let known = |tag| request.if_none_match.names(&tag_text(tag));
         let answered = self.usages.answer(&question, known, view).await;
         let (reflects, body) = answered.map_err(|refusal| self.refuse(&refusal))?;
@@ -164,6 +178,15 @@ impl Backend for Live {
         print: Print,
     ) -> Result<UsageAnswer, UsageError> {
         self.usage(session, request, &Current(print)).await
+    }
+
+    async fn current_usages(
+        &self,
+        session: &Session,
+        requests: Vec<CurrentUsageRequest>,
+        print: Print,
+    ) -> Vec<Result<UsageAnswer, UsageError>> {
+        self.usages_at_once(session, requests, print).await
     }
 
     fn projects(&self, session: &Session) -> bool {
@@ -262,6 +285,17 @@ impl Backend for Live {
 
     async fn list_events(&self, session: &Session, filter: Filter) -> Result<Page, EventsError> {
         self.events.list(&session.organization, filter).await
+    }
+
+    async fn story(
+        &self,
+        session: &Session,
+        transaction: String,
+        subscription: Option<String>,
+        print: PrintStory,
+    ) -> Result<Found, EventsError> {
+        let Session { organization, .. } = session;
+        self.events.story(organization, &transaction, subscription.as_deref(), print).await
     }
 
     async fn estimate_fees(

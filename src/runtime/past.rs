@@ -16,7 +16,7 @@ use super::past_dating::Dating;
 use super::past_pass::Pass;
 use super::past_period::Period;
 use super::past_windows::{RowWindow, row_windows};
-use super::scan::{Cut, ScanError, StoredEvent};
+use super::scan::{Cut, ScanError};
 use super::shared::Shared;
 use super::usages::{Reflects, Refusal, Usages};
 use super::worker::{Command, CutAccount};
@@ -24,6 +24,7 @@ use crate::core::catalog::book::{Book, Tenant};
 use crate::core::catalog::directory::Directory;
 use crate::core::catalog::version::SubscriptionRows;
 use crate::core::catalog::{Status, Subscription};
+use crate::core::event::UsageBuf;
 use crate::core::instant::Instant;
 use crate::core::period;
 use crate::core::position::Source;
@@ -176,8 +177,7 @@ impl Usages {
         let limits = self.shared.scan_limits;
         let dating = Dating::new(question.thresholds.clone(), question.historical_cents);
         let priced = self.priced(cut, place.1, periods, move |period, events| {
-            let cents =
-                |events: &[StoredEvent]| Ok(period.usage(events, None, limits)?.amount_cents);
+            let cents = |events: &[UsageBuf]| Ok(period.usage(events, None, limits)?.amount_cents);
             let sum = cents(events)?;
             Ok((period.is_running(), sum, dating.reached(period.window, events, sum, &cents)?))
         });
@@ -218,10 +218,10 @@ impl Usages {
         }
         loop {
             let moved = self.shared.moved.notified();
-            if self.shared.board.slot(slot).ready {
+            if self.shared.board.is_back(slot, key) {
                 return Ok((slot, key));
             }
-            self.shared.ask_for(slot);
+            self.shared.ask_for_account(slot, key);
             self.wait_for(moved, &watch).await?;
         }
     }
@@ -256,7 +256,7 @@ impl Usages {
         cut: Cut,
         account: AccountKey,
         periods: Vec<Period>,
-        price: impl Fn(&Period, &[StoredEvent]) -> Result<R, UsageError> + Send + 'static,
+        price: impl Fn(&Period, &[UsageBuf]) -> Result<R, UsageError> + Send + 'static,
     ) -> Result<Vec<R>, Refusal> {
         let store = Arc::clone(&self.shared.store);
         let read = tokio::task::spawn_blocking(move || {

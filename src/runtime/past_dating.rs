@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::scan::StoredEvent;
+use crate::core::event::UsageBuf;
 use crate::core::instant::Instant;
 use crate::core::period::Window;
 use crate::core::usage::{Threshold, UsageError, crossed};
@@ -31,9 +31,9 @@ impl Dating {
     pub fn reached(
         &self,
         window: Window,
-        events: &[StoredEvent],
+        events: &[UsageBuf],
         sum: i64,
-        cents: &impl Fn(&[StoredEvent]) -> Result<i64, UsageError>,
+        cents: &impl Fn(&[UsageBuf]) -> Result<i64, UsageError>,
     ) -> Result<Vec<(i64, Instant)>, UsageError> {
         let before = self.sum.get();
         let after = before.saturating_add(sum);

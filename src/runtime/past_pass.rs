@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 
 use super::past_period::Period;
-use super::scan::{Cut, EVENTS_BYTES_MAX, ScanError, StoredEvent, stored};
+use super::scan::{Cut, EVENTS_BYTES_MAX, ScanError, usage};
+use crate::core::event::UsageBuf;
 use crate::core::instant::Instant;
 use crate::core::usage::UsageError;
 use crate::engine::ledger::AccountKey;
 use crate::store::Store;
 
 /// Makes something of a window and of events that hold all that it may need.
-pub type Price<'p, R> = dyn Fn(&Period, &[StoredEvent]) -> Result<R, UsageError> + 'p;
+pub type Price<'p, R> = dyn Fn(&Period, &[UsageBuf]) -> Result<R, UsageError> + 'p;
 
 /// One pass over the events of an account, which prices windows as it goes past their ends.
 pub struct Pass<'p, R> {
@@ -19,7 +20,7 @@ pub struct Pass<'p, R> {
     /// Places of the periods that are not priced yet, the one that ends first last.
     left: Vec<usize>,
     priced: Vec<Option<R>>,
-    held: Vec<StoredEvent>,
+    held: Vec<UsageBuf>,
     bytes: usize,
 }
 
@@ -51,7 +52,7 @@ impl<'p, R> Pass<'p, R> {
         cut.each_event(store, account, (from, to), &mut |row| {
             self.close_before(row.timestamp)?;
             if codes.contains(row.code) {
-                self.hold(stored(row))?;
+                self.hold(UsageBuf::of(row.code, &usage(row)))?;
             }
             Ok(())
         })?;
@@ -69,8 +70,8 @@ impl<'p, R> Pass<'p, R> {
         self.left.iter().map(reach).min()
     }
 
-    fn hold(&mut self, event: StoredEvent) -> Result<(), ScanError> {
-        self.bytes += bytes_of(&event);
+    fn hold(&mut self, event: UsageBuf) -> Result<(), ScanError> {
+        self.bytes += event.weight();
         if self.bytes > EVENTS_BYTES_MAX {
             return Err(ScanError::TooLarge);
         }
@@ -102,10 +103,6 @@ impl<'p, R> Pass<'p, R> {
         self.held.retain(|event| {
             first.is_some_and(|first| event.timestamp >= first) || carried.contains(&*event.code)
         });
-        self.bytes = self.held.iter().map(bytes_of).sum();
+        self.bytes = self.held.iter().map(UsageBuf::weight).sum();
     }
-}
-
-fn bytes_of(event: &StoredEvent) -> usize {
-    size_of::<StoredEvent>() + event.properties.as_ref().as_bytes().len()
 }

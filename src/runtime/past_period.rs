@@ -13,13 +13,13 @@ use super::catalogue::Resolved;
 use super::past_catalogue::AsOf;
 use super::past_windows::RowWindow;
 use super::rows::Rows;
-use super::scan::StoredEvent;
+use super::scan::settle;
 use crate::core::aggregate::{self, Stint};
 use crate::core::catalog::book::Tenant;
 use crate::core::catalog::ingestion::Ingestion;
 use crate::core::catalog::version::SubscriptionRows;
 use crate::core::catalog::{Aggregation, BillableMetric, Charge, Plan, Tax};
-use crate::core::event::Usage;
+use crate::core::event::{Usage, UsageBuf};
 use crate::core::period::{self, Date, Window, Zone};
 use crate::core::tax;
 use crate::core::usage::{
@@ -163,7 +163,7 @@ impl Period {
     /// Prices events, which are sorted and hold all that the window may need.
     pub fn usage(
         &self,
-        events: &[StoredEvent],
+        events: &[UsageBuf],
         metric: Option<Uuid>,
         limits: ScanLimits,
     ) -> Result<CurrentUsage<'_>, UsageError> {
@@ -171,7 +171,7 @@ impl Period {
             None => Cow::Borrowed(events),
             Some(ingestion) => {
                 let mut events = events.to_vec();
-                events.retain_mut(|event| event.settle(ingestion));
+                events.retain_mut(|event| settle(ingestion, event));
                 Cow::Owned(events)
             }
         };

@@ -14,6 +14,7 @@ use odometer::engine::counters::Counters;
 use odometer::log::catalog::encode_record;
 use odometer::log::embedded::EVENTS_TOPIC;
 use odometer::runtime::clock::{Clock, Stopwatch};
+use odometer::runtime::fault::Fault;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -96,17 +97,18 @@ impl TestService {
             agent,
             running: None,
         };
-        service.open();
+        service.open(Fault::None);
         service
     }
 
-    fn open(&mut self) {
+    fn open(&mut self, fault: Fault) {
         let path = self.data.to_str().unwrap();
         let mut pairs =
             vec![("store.path", path), ("http.listen", "127.0.0.1:0"), ("log.level", LOG_LEVEL)];
         pairs.extend(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let clock = Clock::Manual(Arc::clone(&self.clock));
-        self.running = Some(Running::start(&settings_of(&pairs).unwrap(), clock).unwrap());
+        self.running =
+            Some(Running::start_with_fault(&settings_of(&pairs).unwrap(), clock, fault).unwrap());
     }
 
     /// The running service.
@@ -244,7 +246,8 @@ impl TestService {
         for slot in 0..shared.slots {
             let slot = u8::try_from(slot).unwrap();
             wait_until("the end of the log", || {
-                shared.board.slot(slot).progress.next(source) >= end
+                let view = shared.board.slot(slot);
+                view.ready && view.progress.next(source) >= end
             });
             sum += shared.board.slot(slot).counters;
         }
@@ -254,11 +257,16 @@ impl TestService {
     /// Stops cleanly and starts again on the same folder.
     pub fn restart(&mut self) {
         self.stop();
-        self.open();
+        self.open(Fault::None);
     }
 
     /// Goes on from what the store has on disk at this moment, as after a crash: the rest is lost.
     pub fn crash(&mut self) {
+        self.crash_with(Fault::None);
+    }
+
+    /// Goes on as after a crash, with something that goes wrong on purpose.
+    pub fn crash_with(&mut self, fault: Fault) {
         self.copies += 1;
         let copy = self.folder.path().join(format!("copy-{}", self.copies));
         wait_until("a moment in which nothing is written", || {
@@ -271,7 +279,7 @@ impl TestService {
         self.stop();
         std::fs::remove_dir_all(&self.data).unwrap();
         self.data = copy;
-        self.open();
+        self.open(fault);
     }
 
     /// Stops cleanly.

@@ -7,6 +7,7 @@
 mod ask;
 mod error;
 pub mod estimate;
+pub mod explain;
 mod fee;
 mod kept;
 mod past;

@@ -12,10 +12,10 @@ use crate::core::catalog::commands::Command;
 use crate::core::instant::Instant;
 use crate::core::usage::{ProjectedUsage, Request};
 use crate::http::backend::{
-    Accepted, Backend, CommandError, CurrentUsageRequest, Draft, EventsError, Fault, Filter,
+    Accepted, Backend, CommandError, CurrentUsageRequest, Draft, EventsError, Fault, Filter, Found,
     Freshness, Lifetime, LifetimeUsageAnswer, LifetimeUsageRequest, Page, PastPage,
     PastUsageAnswer, PastUsageRequest, Print, PrintEstimated, PrintInstants, PrintPast,
-    PrintProjected, Readiness, Recorded, Snapshot, UsageAnswer, UsageError, UsageLimit,
+    PrintProjected, PrintStory, Readiness, Recorded, Snapshot, UsageAnswer, UsageError, UsageLimit,
 };
 
 /// The tag of every answer.
@@ -80,6 +80,7 @@ impl Backend for Mock {
             "late" => return Err(offset_not_reached(true)),
             "partition" => return Err(UsageError::MalformedOffset),
             "cold" => return Err(UsageError::NotReady),
+            "old" => return Err(UsageError::TooStale(freshness())),
             "groups" => return Err(UsageError::LimitExceeded(UsageLimit::Groups)),
             "values" => return Err(UsageError::LimitExceeded(UsageLimit::UniqueValues)),
             "busy" => return Err(UsageError::Overloaded),
@@ -128,6 +129,35 @@ impl Backend for Mock {
     async fn list_events(&self, _: &String, filter: Filter) -> Result<Page, EventsError> {
         let draft = Draft { subscription: filter.subscription, ..Draft::default() };
         Ok(Page { events: vec![sample::recorded(draft)], total: filter.skip + 1 })
+    }
+
+    async fn current_usages(
+        &self,
+        session: &String,
+        requests: Vec<CurrentUsageRequest>,
+        print: Print,
+    ) -> Vec<Result<UsageAnswer, UsageError>> {
+        let mut answers = Vec::new();
+        for request in requests {
+            answers.push(self.current_usage(session, request, print).await);
+        }
+        answers
+    }
+
+    async fn story(
+        &self,
+        _: &String,
+        transaction: String,
+        subscription: Option<String>,
+        print: PrintStory,
+    ) -> Result<Found, EventsError> {
+        match transaction.as_str() {
+            "nobody" => Ok(Found::Nothing { looked_at: 3, kept: 3 }),
+            "lost" => Ok(Found::Nothing { looked_at: 3, kept: 7 }),
+            "busy" => Err(EventsError::Overloaded),
+            "long" => Err(EventsError::LimitExceeded),
+            _ => Ok(sample::story(&transaction, subscription.as_deref(), print)),
+        }
     }
 
     async fn estimate_fees(
@@ -186,6 +216,7 @@ impl Backend for Mock {
             usage: Request::default(),
             full_usage: false,
             wait_for: request.wait_for.clone(),
+            max_staleness: None,
             if_none_match: request.if_none_match.clone(),
         };
         let answer = self.current_usage(session, asked, |_| String::new()).await?;

@@ -14,6 +14,7 @@ mod past_usage;
 mod plans;
 mod requests;
 pub mod sample;
+mod stories;
 mod subscription_charges;
 mod subscriptions;
 mod taxes;

@@ -113,7 +113,7 @@ fn filter(out: &mut String, row: &FilterUsage<'_>) {
 }
 
 /// What a filter asks of events, by key.
-pub(super) fn filter_values(out: &mut String, values: &Condition) {
+pub(in crate::http) fn filter_values(out: &mut String, values: &Condition) {
     json::list(out, OBJECT, values, |out, (key, values)| {
         json::key(out, key);
         json::list(out, ARRAY, values, |out, value| json::string(out, value));
@@ -176,7 +176,7 @@ pub(super) fn presented(out: &mut String, rows: &[Presented]) {
 }
 
 /// Property values by key.
-pub(super) fn values(out: &mut String, values: &[(String, Option<Box<str>>)]) {
+pub(in crate::http) fn values(out: &mut String, values: &[(String, Option<Box<str>>)]) {
     json::list(out, OBJECT, values, |out, (key, value)| {
         json::key(out, key);
         json::string_or_null(out, value.as_deref());
