@@ -231,6 +231,8 @@ impl Backend for Live {
             wanted: self.wanted(request.wait_for.as_ref())?,
             subscription: request.subscription,
             row: request.row,
+            historical_cents: request.historical_cents,
+            thresholds: request.thresholds,
         };
         let answered = self.usages.lifetime(&question).await;
         let (reflects, lifetime) = answered.map_err(|refusal| self.refuse(&refusal))?;
