@@ -216,6 +216,7 @@ impl Backend for Mock {
             usage: Request::default(),
             full_usage: false,
             wait_for: request.wait_for.clone(),
+            max_staleness: None,
             if_none_match: request.if_none_match.clone(),
         };
         let answer = self.current_usage(session, asked, |_| String::new()).await?;

@@ -37,7 +37,8 @@ async fn show<B: Backend>(
     let rows = catalogue.directory.subscriptions(organization, call.path(0));
     let row = row_in(&rows, status(&call.query()?)?.as_deref(), catalogue.now);
     let row = row.ok_or(ApiError::NotFound(SUBSCRIPTION))?;
-    printed(&call, row).await
+    let max_staleness = freshness::max_staleness(&call.query()?)?;
+    printed(&call, row, max_staleness).await
 }
 
 async fn update<B: Backend>(
@@ -48,10 +49,15 @@ async fn update<B: Backend>(
     let (external_id, status) = (call.path(0).to_owned(), status(&call.query()?)?);
     let input = call.root(RESOURCE)?;
     let row = call.command(UpdateLifetimeUsage { external_id, status, input }).await?;
-    printed(&call, &row).await
+    // The change is made, so its answer is given however old the figures beside it are.
+    printed(&call, &row, None).await
 }
 
-async fn printed<B: Backend>(call: &Call<'_, B>, row: &Subscription) -> Result<Response, ApiError> {
+async fn printed<B: Backend>(
+    call: &Call<'_, B>,
+    row: &Subscription,
+    max_staleness: Option<i64>,
+) -> Result<Response, ApiError> {
     let request = LifetimeUsageRequest {
         subscription: row.external_id.clone(),
         row: row.id,
@@ -63,6 +69,7 @@ async fn printed<B: Backend>(call: &Call<'_, B>, row: &Subscription) -> Result<R
         UsageError::NoActiveSubscription => ApiError::NotFound(SUBSCRIPTION),
         error => ApiError::from_usage(error, call.app.limit()),
     })?;
+    freshness::fresh_enough(&used.freshness, max_staleness)?;
     let shown = Shown::new(&call.catalogue()?, row, used.lifetime);
     let mut response = answer(RESOURCE, |out| shown.print(out));
     freshness::add_headers(response.headers_mut(), &used.freshness);
