@@ -75,17 +75,23 @@ async fn show<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let rows = catalogue.directory.subscriptions(organization, call.path(0));
     let row = row_in(&rows, status(&call.query()?)?.as_deref(), catalogue.now);
     let row = row.ok_or(ApiError::NotFound(SUBSCRIPTION))?;
-    printed(&call, row).await
+    let max_staleness = freshness::max_staleness(&call.query()?)?;
+    printed(&call, row, max_staleness).await
 }
 
 async fn update<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let (external_id, status) = (call.name(0), status(&call.query()?)?);
     let input = call.root(RESOURCE)?;
     let row = call.command(UpdateLifetimeUsage { external_id, status, input }).await?;
-    printed(&call, &row).await
+    // The change is made, so its answer is given however old the figures beside it are.
+    printed(&call, &row, None).await
 }
 
-async fn printed<B: Backend>(call: &Call<B>, row: &Subscription) -> Result<Response, ApiError> {
+async fn printed<B: Backend>(
+    call: &Call<B>,
+    row: &Subscription,
+    max_staleness: Option<i64>,
+) -> Result<Response, ApiError> {
     let before = Before::new(&call.catalogue()?, row);
     let request = LifetimeUsageRequest {
         subscription: row.external_id.clone(),
@@ -100,6 +106,7 @@ async fn printed<B: Backend>(call: &Call<B>, row: &Subscription) -> Result<Respo
         UsageError::NoActiveSubscription => ApiError::NotFound(SUBSCRIPTION),
         error => ApiError::from_usage(error, call.app.limit()),
     })?;
+    freshness::fresh_enough(&used.freshness, max_staleness)?;
     let mut response = answer(RESOURCE, |out| print(out, row, &before, &used.lifetime));
     freshness::add_headers(response.headers_mut(), &used.freshness);
     Ok(response)
