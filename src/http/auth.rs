@@ -18,19 +18,6 @@ pub fn reader<B: Backend>(
     session(backend, headers, resource, "read")
 }
 
-/// The session of the request's key, if the key may write `resource`.
-///
-/// # Errors
-///
-/// [`ApiError::Unauthorized`] without a known key, [`ApiError::Forbidden`] if it may not write.
-pub fn writer<B: Backend>(
-    backend: &B,
-    headers: &HeaderMap,
-    resource: &'static str,
-) -> Result<B::Session, ApiError> {
-    session(backend, headers, resource, "write")
-}
-
 /// The session of the request's key, if the key may `mode` (`read` or `write`) a resource.
 ///
 /// # Errors

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::etag::IfNoneMatch;
 use crate::core::catalog::book::Tenant;
 use crate::core::catalog::commands::{Command, Refusal};
@@ -16,6 +18,7 @@ pub use crate::runtime::events::{
     Accepted, BATCH_EVENTS_MAX, Draft, EVENTS_IN_FLIGHT_MAX, Fault, Filter, NewEvent, Page,
     Recorded, Refusal as EventsError,
 };
+pub use crate::runtime::past::{Lifetime, PastPage};
 
 /// Prints a usage as the body of an answer. It is handed to the backend because a usage borrows
 /// from the catalogue that it was priced with, which only the backend can hold on to.
@@ -23,6 +26,9 @@ pub type Print = fn(&CurrentUsage<'_>) -> String;
 
 /// [`Print`] for a projected usage.
 pub type PrintProjected = fn(&ProjectedUsage<'_>) -> String;
+
+/// [`Print`] for a closed window, with the id of its invoice.
+pub type PrintPast = fn(&CurrentUsage<'_>, Uuid) -> String;
 
 /// The service behind the routes.
 pub trait Backend: Send + Sync + 'static {
@@ -116,6 +122,22 @@ pub trait Backend: Send + Sync + 'static {
         print: PrintProjected,
     ) -> impl Future<Output = Result<UsageAnswer, UsageError>> + Send;
 
+    /// A page of closed windows (8.1), each printed by `print`, unless the request names the
+    /// answer's tag already.
+    fn past_usage(
+        &self,
+        session: &Self::Session,
+        request: PastUsageRequest,
+        print: PrintPast,
+    ) -> impl Future<Output = Result<PastUsageAnswer, UsageError>> + Send;
+
+    /// What a subscription and those that it followed have used (8.3).
+    fn lifetime_usage(
+        &self,
+        session: &Self::Session,
+        request: LifetimeUsageRequest,
+    ) -> impl Future<Output = Result<LifetimeUsageAnswer, UsageError>> + Send;
+
     /// The catalogue of the session's organisation as it stands; none if that is gone.
     fn catalogue(&self, session: &Self::Session) -> Option<Snapshot>;
 
@@ -174,6 +196,38 @@ pub struct CurrentUsageRequest {
     pub if_none_match: IfNoneMatch,
 }
 
+/// A request for closed windows (specification 8.1).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PastUsageRequest {
+    /// External id of the customer.
+    pub customer: String,
+    /// External id of the subscription.
+    pub subscription: String,
+    /// The metric whose charges are wanted; none for all.
+    pub metric: Option<Uuid>,
+    /// Most windows, counted from the newest; none for all.
+    pub periods_max: Option<usize>,
+    /// Windows before the page.
+    pub skip: usize,
+    /// Most windows of the page.
+    pub take: usize,
+    /// Offsets that the answer has to reflect.
+    pub wait_for: Option<WaitFor>,
+    /// Tags that the caller has already.
+    pub if_none_match: IfNoneMatch,
+}
+
+/// A request for a lifetime usage (specification 8.3).
+#[derive(Clone, Debug, PartialEq)]
+pub struct LifetimeUsageRequest {
+    /// External id of the subscription.
+    pub subscription: String,
+    /// The row.
+    pub row: Uuid,
+    /// Offsets that the answer has to reflect.
+    pub wait_for: Option<WaitFor>,
+}
+
 /// Offsets to wait for (specification 1.8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitFor {
@@ -214,6 +268,24 @@ pub struct UsageAnswer {
     pub freshness: Freshness,
     /// The printed body; none if the caller has it already.
     pub body: Option<String>,
+}
+
+/// Answered closed windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastUsageAnswer {
+    /// What they reflect.
+    pub freshness: Freshness,
+    /// The windows; none if the caller has them already.
+    pub page: Option<PastPage<String>>,
+}
+
+/// An answered lifetime usage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LifetimeUsageAnswer {
+    /// What it reflects; it has no tag.
+    pub freshness: Freshness,
+    /// The figures.
+    pub lifetime: Lifetime,
 }
 
 /// A bound that a scan ran into (specification 1.9).

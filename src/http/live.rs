@@ -6,12 +6,12 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use super::backend::{
     Accepted, Backend, CommandError, CurrentUsageRequest, Draft, EventsError, Filter, Found,
-    Freshness, Page, Print, PrintEstimated, PrintInstants, PrintProjected, PrintStory, Readiness,
-    Recorded, Snapshot, UsageAnswer, UsageError, UsageLimit,
+    Freshness, LifetimeUsageAnswer, LifetimeUsageRequest, Page, PastUsageAnswer, PastUsageRequest,
+    Print, PrintEstimated, PrintInstants, PrintPast, PrintProjected, PrintStory, Readiness,
+    Recorded, Snapshot, UsageAnswer, UsageError, UsageLimit, WaitFor,
 };
 use crate::core::catalog::Flag;
 use crate::core::catalog::commands::Command;
@@ -21,6 +21,7 @@ use crate::engine::counters::Counters;
 use crate::engine::keys::numbers;
 use crate::runtime::commands::{Commands, Failure};
 use crate::runtime::events::Events;
+use crate::runtime::past::{LifetimeQuestion, PastQuestion, Wanted};
 use crate::runtime::publish::Publisher;
 use crate::runtime::shared::Shared;
 use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
@@ -79,6 +80,9 @@ impl Live {
             Refusal::Usage(usage::UsageError::LimitExceeded("unique_values")) => {
                 UsageError::LimitExceeded(UsageLimit::UniqueValues)
             }
+            Refusal::Usage(usage::UsageError::LimitExceeded("events")) => {
+                UsageError::LimitExceeded(UsageLimit::Events)
+            }
             Refusal::Usage(usage::UsageError::LimitExceeded(_)) => {
                 UsageError::LimitExceeded(UsageLimit::Groups)
             }
@@ -89,14 +93,19 @@ impl Live {
         }
     }
 
-    fn offsets(&self, request: &CurrentUsageRequest) -> Result<Vec<(Source, i64)>, UsageError> {
-        let wanted = request.wait_for.iter().flat_map(|wait| &wait.offsets);
+    fn offsets(&self, wait_for: Option<&WaitFor>) -> Result<Vec<(Source, i64)>, UsageError> {
+        let wanted = wait_for.iter().flat_map(|wait| &wait.offsets);
         let known = wanted.map(|wanted| {
             let partition = i32::try_from(wanted.partition).ok()?;
             let source = self.shared.sources.find(&wanted.topic, partition)?;
             self.shared.ends.knows(source).then_some((source, wanted.next))
         });
         known.collect::<Option<_>>().ok_or(UsageError::MalformedOffset)
+    }
+
+    fn wanted(&self, wait_for: Option<&WaitFor>) -> Result<Wanted, UsageError> {
+        let wait = wait_for.and_then(|wait| wait.wait);
+        Ok(Wanted { offsets: self.offsets(wait_for)?, wait })
     }
 }
 
@@ -106,7 +115,7 @@ impl Live {
         session: &Session,
         request: &CurrentUsageRequest,
     ) -> Result<Question, UsageError> {
-        let offsets = self.offsets(request)?;
+        let offsets = self.offsets(request.wait_for.as_ref())?;
         Ok(Question {
             organization: session.organization.clone(),
             customer: request.customer.clone(),
@@ -141,13 +150,9 @@ impl Backend for Live {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let book = self.shared.catalogue.book();
         let (tenant, key) = book.by_key(&digest)?;
-        // The look-up went by a digest, which tells nothing of the key; the comparison that decides
-        // takes the same time whatever it finds.
-        let same = bool::from(key.digest.ct_eq(&digest));
         let now = self.shared.clock.now();
         let valid = key.expires_at.is_none_or(|end| now < end);
-        (same && valid)
-            .then(|| Session { organization: tenant.organization.external_id.clone(), digest })
+        valid.then(|| Session { organization: tenant.organization.external_id.clone(), digest })
     }
 
     fn permits(&self, session: &Session, resource: &str, mode: &str) -> bool {
@@ -192,6 +197,44 @@ impl Backend for Live {
         print: PrintProjected,
     ) -> Result<UsageAnswer, UsageError> {
         self.usage(session, request, &Projected(print)).await
+    }
+
+    async fn past_usage(
+        &self,
+        session: &Session,
+        request: PastUsageRequest,
+        print: PrintPast,
+    ) -> Result<PastUsageAnswer, UsageError> {
+        let question = PastQuestion {
+            organization: session.organization.clone(),
+            wanted: self.wanted(request.wait_for.as_ref())?,
+            customer: request.customer,
+            subscription: request.subscription,
+            metric: request.metric,
+            periods_max: request.periods_max,
+            skip: request.skip,
+            take: request.take,
+        };
+        let known = |tag| request.if_none_match.names(&tag_text(tag));
+        let answered = self.usages.past(&question, known, print).await;
+        let (reflects, page) = answered.map_err(|refusal| self.refuse(&refusal))?;
+        Ok(PastUsageAnswer { freshness: self.freshness(&reflects), page })
+    }
+
+    async fn lifetime_usage(
+        &self,
+        session: &Session,
+        request: LifetimeUsageRequest,
+    ) -> Result<LifetimeUsageAnswer, UsageError> {
+        let question = LifetimeQuestion {
+            organization: session.organization.clone(),
+            wanted: self.wanted(request.wait_for.as_ref())?,
+            subscription: request.subscription,
+            row: request.row,
+        };
+        let answered = self.usages.lifetime(&question).await;
+        let (reflects, lifetime) = answered.map_err(|refusal| self.refuse(&refusal))?;
+        Ok(LifetimeUsageAnswer { freshness: self.freshness(&reflects), lifetime })
     }
 
     fn catalogue(&self, session: &Session) -> Option<Snapshot> {

@@ -20,6 +20,7 @@ use super::worker::{Command, CutAccount};
 use crate::core::catalog::ingestion::{Ingestion, Settled};
 use crate::core::event::{Usage, UsageBuf};
 use crate::core::instant::Instant;
+use crate::core::usage::UsageError;
 use crate::engine::account::Folding;
 use crate::engine::draft::Draft;
 use crate::engine::frame::{Frame, Spell};
@@ -72,6 +73,9 @@ pub enum ScanError {
     /// The account has more events than one read may hold.
     #[error("the account has more events than one read may hold")]
     TooLarge,
+    /// The events were read, and have no figure.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
 }
 
 /// A window of an account that was opened for a scan.

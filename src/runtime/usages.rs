@@ -106,8 +106,8 @@ pub enum Refusal {
 
 /// Reads usages.
 pub struct Usages {
-    shared: Arc<Shared>,
-    scans: Semaphore,
+    pub(super) shared: Arc<Shared>,
+    pub(super) scans: Semaphore,
 }
 
 /// What was copied from the board.
@@ -246,7 +246,7 @@ impl Usages {
     }
 
     /// Waits until something has moved, but not for ever.
-    async fn wait_for(
+    pub(super) async fn wait_for(
         &self,
         moved: impl Future<Output = ()>,
         watch: &Stopwatch,

@@ -94,7 +94,7 @@ definitions! {
     MERGE_BYTES: Counter "odometer_merge_bytes_total" []
         "Bytes of history written by merges";
     TOTALS_SECONDS: Histogram "odometer_totals_seconds" []
-        "Time in which an owner folds nothing because it hands over the totals of a slot, in seconds";
+        "Time for which the fold waits while totals of a slot are handed over, in seconds";
     TOTALS_BYTES: Counter "odometer_totals_bytes_total" []
         "Bytes of accounts written when totals were saved";
     IDS_MEMORY_BYTES: Gauge "odometer_ids_memory_bytes" []

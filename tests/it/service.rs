@@ -37,6 +37,8 @@ pub struct Answer {
     pub tag: Option<String>,
     /// Where the record of accepted events stands.
     pub position: Option<String>,
+    /// The offsets that it reflects.
+    pub offsets: Option<String>,
 }
 
 impl Answer {
@@ -56,9 +58,10 @@ fn answer_of(mut response: ureq::http::Response<ureq::Body>) -> Answer {
     let header =
         |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     let (tag, position) = (header("etag"), header("odometer-position"));
+    let offsets = header("odometer-offsets");
     let status = response.status().as_u16();
     let body = response.body_mut().read_to_string().unwrap();
-    Answer { status, body, tag, position }
+    Answer { status, body, tag, position, offsets }
 }
 
 /// A service that can be stopped, started again, and cut off as by a crash.
@@ -197,6 +200,36 @@ impl TestService {
         wait_until("an answer other than not ready", || {
             let request = self.agent.post(&url).header("Authorization", format!("Bearer {key}"));
             let answer = answer_of(request.send(body.to_string()).unwrap());
+            let ready = answer.is_ready();
+            last = Some(answer);
+            ready
+        });
+        last.unwrap()
+    }
+
+    /// Sends a request with headers, and with a JSON body unless that is null; one that the service
+    /// is not ready for yet is sent again.
+    pub fn send(
+        &self,
+        (method, key, path): (&str, &str, &str),
+        headers: &[(&str, &str)],
+        body: &Json,
+    ) -> Answer {
+        let mut last = None;
+        wait_until("an answer other than not ready", || {
+            let mut request = ureq::http::Request::builder()
+                .method(method)
+                .uri(format!("http://{}{path}", self.running().address))
+                .header("Authorization", format!("Bearer {key}"));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let sent = if body.is_null() {
+                self.agent.run(request.body(()).unwrap())
+            } else {
+                self.agent.run(request.body(body.to_string()).unwrap())
+            };
+            let answer = answer_of(sent.unwrap());
             let ready = answer.is_ready();
             last = Some(answer);
             ready

@@ -4,12 +4,16 @@ mod billable_metrics;
 mod catalogue;
 mod charges;
 mod client;
+#[path = "../../../tests/it/openapi_check.rs"]
+mod conformance;
 mod customers;
 mod events;
 mod limits;
 mod mock;
+mod openapi;
 mod ops;
 mod organizations;
+mod past_usage;
 mod plans;
 mod requests;
 pub mod sample;
