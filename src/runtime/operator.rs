@@ -8,7 +8,6 @@ use super::replay::{self, ReplayError, Replayed, Selection};
 use super::shared::Shared;
 use super::supervisor::Service;
 use crate::config::Settings;
-use crate::engine::keys::numbers;
 use crate::log::decode::Limits;
 pub use crate::store::{Gap, Rejected, RejectedPage, RejectedState, StoreError};
 
@@ -49,8 +48,7 @@ impl Operator {
 
     /// Whether all slots are back from the store, or never will be: the service ends.
     pub fn is_recovered(&self) -> bool {
-        let shared = &self.shared;
-        shared.is_stopping() || numbers(shared.slots).all(|slot| shared.board.slot(slot).ready)
+        self.shared.is_stopping() || self.shared.all_back()
     }
 
     /// Partitions that stand still, and gaps that were accepted.

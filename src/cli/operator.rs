@@ -4,8 +4,6 @@
 //! store itself is opened, which no service may have open then. What changes something starts the
 //! service for that while, without its HTTP, so that it is done the same way.
 
-mod client;
-
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +11,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use self::client::Client;
 use super::Failure;
+use super::client::Address;
 use crate::config::Settings;
 use crate::http::operator_body as print;
 use crate::runtime::clock::Clock;
@@ -115,14 +113,13 @@ pub struct AcceptArgs {
 /// What the service or the store says.
 pub fn gap(command: GapCommand, settings: &Settings) -> Result<(), Failure> {
     match command {
-        GapCommand::List(target) => match &target.url {
-            Some(url) => tell(&client(url, settings)?.ask("GET", "gaps", "")?),
-            None => {
-                let accepted = open(settings)?.gaps()?;
-                let gaps = Gaps { stopped: Vec::new(), accepted };
-                tell(print::gaps(&gaps).as_bytes())
+        GapCommand::List(target) => {
+            if let Some(url) = &target.url {
+                return tell(&client(url, settings)?.ask("GET", "gaps", "")?);
             }
-        },
+            let accepted = open(settings)?.gaps()?;
+            tell(print::gaps(&Gaps { stopped: Vec::new(), accepted }).as_bytes())
+        }
         GapCommand::Accept(args) => {
             let AcceptArgs { topic, partition, from_offset: from, by, note, target } = args;
             let asked = Accept { topic, partition, from, by, note };
@@ -146,35 +143,31 @@ pub fn gap(command: GapCommand, settings: &Settings) -> Result<(), Failure> {
 /// What the service or the store says.
 pub fn rejected(command: RejectedCommand, settings: &Settings) -> Result<(), Failure> {
     match command {
-        RejectedCommand::List { from, limit, target } => match &target.url {
-            Some(url) => {
+        RejectedCommand::List { from, limit, target } => {
+            if let Some(url) = &target.url {
                 let path = format!("rejected?from={from}&limit={limit}");
-                tell(&client(url, settings)?.ask("GET", &path, "")?)
+                return tell(&client(url, settings)?.ask("GET", &path, "")?);
             }
-            None => {
-                let store = open(settings)?;
-                let limit = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
-                let page = store.rejected(from, limit)?;
-                tell(print::rejected(&page, store.rejected_state()).as_bytes())
-            }
-        },
-        RejectedCommand::Show { number, bytes, target } => match &target.url {
-            Some(url) => {
+            let store = open(settings)?;
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
+            let page = store.rejected(from, limit)?;
+            tell(print::rejected(&page, store.rejected_state()).as_bytes())
+        }
+        RejectedCommand::Show { number, bytes, target } => {
+            if let Some(url) = &target.url {
                 let client = client(url, settings)?;
                 if bytes {
                     return write(&client.ask("GET", &format!("rejected/{number}/bytes"), "")?);
                 }
-                tell(&client.ask("GET", &format!("rejected/{number}"), "")?)
+                return tell(&client.ask("GET", &format!("rejected/{number}"), "")?);
             }
-            None => {
-                let entry = open(settings)?.rejected_at(number)?;
-                let entry = entry.ok_or_else(|| format!("there is no rejected record {number}"))?;
-                if bytes {
-                    return write(&entry.bytes);
-                }
-                tell(print::record(number, &entry).as_bytes())
+            let entry = open(settings)?.rejected_at(number)?;
+            let entry = entry.ok_or_else(|| format!("there is no rejected record {number}"))?;
+            if bytes {
+                return write(&entry.bytes);
             }
-        },
+            tell(print::record(number, &entry).as_bytes())
+        }
         RejectedCommand::Replay { from, to, reason, target } => {
             if let Some(url) = &target.url {
                 let body = json!({"from": from, "to": to, "reason": reason}).to_string();
@@ -187,8 +180,31 @@ pub fn rejected(command: RejectedCommand, settings: &Settings) -> Result<(), Fai
     }
 }
 
-fn client<'a>(url: &'a str, settings: &'a Settings) -> Result<Client<'a>, Failure> {
-    Client::new(url, settings.http.operator_key.expose())
+/// A running service and its operator's key.
+struct Client<'a> {
+    address: Address,
+    key: &'a str,
+}
+
+impl Client<'_> {
+    /// The body of an answer with status 200.
+    fn ask(&self, method: &str, path: &str, body: &str) -> Result<Vec<u8>, Failure> {
+        let path = format!("/odometer/v1/operator/{path}");
+        let (status, answer) = self.address.ask(method, &path, self.key, body)?;
+        if status == 200 {
+            return Ok(answer);
+        }
+        let told = String::from_utf8_lossy(&answer);
+        Err(format!("the service answers {status}\n  {told}").into())
+    }
+}
+
+fn client<'a>(url: &str, settings: &'a Settings) -> Result<Client<'a>, Failure> {
+    let key = settings.http.operator_key.expose();
+    if key.is_empty() {
+        return Err("there is no key\n  hint: set http.operator_key as the service has it".into());
+    }
+    Ok(Client { address: Address::parse(url)?, key })
 }
 
 /// Opens a store that is there.
