@@ -78,7 +78,8 @@ fn print(out: &mut String, tenant: &Tenant) {
             .integer("net_payment_term", 0)
             .array("email_settings", [], |_, ()| {})
             .text("document_numbering", "per_customer")
-            .text("finalize_zero_amount_invoice", "finalize")
+            // A boolean here, unlike a customer's, which may also inherit it.
+            .flag("finalize_zero_amount_invoice", true)
             .member("billing_configuration", |out| {
                 Object::print(out, |object| {
                     object

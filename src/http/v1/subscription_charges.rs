@@ -9,13 +9,15 @@ use uuid::Uuid;
 
 use super::Routes;
 use super::plans_body::{charge as print, filter as print_filter};
-use crate::core::catalog::Charge;
 use crate::core::catalog::commands::{
-    AddFilter, OverrideCharge, OverrideFilter, State as Catalogue, subscribed_charge,
+    AddFilter, OverrideCharge, OverrideFilter, State as Catalogue, charges_in_force,
+    subscribed_charge,
 };
+use crate::core::catalog::{Charge, Status};
 use crate::http::backend::Backend;
-use crate::http::call::{Call, answer};
+use crate::http::call::{Call, answer, answer_text};
 use crate::http::error::ApiError;
+use crate::http::page::Page;
 use crate::http::router::App;
 
 /// What a key has to be allowed to read or write.
@@ -24,23 +26,43 @@ const RESOURCE: &str = "subscription";
 const CHARGE: &str = "charge";
 /// Root key of a filter.
 const FILTER: &str = "filter";
+/// What is not found if a filter is not.
+const CHARGE_FILTER: &str = "charge_filter";
 
 /// The routes.
 pub fn routes<B: Backend>() -> Routes<B> {
     vec![
+        ("/api/v1/subscriptions/:external_id/charges", get(list::<B>)),
         (
             "/api/v1/subscriptions/:external_id/charges/:charge_code",
             get(show::<B>).put(update::<B>),
         ),
         (
             "/api/v1/subscriptions/:external_id/charges/:charge_code/filters",
-            post(create_filter::<B>),
+            post(create_filter::<B>).get(list_filters::<B>),
         ),
         (
             "/api/v1/subscriptions/:external_id/charges/:charge_code/filters/:id",
-            put(update_filter::<B>),
+            put(update_filter::<B>).get(show_filter::<B>),
         ),
     ]
+}
+
+async fn list<B: Backend>(
+    State(app): State<Arc<App<B>>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let call = Call::open(&app, request, RESOURCE).await?;
+    let page = Page::read(&call.query()?)?;
+    let seen = call.catalogue()?;
+    let tenant = &seen.tenant;
+    let rows = seen.directory.subscriptions(&tenant.organization.external_id, call.path(0));
+    let row = rows.iter().find(|row| row.status_at(seen.now) == Status::Active);
+    let plan = tenant.plan(row.ok_or(ApiError::NotFound(RESOURCE))?.plan);
+    let charges: Vec<_> =
+        plan.into_iter().flat_map(|plan| charges_in_force(&plan.entity, tenant)).collect();
+    let (total, rows) = (charges.len(), charges.into_iter().skip(page.offset()).take(page.limit()));
+    Ok(answer_text(page.print("charges", rows, total, |out, row| print(out, row, tenant))))
 }
 
 async fn show<B: Backend>(
@@ -78,6 +100,30 @@ async fn create_filter<B: Backend>(
     Ok(answer(FILTER, |out| print_filter(out, &reply.filter, &reply.charge_code)))
 }
 
+async fn list_filters<B: Backend>(
+    State(app): State<Arc<App<B>>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let call = Call::open(&app, request, RESOURCE).await?;
+    let page = Page::read(&call.query()?)?;
+    let charge = find(&call)?;
+    let rows = charge.filters.iter().skip(page.offset()).take(page.limit());
+    Ok(answer_text(page.print("filters", rows, charge.filters.len(), |out, row| {
+        print_filter(out, row, &charge.code);
+    })))
+}
+
+async fn show_filter<B: Backend>(
+    State(app): State<Arc<App<B>>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let call = Call::open(&app, request, RESOURCE).await?;
+    let (charge, id) = (find(&call)?, Uuid::try_parse(call.path(2)).ok());
+    let filter = charge.filters.iter().find(|filter| Some(filter.id) == id);
+    let filter = filter.ok_or(ApiError::NotFound(CHARGE_FILTER))?;
+    Ok(answer(FILTER, |out| print_filter(out, filter, &charge.code)))
+}
+
 async fn update_filter<B: Backend>(
     State(app): State<Arc<App<B>>>,
     request: Request,
@@ -85,7 +131,7 @@ async fn update_filter<B: Backend>(
     let call = Call::open(&app, request, RESOURCE).await?;
     let id = Uuid::try_parse(call.path(2)).ok();
     if find(&call)?.filters.iter().all(|filter| Some(filter.id) != id) {
-        return Err(ApiError::NotFound("charge_filter"));
+        return Err(ApiError::NotFound(CHARGE_FILTER));
     }
     let (subscription, charge) = (call.path(0).to_owned(), call.path(1).to_owned());
     let (filter, input) = (call.path(2).to_owned(), call.root(FILTER)?);

@@ -32,6 +32,7 @@ pub fn routes<B: Backend>() -> Routes<B> {
     vec![
         ("/api/v1/subscriptions", post(create::<B>).get(list::<B>)),
         ("/api/v1/subscriptions/:external_id", get(show::<B>).put(update::<B>).delete(end::<B>)),
+        ("/api/v1/customers/:external_customer_id/subscriptions", get(list_of_customer::<B>)),
     ]
 }
 
@@ -85,8 +86,26 @@ async fn list<B: Backend>(
 ) -> Result<Response, ApiError> {
     let call = Call::open(&app, request, RESOURCE).await?;
     let query = call.query()?;
-    let (page, filter) = (Page::read(&query)?, Filter::read(&query)?);
+    page_of(call.catalogue()?, Page::read(&query)?, Filter::read(&query)?).await
+}
+
+async fn list_of_customer<B: Backend>(
+    State(app): State<Arc<App<B>>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let call = Call::open(&app, request, RESOURCE).await?;
+    let query = call.query()?;
+    let (page, mut filter) = (Page::read(&query)?, Filter::read(&query)?);
     let catalogue = call.catalogue()?;
+    let organization = &catalogue.tenant.organization.external_id;
+    let customer = catalogue.directory.customer(organization, call.path(0));
+    let customer = customer.ok_or(ApiError::CustomerNotFound)?;
+    filter.customer = Some(customer.external_id.clone());
+    page_of(catalogue, page, filter).await
+}
+
+/// The selected subscriptions of a page.
+async fn page_of(catalogue: Snapshot, page: Page, filter: Filter) -> Result<Response, ApiError> {
     let seen = catalogue.clone();
     // Every subscription may be looked at, which takes a while when there are millions.
     let selected = tokio::task::spawn_blocking(move || select(&seen, &filter, page)).await;
