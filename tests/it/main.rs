@@ -24,6 +24,8 @@ mod restart_world;
 mod rig;
 mod scenario;
 mod scenario_seeds;
+mod sdk;
+mod sdk_readme;
 mod service;
 mod test_mode;
 mod tidy;
