@@ -3,7 +3,9 @@
 pub mod bench;
 pub mod catalog;
 pub mod check;
+mod client;
 pub mod demo;
+pub mod explain;
 pub mod serve;
 
 use std::collections::BTreeMap;
@@ -65,6 +67,11 @@ enum Command {
     Catalog {
         #[command(subcommand)]
         command: catalog::CatalogCommand,
+    },
+    /// Ask a running service why a figure is what it is
+    Explain {
+        #[command(subcommand)]
+        command: explain::ExplainCommand,
     },
     /// Measure fold rate, latencies and memory on Kafka topics of its own
     Bench(bench::BenchArgs),
@@ -144,6 +151,9 @@ fn dispatch(
         }
         Command::Config { command: ConfigCommand::Defaults } => Ok(()),
         Command::Bench(args) => bench::run(&args, arguments, load(&[])?.0),
+        Command::Explain { command } => {
+            explain::run(&command, &sources.env, || Ok(load(&[])?.0.http.listen))
+        }
         Command::Catalog { command } => catalog::run(&command, || Ok(load(&[])?.0)),
     }
 }
