@@ -323,6 +323,22 @@ async function readUsage(client, metrics) {
     `${jobs.projected_units} is none of ${expected}`,
   );
 
+  const { subscriptions } = client;
+  const sent = { lifetime_usage: { external_historical_usage_amount_cents: 500 } };
+  const put = await data(subscriptions.updateSubscriptionLifetimeUsage(SUBSCRIPTION, sent));
+  const shown = await data(subscriptions.getSubscriptionLifetimeUsage(SUBSCRIPTION));
+  for (const { lifetime_usage: lifetime } of [put, shown]) {
+    assertForms(lifetime);
+    assert.deepEqual(
+      [
+        lifetime.external_historical_usage_amount_cents,
+        lifetime.invoiced_usage_amount_cents,
+        lifetime.current_usage_amount_cents,
+      ],
+      [500, 0, 1023],
+    );
+  }
+
   const estimate = { event: event("any", "jobs", {}) };
   const { fees } = await data(client.events.eventEstimateFees(estimate));
   assertForms(fees.map(({ lago_id, ...fee }) => fee));
@@ -393,6 +409,7 @@ async function meetErrors(client, url, readerKey) {
     ["customer_not_found", () => client.customers.findAllCustomerSubscriptions("nobody")],
     ["subscription_not_found", () => client.subscriptions.findSubscription("none")],
     ["subscription_not_found", () => client.subscriptions.findAllSubscriptionCharges("none")],
+    ["subscription_not_found", () => client.subscriptions.getSubscriptionLifetimeUsage("none")],
     ["billable_metric_not_found", () => client.billableMetrics.findBillableMetric("none")],
     ["plan_not_found", () => client.plans.updatePlan("none", { plan: { name: "None" } })],
     ["tax_not_found", () => client.taxes.findTax("none")],
@@ -415,6 +432,10 @@ async function meetErrors(client, url, readerKey) {
   const large = event("large", "jobs", { text: "x".repeat(1 << 20) });
   await refused(413, "request_too_large", send(large));
 
+  await invalid(
+    { external_subscription_id: ["value_is_mandatory"] },
+    client.customers.findAllCustomerPastUsage(CUSTOMER, {}),
+  );
   await invalid({ group: ["invalid_format"] }, usage(CUSTOMER, { group: { model: "a" } }));
   await invalid(
     { code: ["value_already_exist"] },
@@ -444,6 +465,24 @@ async function end(client) {
   const query = { external_subscription_id: SUBSCRIPTION };
   const usage = client.customers.findCustomerCurrentUsage(CUSTOMER, query);
   await refused(405, "no_active_subscription", usage);
+  const past = await data(client.customers.findAllCustomerPastUsage(CUSTOMER, query));
+  assertForms(past);
+  assert.equal(past.meta.total_count, 1);
+  const [period] = past.usage_periods;
+  assert.match(period.lago_invoice_id, UUID);
+  assert.deepEqual(
+    [period.amount_cents, period.taxes_amount_cents, period.total_amount_cents],
+    [1023, 205, 1228],
+  );
+  assert.deepEqual(
+    period.charges_usage.map((row) => [row.billable_metric.code, row.amount_cents]),
+    [
+      ["calls", 160],
+      ["jobs", 25],
+      ["gb", 663],
+      ["tokens", 175],
+    ],
+  );
   const gone = await data(client.plans.destroyPlanCharge("pro", "per_job", {}));
   assert.equal(gone.charge.code, "per_job");
   await client.subscriptions.destroySubscription("wide");

@@ -10,6 +10,7 @@ after a while: the client comes back by itself. The first failure ends the scrip
 
 import sys
 import uuid
+import warnings
 from datetime import datetime, timedelta, timezone
 
 from lago_python_client import Client
@@ -30,6 +31,9 @@ from lago_python_client.models import (
     Tax,
 )
 from lago_python_client.models.organization import Organization
+
+# Deprecated arguments have to work as well.
+warnings.simplefilter("ignore", DeprecationWarning)
 
 CUSTOMER = "acme.inc:eu|1"
 SUBSCRIPTION = "sub.1@acme"
@@ -256,6 +260,14 @@ def read_usage(client, metrics):
     calls = next(row for row in projected.charges_usage if row.billable_metric.code == "calls")
     same([row.values for row in calls.filters], [{"region": ["eu"]}, {}])
 
+    lifetime = client.subscriptions.lifetime_usage(SUBSCRIPTION)
+    same((lifetime.external_subscription_id, lifetime.external_historical_usage_amount_cents,
+          lifetime.invoiced_usage_amount_cents, lifetime.current_usage_amount_cents),
+         (SUBSCRIPTION, 0, 0, 1023))
+    lifetime = client.subscriptions.update_lifetime_usage(SUBSCRIPTION, 500)
+    same(lifetime.external_historical_usage_amount_cents, 500)
+    same(client.subscriptions.lifetime_usage(SUBSCRIPTION).current_usage_amount_cents, 1023)
+
     estimate = client.events.estimate_fees(event("any", "jobs"))["fees"]
     same([(fee.amount_cents, fee.taxes_amount_cents, fee.units) for fee in estimate],
          [(25, 5, "1.0")])
@@ -296,7 +308,10 @@ def meet_errors(client, stranger, reader):
     refused(404, "customer_not_found", lambda: client.customers.find("nobody"))
     refused(404, "subscription_not_found", lambda: client.subscriptions.find("none"))
     refused(404, "subscription_not_found", lambda: client.subscriptions.destroy("none"))
+    refused(404, "subscription_not_found", lambda: client.subscriptions.lifetime_usage("none"))
     refused(404, "billable_metric_not_found", lambda: client.billable_metrics.find("none"))
+    refused(404, "billable_metric_not_found", lambda: client.customers.past_usage(
+        CUSTOMER, SUBSCRIPTION, {"billable_metric_code": "none"}))
     refused(404, "plan_not_found", lambda: client.plans.find("none"))
     refused(404, "tax_not_found", lambda: client.taxes.destroy("none"))
     refused(404, "charge_not_found", lambda: usage(CUSTOMER, SUBSCRIPTION, charge_code="none"))
@@ -337,6 +352,16 @@ def end(client):
     same((ended.status, ended.external_id), ("terminated", SUBSCRIPTION))
     refused(405, "no_active_subscription",
             lambda: client.customers.current_usage(CUSTOMER, SUBSCRIPTION))
+    past = client.customers.past_usage(CUSTOMER, SUBSCRIPTION, {"per_page": 1})
+    same((past["meta"]["total_count"], past["meta"]["next_page"]), (1, None))
+    (period,) = past["usage_periods"]
+    same((period.amount_cents, period.taxes_amount_cents, period.total_amount_cents),
+         (1023, 205, 1228))
+    uuid.UUID(period.lago_invoice_id)
+    same([row.amount_cents for row in period.charges_usage], [160, 25, 663, 175])
+    past = client.customers.past_usage(CUSTOMER, SUBSCRIPTION, {"billable_metric_code": "gb"})
+    same([row.units for row in past["usage_periods"][0].charges_usage], ["12.5"])
+    same(client.customers.past_usage(CUSTOMER, "wide")["usage_periods"], [])
     same(client.plan_charges.destroy("pro", "per_job").code, "per_job")
     same(client.subscriptions.destroy("wide").status, "terminated")
     same(client.billable_metrics.destroy("jobs").code, "jobs")

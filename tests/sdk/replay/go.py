@@ -215,6 +215,20 @@ FEE = {
     "applied_taxes": [{"tax_rate": (number,), "amount_cents": (integer,)}],
 }
 
+LIFETIME = {
+    "lago_id": (identifier,),
+    "lago_subscription_id": (identifier,),
+    "external_subscription_id": (text,),
+    "external_historical_usage_amount_cents": (integer,),
+    "invoiced_usage_amount_cents": (integer,),
+    "current_usage_amount_cents": (integer,),
+    "from_datetime": (instant,),
+    "to_datetime": (instant,),
+    "usage_thresholds": [
+        {"amount_cents": (integer,), "completion_ratio": (number,), "reached_at": instant}
+    ],
+}
+
 
 def usage(projected):
     """The figures of a row, and the members that a row has beside them."""

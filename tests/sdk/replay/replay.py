@@ -197,6 +197,13 @@ def go_usage(client):
     same([row["amount_cents"] for row in one["charges_usage"]], [450])
     path = path.replace("current_usage", "projected_usage")
     client.read(go.PROJECTED, "customer_projected_usage", "GET", f"{path}&apply_taxes=false")
+    path = f"subscriptions/{SUBSCRIPTION}/lifetime_usage"
+    sent = {"external_subscription_id": SUBSCRIPTION, "external_historical_usage_amount_cents": 70}
+    made = client.read(go.LIFETIME, "lifetime_usage", "PUT", path, {"lifetime_usage": sent})
+    same(made, client.read(go.LIFETIME, "lifetime_usage", "GET", path) | {
+        "to_datetime": made["to_datetime"]})
+    same((made["external_historical_usage_amount_cents"], made["current_usage_amount_cents"]),
+         (70, 530))
     # The earliest version names no subscription.
     bare = client.read(go.USAGE, "customer_usage", "GET", f"customers/{CUSTOMER}/current_usage")
     same(bare["total_amount_cents"], 636)
@@ -260,6 +267,10 @@ def ruby(client):
     ended = client.read("subscription", "DELETE",
                         "subscriptions/ruby:1?on_termination_invoice=generate")
     same(ended["status"], "terminated")
+    path_of_past = path.replace("current_usage", "past_usage")
+    periods, meta = client.list("usage_periods", f"{path_of_past}&periods_count=3")
+    same((meta["total_count"], periods[0]["total_amount_cents"]), (1, 300))
+    go.decode(go.USAGE, periods[0], "usage_periods[0]")
     client.refused(404, "event_not_found", "GET", "events/none")
     client.refused(405, "no_active_subscription", "GET", path)
     client.refused(422, "validation_errors", "POST", "taxes", {"tax": {"name": "VAT"}},
