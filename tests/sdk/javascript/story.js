@@ -145,7 +145,10 @@ async function setUp(client) {
   const job = await data(client.plans.findPlanCharge("pro", "per_job"));
   assert.equal(job.charge.properties.amount, "0.25");
   const listed = await data(client.plans.findAllPlanCharges("pro", { page: 2, per_page: 3 }));
-  assert.deepEqual([listed.charges.map((row) => row.code), listed.meta.prev_page], [["per_job"], 1]);
+  assert.deepEqual(
+    [listed.charges.map((row) => row.code), listed.meta.prev_page],
+    [["per_job"], 1],
+  );
   const { filter } = await data(
     client.plans.createPlanChargeFilter("pro", "calls", {
       filter: { values: { region: ["us"] }, properties: { amount: "9" } },

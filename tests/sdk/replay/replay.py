@@ -2,9 +2,9 @@
 
     dev/python tests/sdk/replay/replay.py http://127.0.0.1:8080 sdk-key sdk-reader-key
 
-No registry of this project has those two clients, so their requests are written here: paths, headers,
-bodies and quirks. Go decodes into typed structs (`go.py`); Ruby takes the root of a parsed hash. The
-first failure ends the script with status 1.
+Registries have no package of those two clients that this project could pin, so their requests are
+written here: paths, headers, bodies and quirks. Go decodes into typed structs (`go.py`); Ruby takes
+the root of a parsed hash. The first failure ends the script with status 1.
 """
 
 import sys
@@ -276,8 +276,12 @@ def ruby(client):
     client.refused(422, "validation_errors", "POST", "taxes", {"tax": {"name": "VAT"}},
                    {"code": ["value_is_mandatory"], "rate": ["value_is_mandatory"]})
     # A deletion answers with the object: nobody reads an empty body.
-    for root, path in [("customer", "customers/dot.com"), ("plan", "plans/pro"), ("tax", "taxes/vat"),
-                       ("billable_metric", "billable_metrics/bad")]:
+    for root, path in [
+        ("customer", "customers/dot.com"),
+        ("plan", "plans/pro"),
+        ("tax", "taxes/vat"),
+        ("billable_metric", "billable_metrics/bad"),
+    ]:
         client.read(root, "DELETE", path)
 
 

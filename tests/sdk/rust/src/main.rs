@@ -6,9 +6,9 @@
 //! odometer-sdk-story retry http://127.0.0.1:8080 sdk-key
 //! ```
 //!
-//! `story` creates what is sold, sends events, reads usage, pages through lists and meets errors, as
-//! far as the client has calls for it. `retry` is for a service that has no place left for requests,
-//! and finds one after a while. The first failure ends the program.
+//! `story` creates what is sold, sends events, reads usage, pages through lists and meets errors,
+//! as far as the client has calls for it. `retry` is for a service that has no place left for
+//! requests, and finds one after a while. The first failure ends the program.
 
 use std::error::Error;
 use std::fmt::Debug;
