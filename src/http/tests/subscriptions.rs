@@ -309,8 +309,8 @@ fn lists_are_filtered_and_paged() {
     // The subscriptions of one customer, on the route that clients take for them.
     let own = server.read("customers/acme/subscriptions").ok();
     assert_eq!(own, server.read("subscriptions?external_customer_id=acme").ok());
-    let none = server.read("customers/emca/subscriptions?external_customer_id=acme&plan_code=x");
-    assert_eq!(none.ok()["meta"]["total_count"], 0);
+    let other = server.read("customers/emca/subscriptions?external_customer_id=acme").ok();
+    assert_eq!(other, server.read("subscriptions?external_customer_id=emca").ok());
     server.read("customers/none/subscriptions").refused(404, "customer_not_found");
     let foreign = server.send("OTHER", "GET", "/api/v1/customers/acme/subscriptions", "");
     foreign.refused(404, "customer_not_found");
