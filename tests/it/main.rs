@@ -32,6 +32,8 @@ mod returning;
 mod rig;
 mod scenario;
 mod scenario_seeds;
+mod sdk;
+mod sdk_readme;
 mod secrets;
 mod service;
 mod stories;

@@ -101,6 +101,7 @@ pub static FILTER: Named = Named(
         ("invoice_display_name", MAYBE_TEXT),
         ("properties", Schema::Map(&Schema::Any)),
         ("values", CONDITION),
+        ("created_at", Schema::Instant),
     ]),
 );
 
@@ -216,7 +217,9 @@ pub fn filter(out: &mut String, filter: &ChargeFilter, charge_code: &str) {
                     json::key(out, key);
                     json::list(out, ARRAY, values, |out, value| string(out, value));
                 });
-            });
+            })
+            // Not upstream's, but the official Rust client does not read a filter without it.
+            .seconds("created_at", filter.created_at);
     });
 }
 
