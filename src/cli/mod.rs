@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod check;
 pub mod demo;
 pub mod serve;
+pub mod verify;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -66,6 +67,8 @@ enum Command {
         #[command(subcommand)]
         command: catalog::CatalogCommand,
     },
+    /// Compare the store of a stopped service with a fold of its ledger from zero
+    Verify(verify::VerifyArgs),
     /// Measure fold rate, latencies and memory on Kafka topics of its own
     Bench(bench::BenchArgs),
 }
@@ -143,6 +146,7 @@ fn dispatch(
             Ok(())
         }
         Command::Config { command: ConfigCommand::Defaults } => Ok(()),
+        Command::Verify(args) => verify::verify(&load(&[])?.0, &args),
         Command::Bench(args) => bench::run(&args, arguments, load(&[])?.0),
         Command::Catalog { command } => catalog::run(&command, || Ok(load(&[])?.0)),
     }

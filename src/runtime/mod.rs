@@ -42,5 +42,6 @@ pub mod target;
 pub mod test_clock;
 pub mod turns;
 pub mod usages;
+pub mod verify;
 pub mod view;
 pub mod worker;

@@ -20,6 +20,7 @@ mod log;
 mod meta;
 mod options;
 mod outbox;
+mod read_only;
 mod rejected;
 mod rocks;
 mod tail;
@@ -33,8 +34,8 @@ pub use codec::head::{SlotHead, SourceHead};
 pub use commit::{Commit, CommitStats, SealedBlock};
 pub use error::{OpenError, StoreError, TopicError};
 pub use history::{
-    CHUNK_BYTES_MAX, ChunkId, EventStream, Hold, KeptName, LedgerView, MERGE_BYTES_MAX, MergeStats,
-    RowSet, Unmerged,
+    CHUNK_BYTES_MAX, ChunkId, EventStream, Flaw, Hold, KeptName, LedgerView, MERGE_BYTES_MAX,
+    MergeStats, RowSet, Unmerged,
 };
 pub use keys::{Family, IdKey, LogName};
 pub use log::{LogRecord, LogState};

@@ -41,3 +41,5 @@ mod vectors_pricing;
 mod vectors_run;
 mod vectors_schema;
 mod vectors_tax;
+mod verify;
+mod verify_log;

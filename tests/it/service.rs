@@ -241,6 +241,11 @@ impl TestService {
         self.open();
     }
 
+    /// Where the store lies.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Stops cleanly.
     pub fn stop(&mut self) {
         if let Some(running) = self.running.take() {
