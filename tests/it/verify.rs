@@ -75,6 +75,7 @@ fn sound_store() -> &'static Path {
             in_advance: false,
         };
         let mut world = World::new(&Tuning::default(), &vec![spec; 12]);
+        world.subscribe(0, 2, 24 * 5);
         let mut written = 0;
         let merged = |world: &World| world.service.running().metrics.merged_events.get() > 0;
         while !merged(&world) {
