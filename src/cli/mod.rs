@@ -3,7 +3,9 @@
 pub mod bench;
 pub mod catalog;
 pub mod check;
+mod client;
 pub mod demo;
+pub mod explain;
 pub mod serve;
 pub mod verify;
 
@@ -69,6 +71,11 @@ enum Command {
     },
     /// Compare the store of a stopped service with a fold of its ledger from zero
     Verify(verify::VerifyArgs),
+    /// Ask a running service why a figure is what it is
+    Explain {
+        #[command(subcommand)]
+        command: explain::ExplainCommand,
+    },
     /// Measure fold rate, latencies and memory on Kafka topics of its own
     Bench(bench::BenchArgs),
 }
@@ -148,6 +155,9 @@ fn dispatch(
         Command::Config { command: ConfigCommand::Defaults } => Ok(()),
         Command::Verify(args) => verify::verify(&load(&[])?.0, &args),
         Command::Bench(args) => bench::run(&args, arguments, load(&[])?.0),
+        Command::Explain { command } => {
+            explain::run(&command, &sources.env, || Ok(load(&[])?.0.http.listen))
+        }
         Command::Catalog { command } => catalog::run(&command, || Ok(load(&[])?.0)),
     }
 }

@@ -61,6 +61,15 @@ impl Running {
         Self::start_with(settings, Start { clock, fault: Fault::None, test: false })
     }
 
+    /// [`Running::start`] with something that goes wrong on purpose.
+    pub fn start_with_fault(
+        settings: &Settings,
+        clock: Clock,
+        fault: Fault,
+    ) -> Result<Self, Fatal> {
+        Self::start_with(settings, Start { clock, fault, test: false })
+    }
+
     fn start_with(settings: &Settings, start: Start) -> Result<Self, Fatal> {
         let Start { clock, fault, test } = start;
         let metrics = Arc::new(Metrics::new());

@@ -8,9 +8,17 @@ pub const PREFIX: &str = "ODOMETER_";
 /// Names the operator's file, in place of `--config`.
 pub const CONFIG: &str = "ODOMETER_CONFIG";
 
+/// Where a running service answers, for the commands that ask one.
+pub const URL: &str = "ODOMETER_URL";
+
+/// The API key with which such commands ask.
+pub const API_KEY: &str = "ODOMETER_API_KEY";
+
 /// Variables that are no settings but may well be set where the program runs.
 const OTHERS: &[&str] = &[
     CONFIG,
+    URL,
+    API_KEY,
     // The build scripts keep the RocksDB library and the build folder here.
     "ODOMETER_CACHE",
     // Memory of the broker that development and tests start.

@@ -21,7 +21,7 @@ mod validate;
 mod value;
 
 pub use choice::{LogFormat, LogLevel, SaslMechanism, SecurityProtocol};
-pub use environment::variables;
+pub use environment::{API_KEY, URL, variables};
 pub use origin::{Origin, Origins};
 pub use problem::{ConfigError, Problem};
 pub use secret::{Properties, Secret};

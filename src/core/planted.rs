@@ -77,6 +77,10 @@ faults! {
     ConvertedUnrounded,
     /// Taxes are rounded one by one rather than once (7).
     TaxRoundedEach,
+    /// A saved prefix outlives an event that should have been in it.
+    MarkOutlivesLateEvent,
+    /// A repair takes up an older prefix than the one that it reads on from.
+    RepairReadsTooLittle,
     /// The widest level that has taxes wins, rather than the narrowest (7).
     TaxLevelPassed,
 }

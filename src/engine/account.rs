@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use super::digest::Digest;
+use super::draft::Draft;
 use super::frame::{Frame, Spell, distance, floor};
 use super::ledger::AccountName;
 use super::totals::Cells;
@@ -181,35 +182,33 @@ impl Account {
         }
     }
 
-    /// Opens a window for a scan of all rows there are now; later events are noted meanwhile.
-    /// Returns false if there is nothing to scan (the window is complete, or what the one before it
-    /// carries over is all it holds), a scan is under way, or there is no room until others have
-    /// ended.
-    pub fn open_for_scan(&mut self, frame: &Frame, spell: Spell) -> bool {
+    /// Opens a window for a scan of the rows there are now; later events are noted meanwhile. The
+    /// draft says which rows those are, and wants to be fed with them.
+    ///
+    /// None if there is nothing to scan (the window is complete, or what the one before it carries
+    /// over is all it holds), a scan is under way, or there is no room until others have ended.
+    pub fn open_for_scan(&mut self, frame: &Frame, spell: Spell) -> Option<Draft> {
         let window = spell.window;
         if let Some(kept) = self.windows.iter_mut().find(|kept| kept.window() == window) {
             let repairs = kept.building.is_none() && kept.needs_repair(frame);
-            if repairs {
-                *kept = WindowTotals::to_be_scanned(spell);
-            }
-            return repairs;
+            return repairs.then(|| kept.open_for_repair(frame));
         }
         if !self.meets_uncached(window) {
             if !frame.shape.looks_back() {
-                return false;
+                return None;
             }
             if let Some(cells) = self.carried(frame, spell) {
                 if self.make_room(window, window.from) {
                     self.insert(WindowTotals::of(spell, cells));
                 }
-                return false;
+                return None;
             }
         }
         if !self.make_room(window, window.from) {
-            return false;
+            return None;
         }
         self.insert(WindowTotals::to_be_scanned(spell));
-        true
+        Some(Draft::anew(frame, spell))
     }
 
     /// Takes the result of a scan for the window it was opened for, unless the totals were thrown
@@ -346,4 +345,6 @@ pub struct Folding {
     pub key: SetKey,
     /// Scratch of the filter matcher.
     pub buckets: Buckets,
+    /// Buckets that went over a cap since this was last set to 0.
+    pub over_cap: u64,
 }

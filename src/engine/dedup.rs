@@ -8,6 +8,7 @@
 
 use hashbrown::HashTable;
 
+use super::duplicates::Duplicates;
 use crate::core::planted::{Fault, planted};
 use crate::core::position::{Position, Source};
 
@@ -72,6 +73,8 @@ pub struct Ids {
     recent_max: usize,
     /// Whether the store's index may hold ids that memory does not.
     beyond_memory: bool,
+    /// Copies that lost lately.
+    pub duplicates: Duplicates,
 }
 
 impl Ids {
@@ -85,6 +88,7 @@ impl Ids {
             merging: Vec::new(),
             recent_max: (memory_bytes_max / BYTES_PER_ID / 2).max(1),
             beyond_memory,
+            duplicates: Duplicates::default(),
         }
     }
 
@@ -108,6 +112,14 @@ impl Ids {
 
     /// Decides on one event and remembers it. `lookup` must answer for every doubtful id.
     pub fn judge(&mut self, key: IdKey, position: Position, lookup: &impl Lookup) -> Verdict {
+        let verdict = self.decide(key, position, lookup);
+        if verdict == Verdict::Duplicate {
+            self.duplicates.note(key.identity, position);
+        }
+        verdict
+    }
+
+    fn decide(&mut self, key: IdKey, position: Position, lookup: &impl Lookup) -> Verdict {
         let winner = match self.known(key.identity) {
             // A later record of the partition of the copy that counts: its position is greater.
             Some(_) if planted(Fault::DuplicateCounts) => None,

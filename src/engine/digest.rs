@@ -44,6 +44,13 @@ impl Digest {
 #[derive(Clone, Default)]
 pub struct StableHasher(Xxh3);
 
+impl StableHasher {
+    /// The digest so far at full length, for entity tags.
+    pub fn finish128(&self) -> u128 {
+        self.0.digest128()
+    }
+}
+
 impl Hasher for StableHasher {
     fn write(&mut self, bytes: &[u8]) {
         self.0.update(bytes);

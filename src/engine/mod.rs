@@ -7,6 +7,8 @@ pub mod batch;
 pub mod counters;
 pub mod dedup;
 pub mod digest;
+pub mod draft;
+pub mod duplicates;
 pub mod frame;
 pub mod keys;
 pub mod ledger;

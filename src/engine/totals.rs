@@ -2,7 +2,7 @@
 
 use super::account::Folding;
 use super::frame::{Frame, Spell, floor};
-use crate::core::aggregate::kept::{Content, Recipe, Span};
+use crate::core::aggregate::kept::{Content, Recipe, Repair, Span};
 use crate::core::event::Usage;
 use crate::core::matching::Bucket;
 
@@ -22,10 +22,32 @@ pub struct Cell {
 
 impl Cell {
     fn needs_repair(&self, frame: &Frame, spell: Spell) -> bool {
-        let Some(recipe) = frame.shape.recipe(self.charge, self.bucket) else { return false };
+        self.with(frame, spell, Content::needs_repair).unwrap_or(false)
+    }
+
+    /// Which events mend it if it needs repair.
+    pub(super) fn repair(&self, frame: &Frame, spell: Spell) -> Option<Repair> {
+        self.with(frame, spell, Content::repair).flatten()
+    }
+
+    /// Goes back to where its repair begins.
+    pub(super) fn rewind(&mut self, frame: &Frame, spell: Spell) {
+        let Some(recipe) = frame.shape.recipe(self.charge, self.bucket) else { return };
         let stretches = frame.stretches(self.charge, spell.window);
         let span = Span { frame: frame.aggregated(spell), stretches: &stretches };
-        self.content.needs_repair(recipe, &span)
+        self.content.rewind(recipe, &span);
+    }
+
+    fn with<T>(
+        &self,
+        frame: &Frame,
+        spell: Spell,
+        told: impl FnOnce(&Content, &Recipe, &Span<'_>) -> T,
+    ) -> Option<T> {
+        let recipe = frame.shape.recipe(self.charge, self.bucket)?;
+        let stretches = frame.stretches(self.charge, spell.window);
+        let span = Span { frame: frame.aggregated(spell), stretches: &stretches };
+        Some(told(&self.content, recipe, &span))
     }
 }
 
@@ -50,7 +72,7 @@ impl Cells {
         folding: &mut Folding,
     ) {
         let before = usage.timestamp < floor(spell.window);
-        let Folding { caps, key, buckets } = folding;
+        let Folding { caps, key, buckets, over_cap } = folding;
         frame.shape.each(code, usage, buckets, |charge, bucket, recipe| {
             if before && !recipe.looks_back() {
                 return;
@@ -58,7 +80,42 @@ impl Cells {
             let stretches = frame.stretches(charge, spell.window);
             let span = Span { frame: frame.aggregated(spell), stretches: &stretches };
             let content = self.content(charge, bucket, || Content::new(recipe));
+            let was_over = content.over_cap();
             content.add(recipe, &span, *caps, key, usage);
+            *over_cap += u64::from(content.over_cap() && !was_over);
+        });
+    }
+
+    /// Hands an event that was counted before to the cells that need it. `needs` says by cell what
+    /// that is.
+    pub(super) fn mend(
+        &mut self,
+        needs: &[Option<Repair>],
+        (frame, spell): (&Frame, Spell),
+        code: &str,
+        usage: &Usage<'_>,
+        folding: &mut Folding,
+    ) {
+        let before = usage.timestamp < floor(spell.window);
+        let Folding { caps, key, buckets, over_cap } = folding;
+        frame.shape.each(code, usage, buckets, |charge, bucket, recipe| {
+            let Ok(at) = self.find(charge, bucket) else { return };
+            let Some(Some(need)) = needs.get(at) else { return };
+            if before && !recipe.looks_back() {
+                return;
+            }
+            let stretches = frame.stretches(charge, spell.window);
+            let span = Span { frame: frame.aggregated(spell), stretches: &stretches };
+            let content = &mut self.0[at].content;
+            match need {
+                Repair::From(from) if usage.timestamp < *from => {}
+                Repair::From(_) => content.replay(recipe, &span, key, usage),
+                Repair::Anew => {
+                    let was_over = content.over_cap();
+                    content.add(recipe, &span, *caps, key, usage);
+                    *over_cap += u64::from(content.over_cap() && !was_over);
+                }
+            }
         });
     }
 
@@ -67,14 +124,17 @@ impl Cells {
         self.0.iter().any(|cell| cell.needs_repair(frame, spell))
     }
 
-    /// Leaves buckets that still need to be scanned to whoever asks. So it is with those that go by
-    /// the order of position, if that is far from the order of time.
-    pub fn give_up(&mut self, frame: &Frame, spell: Spell) {
+    /// Ends repairs. Buckets that still need one are left to the scan: how many these are.
+    pub(super) fn settle(&mut self, frame: &Frame, spell: Spell) -> usize {
+        let mut given_up = 0;
         for cell in &mut self.0 {
+            cell.content.settle();
             if cell.needs_repair(frame, spell) {
-                cell.content = Content::new(&Recipe::Scanned);
+                cell.content.give_up();
+                given_up += 1;
             }
         }
+        given_up
     }
 
     /// The cells of a later window, given that nothing has happened in it nor since this one ended;

@@ -1,6 +1,7 @@
 //! The totals of one window of one account.
 
 use super::account::Folding;
+use super::draft::Draft;
 use super::frame::{Frame, Spell, floor};
 use super::noted::Noted;
 use super::totals::Cells;
@@ -28,6 +29,12 @@ impl WindowTotals {
     /// A window that is about to be scanned.
     pub fn to_be_scanned(spell: Spell) -> Self {
         Self { spell, building: Some(Box::default()), cells: Cells::default() }
+    }
+
+    /// Hands over the cells to be repaired, and notes later events until they are back.
+    pub fn open_for_repair(&mut self, frame: &Frame) -> Draft {
+        self.building = Some(Box::default());
+        Draft::repair(frame, self.spell, std::mem::take(&mut self.cells))
     }
 
     /// The window.
@@ -58,13 +65,12 @@ impl WindowTotals {
         }
     }
 
-    /// Takes what a scan found, and folds what was noted meanwhile. Returns whether that went; if
-    /// too much was noted, the scan is of no use.
+    /// Takes what a scan found, or the cells back that were not repaired, and folds what was noted
+    /// meanwhile. Returns whether that went; if too much was noted, the scan is of no use.
     pub fn install(&mut self, frame: &Frame, scanned: Cells, folding: &mut Folding) -> bool {
         let noted = self.building.take().unwrap_or_default();
         let Some(events) = noted.events() else { return false };
         self.cells = scanned;
-        self.cells.give_up(frame, self.spell);
         for event in events {
             self.cells.fold(frame, self.spell, &event.code, &event.usage(), folding);
         }

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::etag::IfNoneMatch;
 use crate::core::catalog::book::Tenant;
 use crate::core::catalog::commands::{Command, Refusal};
@@ -11,10 +13,12 @@ use crate::core::catalog::directory::Directory;
 use crate::core::instant::Instant;
 use crate::core::usage::{CurrentUsage, ProjectedUsage, Request};
 pub use crate::runtime::events::estimate::{Estimated, Instants, PrintEstimated, PrintInstants};
+pub use crate::runtime::events::story::{Found, PrintStory, Told, ToldCopy};
 pub use crate::runtime::events::{
     Accepted, BATCH_EVENTS_MAX, Draft, EVENTS_IN_FLIGHT_MAX, Fault, Filter, NewEvent, Page,
     Recorded, Refusal as EventsError,
 };
+pub use crate::runtime::past::{Lifetime, PastPage};
 
 /// Prints a usage as the body of an answer. It is handed to the backend because a usage borrows
 /// from the catalogue that it was priced with, which only the backend can hold on to.
@@ -22,6 +26,9 @@ pub type Print = fn(&CurrentUsage<'_>) -> String;
 
 /// [`Print`] for a projected usage.
 pub type PrintProjected = fn(&ProjectedUsage<'_>) -> String;
+
+/// [`Print`] for a closed window, with the id of its invoice.
+pub type PrintPast = fn(&CurrentUsage<'_>, Uuid) -> String;
 
 /// The service behind the routes.
 pub trait Backend: Send + Sync + 'static {
@@ -66,6 +73,16 @@ pub trait Backend: Send + Sync + 'static {
         filter: Filter,
     ) -> impl Future<Output = Result<Page, EventsError>> + Send;
 
+    /// Where the events with a transaction id went, of one external subscription id or of all,
+    /// printed.
+    fn story(
+        &self,
+        session: &Self::Session,
+        transaction: String,
+        subscription: Option<String>,
+        print: PrintStory,
+    ) -> impl Future<Output = Result<Found, EventsError>> + Send;
+
     /// What an event would cost on top of what is stored, printed (9.9).
     fn estimate_fees(
         &self,
@@ -87,6 +104,15 @@ pub trait Backend: Send + Sync + 'static {
     /// Whether the tenant has projected usage switched on (8.2).
     fn projects(&self, session: &Self::Session) -> bool;
 
+    /// Current usage of several subscriptions, all at one moment: those of one account are of one
+    /// copy of it. Otherwise each is what [`Backend::current_usage`] gives.
+    fn current_usages(
+        &self,
+        session: &Self::Session,
+        requests: Vec<CurrentUsageRequest>,
+        print: Print,
+    ) -> impl Future<Output = Vec<Result<UsageAnswer, UsageError>>> + Send;
+
     /// Projected usage, printed by `print` unless the request names the answer's tag already. Of
     /// the request's usage only taxes are honoured.
     fn projected_usage(
@@ -95,6 +121,22 @@ pub trait Backend: Send + Sync + 'static {
         request: CurrentUsageRequest,
         print: PrintProjected,
     ) -> impl Future<Output = Result<UsageAnswer, UsageError>> + Send;
+
+    /// A page of closed windows (8.1), each printed by `print`, unless the request names the
+    /// answer's tag already.
+    fn past_usage(
+        &self,
+        session: &Self::Session,
+        request: PastUsageRequest,
+        print: PrintPast,
+    ) -> impl Future<Output = Result<PastUsageAnswer, UsageError>> + Send;
+
+    /// What a subscription and those that it followed have used (8.3).
+    fn lifetime_usage(
+        &self,
+        session: &Self::Session,
+        request: LifetimeUsageRequest,
+    ) -> impl Future<Output = Result<LifetimeUsageAnswer, UsageError>> + Send;
 
     /// The catalogue of the session's organisation as it stands; none if that is gone.
     fn catalogue(&self, session: &Self::Session) -> Option<Snapshot>;
@@ -148,8 +190,42 @@ pub struct CurrentUsageRequest {
     pub full_usage: bool,
     /// Offsets that the answer has to reflect.
     pub wait_for: Option<WaitFor>,
+    /// The lag, in milliseconds, beyond which no figure is wanted; none: any will do.
+    pub max_staleness: Option<i64>,
     /// Tags that the caller has already.
     pub if_none_match: IfNoneMatch,
+}
+
+/// A request for closed windows (specification 8.1).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PastUsageRequest {
+    /// External id of the customer.
+    pub customer: String,
+    /// External id of the subscription.
+    pub subscription: String,
+    /// The metric whose charges are wanted; none for all.
+    pub metric: Option<Uuid>,
+    /// Most windows, counted from the newest; none for all.
+    pub periods_max: Option<usize>,
+    /// Windows before the page.
+    pub skip: usize,
+    /// Most windows of the page.
+    pub take: usize,
+    /// Offsets that the answer has to reflect.
+    pub wait_for: Option<WaitFor>,
+    /// Tags that the caller has already.
+    pub if_none_match: IfNoneMatch,
+}
+
+/// A request for a lifetime usage (specification 8.3).
+#[derive(Clone, Debug, PartialEq)]
+pub struct LifetimeUsageRequest {
+    /// External id of the subscription.
+    pub subscription: String,
+    /// The row.
+    pub row: Uuid,
+    /// Offsets that the answer has to reflect.
+    pub wait_for: Option<WaitFor>,
 }
 
 /// Offsets to wait for (specification 1.8).
@@ -192,6 +268,24 @@ pub struct UsageAnswer {
     pub freshness: Freshness,
     /// The printed body; none if the caller has it already.
     pub body: Option<String>,
+}
+
+/// Answered closed windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastUsageAnswer {
+    /// What they reflect.
+    pub freshness: Freshness,
+    /// The windows; none if the caller has them already.
+    pub page: Option<PastPage<String>>,
+}
+
+/// An answered lifetime usage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LifetimeUsageAnswer {
+    /// What it reflects; it has no tag.
+    pub freshness: Freshness,
+    /// The figures.
+    pub lifetime: Lifetime,
 }
 
 /// A bound that a scan ran into (specification 1.9).
@@ -238,6 +332,8 @@ pub enum UsageError {
     },
     /// A wanted offset names an unknown partition.
     MalformedOffset,
+    /// The figure would be older than the caller wants.
+    TooStale(Freshness),
     /// The account is not back from the store yet.
     NotReady,
     /// More groups or values than are answered.

@@ -76,6 +76,13 @@ pub enum ApiError {
         /// What is applied.
         freshness: Freshness,
     },
+    /// The figure would be older than the caller wants.
+    TooStale(Freshness),
+    /// No copy of an event was found where stories are looked for.
+    StoryNotFound {
+        /// Refused records that were looked at, and how many are kept.
+        refused: (u64, u64),
+    },
     /// The customer is unknown.
     CustomerNotFound,
     /// No active subscription fits.
@@ -137,6 +144,7 @@ impl ApiError {
                 Self::OffsetNotReached { timed_out, freshness }
             }
             UsageError::MalformedOffset => Self::malformed("min_offset"),
+            UsageError::TooStale(freshness) => Self::TooStale(freshness),
             UsageError::NotReady => Self::NotReady,
             UsageError::LimitExceeded(limit) => Self::LimitExceeded(limit),
             UsageError::Overloaded => Self::Overloaded { limit },
@@ -144,7 +152,8 @@ impl ApiError {
         }
     }
 
-    fn status(&self) -> StatusCode {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } | Self::FeatureUnavailable | Self::ProjectedUsageNotEnabled => {
@@ -154,6 +163,7 @@ impl ApiError {
             Self::RouteNotFound
             | Self::CustomerNotFound
             | Self::ChargeNotFound
+            | Self::StoryNotFound { .. }
             | Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::NoActiveSubscription | Self::FullUsageNotAllowed => {
                 StatusCode::METHOD_NOT_ALLOWED
@@ -167,9 +177,10 @@ impl ApiError {
             }
             Self::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::NotReady | Self::LimitExceeded(_) | Self::CatalogUnavailable => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NotReady
+            | Self::TooStale(_)
+            | Self::LimitExceeded(_)
+            | Self::CatalogUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -191,6 +202,8 @@ impl ApiError {
             Self::NoActiveSubscription => "no_active_subscription",
             Self::FullUsageNotAllowed => "full_usage_not_allowed",
             Self::OffsetNotReached { .. } => "offset_not_reached",
+            Self::TooStale(_) => "too_stale",
+            Self::StoryNotFound { .. } => "event_story_not_found",
             Self::RequestTimeout => "request_timeout",
             Self::BodyTooLarge => "request_too_large",
             Self::Invalid { .. } | Self::Refused(_) | Self::Details(_) => "validation_errors",
@@ -205,6 +218,10 @@ impl ApiError {
 
     fn details(&self) -> Vec<(&'static str, Vec<&'static str>)> {
         match self {
+            Self::StoryNotFound { refused: (looked_at, kept) } => {
+                let whole = if looked_at == kept { "not_found" } else { "not_found_in_newest" };
+                vec![("ledger", vec!["not_found"]), ("rejected", vec![whole])]
+            }
             Self::Invalid { field, code } => vec![(field, vec![code])],
             Self::LimitExceeded(limit) => vec![(limit.name(), vec!["value_is_out_of_range"])],
             Self::Refused(errors) => {
@@ -233,11 +250,16 @@ impl ApiError {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Self::OffsetNotReached { freshness, .. } => freshness::add_headers(headers, freshness),
+            Self::TooStale(freshness) => {
+                freshness::add_headers(headers, freshness);
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_SOON_SECONDS));
+            }
             _ => {}
         }
     }
 
-    fn body(&self) -> String {
+    /// The body of the answer.
+    pub fn body(&self) -> String {
         let status = self.status();
         let mut out = String::with_capacity(128);
         out.push_str("{\"status\":");

@@ -11,6 +11,11 @@ pub struct IfNoneMatch {
 const TAGS_MAX: usize = 64;
 
 impl IfNoneMatch {
+    /// Names every tag: for who wants tags and no bodies.
+    pub fn any() -> Self {
+        Self { any: true, tags: Vec::new() }
+    }
+
     /// Reads one value of the header. What is no tag is passed over.
     pub fn add(&mut self, value: &str) {
         let mut rest = value;

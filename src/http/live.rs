@@ -1,5 +1,7 @@
 //! The running service behind the routes.
 
+mod usages;
+
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -7,9 +9,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::backend::{
-    Accepted, Backend, CommandError, CurrentUsageRequest, Draft, EventsError, Filter, Freshness,
-    Page, Print, PrintEstimated, PrintInstants, PrintProjected, Readiness, Recorded, Snapshot,
-    UsageAnswer, UsageError, UsageLimit,
+    Accepted, Backend, CommandError, CurrentUsageRequest, Draft, EventsError, Filter, Found,
+    Freshness, LifetimeUsageAnswer, LifetimeUsageRequest, Page, PastUsageAnswer, PastUsageRequest,
+    Print, PrintEstimated, PrintInstants, PrintPast, PrintProjected, PrintStory, Readiness,
+    Recorded, Snapshot, UsageAnswer, UsageError, UsageLimit, WaitFor,
 };
 use crate::core::catalog::Flag;
 use crate::core::catalog::commands::Command;
@@ -19,6 +22,7 @@ use crate::engine::counters::Counters;
 use crate::engine::keys::numbers;
 use crate::runtime::commands::{Commands, Failure};
 use crate::runtime::events::Events;
+use crate::runtime::past::{LifetimeQuestion, PastQuestion, Wanted};
 use crate::runtime::publish::Publisher;
 use crate::runtime::shared::Shared;
 use crate::runtime::usages::{Question, Reflects, Refusal, Usages};
@@ -27,7 +31,7 @@ use crate::runtime::view::{Current, Projected, View};
 /// Answers from a running service.
 pub struct Live {
     shared: Arc<Shared>,
-    usages: Usages,
+    usages: Arc<Usages>,
     commands: Commands,
     events: Events,
 }
@@ -43,7 +47,7 @@ impl Live {
     /// A backend over a running service, which writes to its logs.
     pub fn new(shared: Arc<Shared>, commands: Commands, publisher: Arc<Publisher>) -> Self {
         let events = Events::new(Arc::clone(&shared), publisher);
-        Self { usages: Usages::new(Arc::clone(&shared)), commands, events, shared }
+        Self { usages: Arc::new(Usages::new(Arc::clone(&shared))), commands, events, shared }
     }
 
     fn freshness(&self, reflects: &Reflects) -> Freshness {
@@ -71,10 +75,14 @@ impl Live {
                 timed_out: *timed_out,
                 freshness: self.freshness(reflects),
             },
+            Refusal::TooStale(reflects) => UsageError::TooStale(self.freshness(reflects)),
             Refusal::NotReady => UsageError::NotReady,
             Refusal::Usage(usage::UsageError::ChargeNotFound) => UsageError::ChargeNotFound,
             Refusal::Usage(usage::UsageError::LimitExceeded("unique_values")) => {
                 UsageError::LimitExceeded(UsageLimit::UniqueValues)
+            }
+            Refusal::Usage(usage::UsageError::LimitExceeded("events")) => {
+                UsageError::LimitExceeded(UsageLimit::Events)
             }
             Refusal::Usage(usage::UsageError::LimitExceeded(_)) => {
                 UsageError::LimitExceeded(UsageLimit::Groups)
@@ -86,33 +94,49 @@ impl Live {
         }
     }
 
-    fn offsets(&self, request: &CurrentUsageRequest) -> Result<Vec<(Source, i64)>, UsageError> {
-        let wanted = request.wait_for.iter().flat_map(|wait| &wait.offsets);
+    fn offsets(&self, wait_for: Option<&WaitFor>) -> Result<Vec<(Source, i64)>, UsageError> {
+        let wanted = wait_for.iter().flat_map(|wait| &wait.offsets);
         let known = wanted.map(|wanted| {
             let partition = i32::try_from(wanted.partition).ok()?;
-            Some((self.shared.sources.find(&wanted.topic, partition)?, wanted.next))
+            let source = self.shared.sources.find(&wanted.topic, partition)?;
+            self.shared.ends.knows(source).then_some((source, wanted.next))
         });
         known.collect::<Option<_>>().ok_or(UsageError::MalformedOffset)
+    }
+
+    fn wanted(&self, wait_for: Option<&WaitFor>) -> Result<Wanted, UsageError> {
+        let wait = wait_for.and_then(|wait| wait.wait);
+        Ok(Wanted { offsets: self.offsets(wait_for)?, wait })
     }
 }
 
 impl Live {
+    fn question(
+        &self,
+        session: &Session,
+        request: &CurrentUsageRequest,
+    ) -> Result<Question, UsageError> {
+        let offsets = self.offsets(request.wait_for.as_ref())?;
+        Ok(Question {
+            organization: session.organization.clone(),
+            customer: request.customer.clone(),
+            subscription: request.subscription.clone(),
+            request: request.usage.clone(),
+            full_usage: request.full_usage,
+            offsets,
+            wait: request.wait_for.as_ref().and_then(|wait| wait.wait),
+            max_staleness: request.max_staleness,
+            now: None,
+        })
+    }
+
     async fn usage<V: View<Body = String>>(
         &self,
         session: &Session,
         request: CurrentUsageRequest,
         view: &V,
     ) -> Result<UsageAnswer, UsageError> {
-        let offsets = self.offsets(&request)?;
-        let question = Question {
-            organization: session.organization.clone(),
-            customer: request.customer,
-            subscription: request.subscription,
-            request: request.usage,
-            full_usage: request.full_usage,
-            offsets,
-            wait: request.wait_for.and_then(|wait| wait.wait),
-        };
+        let question = self.question(session, &request)?;
         let known = |tag| request.if_none_match.names(&tag_text(tag));
         let answered = self.usages.answer(&question, known, view).await;
         let (reflects, body) = answered.map_err(|refusal| self.refuse(&refusal))?;
@@ -156,6 +180,15 @@ impl Backend for Live {
         self.usage(session, request, &Current(print)).await
     }
 
+    async fn current_usages(
+        &self,
+        session: &Session,
+        requests: Vec<CurrentUsageRequest>,
+        print: Print,
+    ) -> Vec<Result<UsageAnswer, UsageError>> {
+        self.usages_at_once(session, requests, print).await
+    }
+
     fn projects(&self, session: &Session) -> bool {
         let book = self.shared.catalogue.book();
         let tenant = book.tenant(&session.organization);
@@ -169,6 +202,44 @@ impl Backend for Live {
         print: PrintProjected,
     ) -> Result<UsageAnswer, UsageError> {
         self.usage(session, request, &Projected(print)).await
+    }
+
+    async fn past_usage(
+        &self,
+        session: &Session,
+        request: PastUsageRequest,
+        print: PrintPast,
+    ) -> Result<PastUsageAnswer, UsageError> {
+        let question = PastQuestion {
+            organization: session.organization.clone(),
+            wanted: self.wanted(request.wait_for.as_ref())?,
+            customer: request.customer,
+            subscription: request.subscription,
+            metric: request.metric,
+            periods_max: request.periods_max,
+            skip: request.skip,
+            take: request.take,
+        };
+        let known = |tag| request.if_none_match.names(&tag_text(tag));
+        let answered = self.usages.past(&question, known, print).await;
+        let (reflects, page) = answered.map_err(|refusal| self.refuse(&refusal))?;
+        Ok(PastUsageAnswer { freshness: self.freshness(&reflects), page })
+    }
+
+    async fn lifetime_usage(
+        &self,
+        session: &Session,
+        request: LifetimeUsageRequest,
+    ) -> Result<LifetimeUsageAnswer, UsageError> {
+        let question = LifetimeQuestion {
+            organization: session.organization.clone(),
+            wanted: self.wanted(request.wait_for.as_ref())?,
+            subscription: request.subscription,
+            row: request.row,
+        };
+        let answered = self.usages.lifetime(&question).await;
+        let (reflects, lifetime) = answered.map_err(|refusal| self.refuse(&refusal))?;
+        Ok(LifetimeUsageAnswer { freshness: self.freshness(&reflects), lifetime })
     }
 
     fn catalogue(&self, session: &Session) -> Option<Snapshot> {
@@ -212,6 +283,17 @@ impl Backend for Live {
 
     async fn list_events(&self, session: &Session, filter: Filter) -> Result<Page, EventsError> {
         self.events.list(&session.organization, filter).await
+    }
+
+    async fn story(
+        &self,
+        session: &Session,
+        transaction: String,
+        subscription: Option<String>,
+        print: PrintStory,
+    ) -> Result<Found, EventsError> {
+        let Session { organization, .. } = session;
+        self.events.story(organization, &transaction, subscription.as_deref(), print).await
     }
 
     async fn estimate_fees(

@@ -16,6 +16,7 @@ mod guard;
 mod json;
 mod json_object;
 pub mod live;
+mod odometer;
 mod ops;
 mod page;
 mod path;

@@ -31,6 +31,11 @@ impl Page {
         Ok(Self { number: positive("page")?.unwrap_or(1), per_page })
     }
 
+    /// The same page with at most so many rows, for rows that cost more than most.
+    pub const fn at_most(self, rows: usize) -> Self {
+        if self.per_page > rows { Self { per_page: rows, ..self } } else { self }
+    }
+
     /// Rows before this page.
     pub const fn offset(self) -> usize {
         (self.number - 1).saturating_mul(self.per_page)

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 use super::backend::Backend;
 use super::error::ApiError;
 use super::guard::{Panicked, guard};
-use super::{ops, path, v1};
+use super::{odometer, ops, path, v1};
 use crate::config;
 use crate::runtime::clock::Stopwatch;
 use crate::telemetry::events::LimitHit;
@@ -70,14 +70,16 @@ pub fn router<B: Backend>(app: &Arc<App<B>>) -> Router {
     };
     let usage = "/api/v1/customers/:external_customer_id/current_usage";
     let projected = "/api/v1/customers/:external_customer_id/projected_usage";
+    let past = "/api/v1/customers/:external_customer_id/past_usage";
     let unmatched = on("unmatched", any(unmatched)).with_state(Arc::clone(app));
-    let catalogue = v1::catalogue_routes::<B>().into_iter();
+    let catalogue = v1::catalogue_routes::<B>().into_iter().chain(odometer::routes::<B>());
     catalogue
         .fold(Router::new(), |router, (route, handler)| {
             router.route(&path::pattern(route), on(route, handler))
         })
         .route(&path::pattern(usage), on(usage, get(v1::current_usage::show::<B>)))
         .route(&path::pattern(projected), on(projected, get(v1::projected_usage::show::<B>)))
+        .route(&path::pattern(past), on(past, get(v1::past_usage::show::<B>)))
         .merge(v1::events::routes(on))
         .route("/livez", on("/livez", get(ops::livez)))
         .route("/readyz", on("/readyz", get(ops::readyz::<B>)))

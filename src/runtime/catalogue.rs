@@ -15,7 +15,7 @@ use crate::core::catalog::book::{Book, Tenant};
 use crate::core::catalog::directory::Directory;
 use crate::core::catalog::ingestion::Ingestion;
 use crate::core::catalog::past::ZoneChange;
-use crate::core::catalog::version::{CustomerRow, SubscriptionRows, Versioned};
+use crate::core::catalog::version::{CustomerRow, LifetimeRow, SubscriptionRows, Versioned};
 use crate::core::catalog::zones::{Named, terms_of};
 use crate::core::catalog::{Customer, Plan, Subscription, serving};
 use crate::core::event::{Event, Rejection};
@@ -232,6 +232,10 @@ impl Directory for Catalogue {
 
     fn zones(&self, organization: &str, customer: &str) -> Option<Arc<[ZoneChange]>> {
         self.rows.customer_past(organization, customer)?.zones
+    }
+
+    fn lifetime(&self, organization: &str, id: Uuid) -> Option<LifetimeRow> {
+        self.rows.lifetime(organization, id)
     }
 
     fn is_attached(&self, organization: &str, plan: Uuid) -> bool {

@@ -16,8 +16,10 @@ use super::worker::{Command, Handed};
 use crate::core::position::Source;
 use crate::engine::dedup::BYTES_PER_ID;
 use crate::engine::keys::numbers;
-use crate::store::{Commit, LogName, SealedBlock, StoreError};
-use crate::telemetry::events::{CheckpointFailed, CheckpointWritten, Emit, RejectedDropped};
+use crate::store::{Commit, LogName, SealedBlock, StoreError, Unmerged};
+use crate::telemetry::events::{
+    CheckpointFailed, CheckpointWritten, Emit, LimitHit, RejectedDropped,
+};
 
 /// New ids of all slots together at which they are brought into the store's index. Fewer would make
 /// more files, which every look-up of an unknown id has to ask.
@@ -27,6 +29,8 @@ const IDS_DUE: u64 = 1_000_000;
 const IDS_DUE_CHECKPOINTS: u64 = MERGE_DUE_BLOCKS / 2;
 /// Pause before a failed write is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// Pause between two looks at a compactor that is behind.
+const COMPACTOR_PAUSE: Duration = Duration::from_millis(5);
 
 /// When checkpoints are written.
 #[derive(Clone, Debug)]
@@ -78,9 +82,13 @@ impl Checkpointer {
     ) -> Result<Self, Fatal> {
         let unsaved = numbers(shared.slots).map(|slot| {
             let state = shared.store.slot(slot)?;
-            Ok(state.head.next_sequence.saturating_sub(state.totals_upto))
+            let blocks = state.head.next_sequence.saturating_sub(state.totals_upto);
+            // The store knows the bytes of all blocks that are not merged, which are the same ones
+            // and some before them.
+            let Unmerged { blocks: all, bytes, .. } = shared.store.unmerged(slot)?;
+            Ok((blocks, bytes / all.max(1) * blocks))
         });
-        let unsaved: Result<Vec<u64>, StoreError> = unsaved.collect();
+        let unsaved: Result<Vec<(u64, u64)>, StoreError> = unsaved.collect();
         let turns = Turns::new(unsaved.map_err(Fatal::store("reading a slot's head"))?);
         Ok(Self {
             shared,
@@ -172,11 +180,12 @@ impl Checkpointer {
     fn collect(&mut self) -> Result<Vec<Handed>, Fatal> {
         let ids_due = self.ids_due();
         let totals_of = self.totals_due();
-        let mut replies = Vec::with_capacity(self.shared.commands.len());
+        let workers = self.shared.commands.len();
+        let mut replies = Vec::with_capacity(workers);
         for (number, worker) in self.shared.commands.iter().enumerate() {
             let (reply, handed) = bounded(1);
-            let mine = |slot: &u8| worker_of(*slot, self.shared.commands.len()) == number;
-            let totals_of = totals_of.filter(mine);
+            let mine = totals_of.iter().filter(|slot| worker_of(**slot, workers) == number);
+            let totals_of = mine.copied().collect();
             let gone = |_| Fatal::Thread(format!("worker {number}"));
             worker.send(Command::Seal { ids_due, totals_of, reply }).map_err(gone)?;
             replies.push(handed);
@@ -189,7 +198,8 @@ impl Checkpointer {
 
     /// Whether enough ids are new for a merge, and none is under way.
     fn ids_due(&mut self) -> bool {
-        if self.shared.compacting.ids() {
+        // Before all slots are back there is nothing new, and the sum below says nothing.
+        if self.shared.compacting.ids() || !self.shared.all_back() {
             return false;
         }
         let accepted = numbers(self.shared.slots).map(|slot| {
@@ -206,14 +216,29 @@ impl Checkpointer {
         due
     }
 
-    /// The slot whose totals are saved this time, if one is due.
-    fn totals_due(&mut self) -> Option<u8> {
-        let share = self.schedule.totals_interval / u32::from(self.shared.slots.max(1));
-        if self.since_totals.elapsed() < share || self.shared.compacting.totals() {
-            return None;
+    /// The slots whose totals are saved this time. If the compactor does not keep up, no more is
+    /// committed until it has: what would have to be folded again at a start has a bound.
+    fn totals_due(&mut self) -> Vec<u8> {
+        let shared = &self.shared;
+        if self.turns.is_overdue() && shared.compacting.totals() {
+            LimitHit { limit: "REFOLD_BYTES_MAX" }.emit(&shared.metrics);
+            while shared.compacting.totals() && !shared.is_stopping() {
+                std::thread::sleep(COMPACTOR_PAUSE);
+            }
         }
-        self.since_totals = Stopwatch::start();
-        self.turns.due()
+        if !shared.all_back() {
+            self.since_totals = Stopwatch::start();
+            return Vec::new();
+        }
+        if shared.compacting.totals() {
+            return Vec::new();
+        }
+        let each = self.schedule.totals_interval / u32::from(shared.slots.max(1));
+        let turns = self.since_totals.elapsed().as_micros() / each.as_micros().max(1);
+        if turns > 0 {
+            self.since_totals = Stopwatch::start();
+        }
+        self.turns.due(usize::try_from(turns).unwrap_or(usize::MAX))
     }
 
     fn commit_of(&self, handed: &[Handed]) -> Commit {
@@ -262,6 +287,7 @@ impl Checkpointer {
     fn hand_on(&mut self, handed: Vec<Handed>) {
         let mut ids = Vec::new();
         let mut upto = Vec::new();
+        let mut totals = Vec::new();
         for handed in handed {
             for taken in handed.slots {
                 if taken.ids_taken {
@@ -269,12 +295,16 @@ impl Checkpointer {
                     ids.push((taken.slot, taken.ids));
                 }
             }
-            if let Some((slot, upto, accounts)) = handed.totals {
-                let bytes = accounts.iter().map(|(_, bytes)| bytes.len() as u64).sum();
-                self.turns.saved(slot, bytes);
-                self.shared.compacting.set_totals(true);
-                let _ = self.compactor.send(Job::Totals { slot, upto, accounts });
-            }
+            totals.extend(handed.totals);
+        }
+        for (slot, _, accounts) in &totals {
+            let bytes = accounts.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+            self.turns.saved(*slot, bytes);
+            self.shared.metrics.totals_bytes.inc_by(bytes);
+        }
+        if !totals.is_empty() {
+            self.shared.compacting.set_totals(true);
+            let _ = self.compactor.send(Job::Totals(totals));
         }
         if !upto.is_empty() {
             self.shared.compacting.set_ids(true);

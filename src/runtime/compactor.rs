@@ -7,10 +7,9 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use super::shared::{Shared, worker_of};
-use super::worker::Command;
+use super::worker::{Command, SlotTotals};
 use crate::core::position::Position;
 use crate::engine::dedup::NewId;
-use crate::engine::ledger::AccountKey;
 use crate::store::{IdKey, StoreError};
 
 /// Jobs that may wait: one of each kind is under way at most.
@@ -27,15 +26,9 @@ pub enum Job {
         /// Per slot, the sequence before which all blocks are covered.
         upto: Vec<(u8, u64)>,
     },
-    /// Totals of one slot.
-    Totals {
-        /// The slot.
-        slot: u8,
-        /// They include all blocks before this one.
-        upto: u64,
-        /// Encoded accounts that changed since the last save.
-        accounts: Vec<(AccountKey, Vec<u8>)>,
-    },
+    /// Totals: of each slot, the sequence before which they include all blocks, and its accounts
+    /// that changed since the last save.
+    Totals(Vec<SlotTotals>),
 }
 
 /// Which jobs are under way.
@@ -76,7 +69,7 @@ pub fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
         }
         match job {
             Job::Ids { ids, upto } => bring_in_ids(shared, ids, &upto),
-            Job::Totals { slot, upto, accounts } => save_totals(shared, slot, upto, accounts),
+            Job::Totals(slots) => save_totals(shared, slots),
         }
     }
 }
@@ -94,16 +87,19 @@ fn bring_in_ids(shared: &Shared, mut ids: Vec<(u8, Vec<NewId>)>, upto: &[(u8, u6
     }
 }
 
-fn save_totals(shared: &Shared, slot: u8, upto: u64, mut accounts: Vec<(AccountKey, Vec<u8>)>) {
-    accounts.sort_unstable_by_key(|(key, _)| *key);
-    let done = persist(shared, "saving totals", || {
-        let entries = accounts.iter().map(|(key, bytes)| (*key, Some(bytes.as_slice())));
-        shared.store.save_totals(slot, upto, entries)
-    });
-    if done {
+fn save_totals(shared: &Shared, slots: Vec<SlotTotals>) {
+    for (slot, upto, mut accounts) in slots {
+        accounts.sort_unstable_by_key(|(key, _)| *key);
+        let done = persist(shared, "saving totals", || {
+            let entries = accounts.iter().map(|(key, bytes)| (*key, Some(bytes.as_slice())));
+            shared.store.save_totals(slot, upto, entries)
+        });
+        if !done {
+            return;
+        }
         let _ = shared.owner(slot).send(Command::TotalsSaved(slot, upto));
-        shared.compacting.set_totals(false);
     }
+    shared.compacting.set_totals(false);
 }
 
 /// Orders ids as the store's keys, in place, since there are many; of several positions of one id

@@ -53,6 +53,13 @@ impl Ends {
         stopped.insert(source, reason);
     }
 
+    /// Whether a partition may be there: it is followed, or nothing of its topic is yet.
+    pub fn knows(&self, source: Source) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let of_topic = |other: &Source| other.topic() == source.topic();
+        known.contains_key(&source) || !known.keys().any(of_topic)
+    }
+
     /// Partitions that are not read, and why.
     pub fn stopped(&self) -> Vec<(Source, String)> {
         let stopped = self.stopped.read().unwrap_or_else(PoisonError::into_inner);
@@ -106,6 +113,15 @@ mod tests {
             Reached { source, next, log_time: Instant((next - 1).max(0) * 1_000_000) }
         });
         Progress::new(reached.collect())
+    }
+
+    #[test]
+    fn a_partition_is_unknown_once_others_of_its_topic_are_followed() {
+        let ends = Ends::default();
+        assert!(ends.knows(SECOND), "nothing is known of the topic yet");
+        ends.follow(FIRST, 5);
+        assert!(ends.knows(FIRST) && !ends.knows(SECOND));
+        assert!(ends.knows(Source::new(1, 0)), "of another topic");
     }
 
     #[test]

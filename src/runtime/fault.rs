@@ -4,6 +4,8 @@
 //! write in the log and waits a while on both sides of it, so that a kill can be aimed at it.
 //! `ODOMETER_TEST_FAULT=positions_early` lets every checkpoint store positions that are one block
 //! ahead of its rows: the defect that the kill test has to find.
+//! Two more keep slots away at start, so that a test sees what is answered without them; they have
+//! no name in the environment.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,6 +26,10 @@ pub enum Fault {
     /// The newest block of every slot is held back until the next checkpoint, its positions are
     /// not.
     PositionsEarly,
+    /// At start only slots that somebody asks for come back.
+    UnaskedHeld,
+    /// At start no slot comes back, only single accounts that readers ask for.
+    SlotsHeld,
 }
 
 impl Fault {
@@ -48,6 +54,15 @@ impl Fault {
             if let Some(held_back) = taken.blocks.pop() {
                 taken.head.next_sequence = held_back.sequence;
             }
+        }
+    }
+
+    /// Whether the next slot may come back; `asked` tells whether somebody waits for it.
+    pub fn lets_back(self, asked: bool) -> bool {
+        match self {
+            Self::None | Self::PauseInCommit(_) | Self::PositionsEarly => true,
+            Self::UnaskedHeld => asked,
+            Self::SlotsHeld => false,
         }
     }
 

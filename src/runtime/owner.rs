@@ -141,6 +141,7 @@ impl Owned {
     pub fn announce(&self, board: &Board) {
         let view = SlotView {
             ready: true,
+            early: Arc::default(),
             batch: self.batch,
             progress: Arc::new(self.slot.progress.clone()),
             running: None,

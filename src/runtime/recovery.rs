@@ -1,9 +1,17 @@
-//! Recovery: brings slots back from the store at start.
+//! Recovery: brings slots back from the store at start, in steps.
 //!
 //! A slot's saved totals, then the blocks after them; ids that the store's index lacks are read
-//! from the same blocks. Slots that somebody asks for come first.
+//! from the same blocks. How much has to be folded again is bounded by whose totals are saved when
+//! (`turns.rs`). Between two steps the owner looks at its commands, so nobody waits for a slot that
+//! nobody has asked for.
+//!
+//! Single accounts can be had before their slot: their saved totals, and their own rows of the
+//! blocks after them. They are at the slot's offsets then and are passed over when the slot comes
+//! to them. Deduplication needs the slot as a whole, and nothing is applied before that is back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::fatal::Fatal;
 use super::owner::{OpenBlock, Owned, progress_of};
@@ -17,96 +25,277 @@ use crate::engine::keys::{SlotNumber, names_hash};
 use crate::engine::ledger::{AccountKey, AccountName, Row, RowKind};
 use crate::engine::slot::{ROW_BYTES, Slot, Tenants};
 use crate::runtime::scan::usage;
+use crate::serving::board::SlotView;
 use crate::store::account::decode_account;
 use crate::store::{BlockReader, Damage, SlotState};
 
-/// Brings one slot back. Readers see its accounts once the caller announces it.
-pub fn recover(
-    shared: &Shared,
-    number: SlotNumber,
-    ids_bytes_max: usize,
-    folding: &mut Folding,
-) -> Result<Owned, Fatal> {
-    let state = shared.store.slot(number).map_err(Fatal::store("reading a slot's head"))?;
-    let now = shared.clock.now();
-    let mut owned = Owned {
-        slot: Slot {
-            number,
-            progress: progress_of(&state.head),
-            ids: Ids::new(ids_bytes_max, state.ids_upto > 0),
-            counters: Counters::from_list(&state.head.counters),
-            digest: Digest(state.head.digest),
-        },
-        open: OpenBlock::default(),
-        sequence: state.head.next_sequence,
-        unsaved: std::collections::VecDeque::new(),
-        batch: 0,
-        accounts: Vec::new(),
-        totals_upto: state.totals_upto,
-        changed: false,
-    };
-    let saved = load_totals(shared, number, &mut owned.accounts)?;
-    refold(shared, &state, now, &saved, &mut owned, folding)?;
-    settle_aside(shared, &mut owned);
-    Ok(owned)
+/// Saved accounts that one step takes: a few milliseconds.
+const STEP_ACCOUNTS_MAX: usize = 512;
+/// Bytes of saved accounts after which a step takes no further one: some have megabytes.
+const STEP_BYTES_MAX: usize = 1 << 20;
+/// Passes over a slot's blocks for accounts that are wanted before it. Together they may cost about
+/// what the slot itself does; whoever comes later waits for the slot.
+const PASSES_MAX: u32 = 16;
+/// Accounts of one slot that may be wanted at once; further ones wait for the slot.
+const WANTED_MAX: usize = 256;
+/// What an account that was brought back before its slot includes: all there is.
+const ALL_BLOCKS: u64 = u64::MAX;
+
+/// A slot on its way back.
+pub struct Recovery {
+    state: SlotState,
+    owned: Owned,
+    stage: Stage,
+    /// By account on the board, the sequence before which it includes all blocks.
+    saved: HashMap<AccountKey, u64>,
+    /// Accounts that readers wait for.
+    wanted: Vec<AccountKey>,
+    /// Accounts that are back before the slot.
+    early: HashSet<AccountKey>,
+    passes: u32,
 }
 
-/// Puts the saved accounts on the board. Returns, by account, the sequence they include all before.
-fn load_totals(
-    shared: &Shared,
-    slot: SlotNumber,
-    accounts: &mut Vec<AccountKey>,
-) -> Result<HashMap<AccountKey, u64>, Fatal> {
-    let mut saved = HashMap::new();
-    let mut damaged = None;
-    let visited = shared.store.each_totals(slot, |key, upto, bytes| match decode_account(bytes) {
-        Ok(mut account) => {
-            account.changed_at = upto.saturating_sub(1);
-            shared.board.change(key, || Some(account), |_, _| ());
-            accounts.push(key);
-            saved.insert(key, upto);
-        }
-        Err(error) => damaged = Some(error.to_string()),
-    });
-    visited.map_err(Fatal::store("reading saved totals"))?;
-    match damaged {
-        None => Ok(saved),
-        Some(detail) => Err(Fatal::Damaged { slot, sequence: 0, detail }),
+/// What a recovery does next.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// Take the saved totals after this account.
+    Totals(Option<AccountKey>),
+    /// Fold this block.
+    Block(u64),
+}
+
+impl Recovery {
+    /// Begins with what the store says of the slot.
+    pub fn begin(shared: &Shared, number: SlotNumber, ids_bytes_max: usize) -> Result<Self, Fatal> {
+        let state = shared.store.slot(number).map_err(Fatal::store("reading a slot's head"))?;
+        let owned = Owned {
+            slot: Slot {
+                number,
+                progress: progress_of(&state.head),
+                ids: Ids::new(ids_bytes_max, state.ids_upto > 0),
+                counters: Counters::from_list(&state.head.counters),
+                digest: Digest(state.head.digest),
+            },
+            open: OpenBlock::default(),
+            sequence: state.head.next_sequence,
+            unsaved: std::collections::VecDeque::new(),
+            batch: 0,
+            accounts: Vec::new(),
+            totals_upto: state.totals_upto,
+            changed: false,
+        };
+        Ok(Self {
+            state,
+            owned,
+            stage: Stage::Totals(None),
+            saved: HashMap::new(),
+            wanted: Vec::new(),
+            early: HashSet::new(),
+            passes: 0,
+        })
     }
-}
 
-/// Folds the blocks after the saved totals, and takes back the ids that the store's index lacks.
-fn refold(
-    shared: &Shared,
-    state: &SlotState,
-    now: Instant,
-    saved: &HashMap<AccountKey, u64>,
-    owned: &mut Owned,
-    folding: &mut Folding,
-) -> Result<(), Fatal> {
-    let slot = owned.slot.number;
-    let from = state.totals_upto.min(state.ids_upto);
-    let reading = || Fatal::store("reading the ledger");
-    for block in shared.store.tail(slot, from).map_err(reading())? {
-        let (sequence, bytes) = block.map_err(reading())?;
+    /// The slot.
+    pub fn number(&self) -> SlotNumber {
+        self.owned.slot.number
+    }
+
+    /// A reader waits for an account. One for which there is no room waits for the slot.
+    pub fn want(&mut self, key: AccountKey) {
+        let known = self.early.contains(&key) || self.wanted.contains(&key);
+        if !known && self.passes < PASSES_MAX && self.wanted.len() < WANTED_MAX {
+            self.wanted.push(key);
+        }
+    }
+
+    /// Whether readers wait for accounts that can be had before the slot.
+    pub fn is_wanted(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+
+    /// Takes a step. Returns whether it was the last one.
+    pub fn step(&mut self, shared: &Shared, folding: &mut Folding) -> Result<bool, Fatal> {
+        match self.stage {
+            Stage::Totals(after) => {
+                let last = self.load(shared, after)?;
+                let from = self.state.totals_upto.min(self.state.ids_upto);
+                self.stage = last.map_or(Stage::Block(from), |last| Stage::Totals(Some(last)));
+                Ok(false)
+            }
+            Stage::Block(sequence) if sequence < self.state.head.next_sequence => {
+                self.refold(shared, sequence, folding)?;
+                self.stage = Stage::Block(sequence + 1);
+                Ok(false)
+            }
+            Stage::Block(_) => {
+                settle_aside(shared, &mut self.owned);
+                Ok(true)
+            }
+        }
+    }
+
+    /// The slot, after the last step.
+    pub fn finish(self) -> Owned {
+        self.owned
+    }
+
+    /// Puts saved accounts on the board. Returns the last one, if there may be more.
+    fn load(
+        &mut self,
+        shared: &Shared,
+        after: Option<AccountKey>,
+    ) -> Result<Option<AccountKey>, Fatal> {
+        let slot = self.number();
+        let (mut count, mut size) = (0, 0);
+        let mut last = None;
+        let mut damaged = Ok(());
+        let visited = shared.store.each_totals(slot, after, |key, upto, bytes| {
+            if !self.saved.contains_key(&key) {
+                damaged = self.put(shared, key, upto, bytes);
+            }
+            count += 1;
+            size += bytes.len();
+            if damaged.is_err() {
+                return ControlFlow::Break(());
+            }
+            if count >= STEP_ACCOUNTS_MAX || size >= STEP_BYTES_MAX {
+                last = Some(key);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        });
+        visited.map_err(Fatal::store("reading saved totals"))?;
+        damaged.map(|()| last)
+    }
+
+    fn put(
+        &mut self,
+        shared: &Shared,
+        key: AccountKey,
+        upto: u64,
+        bytes: &[u8],
+    ) -> Result<(), Fatal> {
+        let slot = self.number();
         let damaged =
-            |detail: Damage| Fatal::Damaged { slot, sequence, detail: detail.to_string() };
-        let reader = BlockReader::open(&bytes).map_err(damaged)?;
-        for (key, name) in reader.names().map_err(damaged)? {
-            introduce(shared, key, name, &mut owned.accounts);
+            |damage: Damage| Fatal::Damaged { slot, sequence: 0, detail: damage.to_string() };
+        let mut account = decode_account(bytes).map_err(damaged)?;
+        account.changed_at = upto.saturating_sub(1);
+        shared.board.change(key, || Some(account), |_, _| ());
+        self.owned.accounts.push(key);
+        self.saved.insert(key, upto);
+        Ok(())
+    }
+
+    /// Folds a block after the saved totals, and takes back the ids that the store's index lacks.
+    fn refold(
+        &mut self,
+        shared: &Shared,
+        sequence: u64,
+        folding: &mut Folding,
+    ) -> Result<(), Fatal> {
+        let now = shared.clock.now();
+        let bytes = self.block(shared, sequence)?;
+        let damaged = damaged_block(self.number(), sequence);
+        let reader = BlockReader::open(&bytes).map_err(&damaged)?;
+        for (key, name) in reader.names().map_err(&damaged)? {
+            introduce(shared, key, name, &mut self.owned.accounts);
         }
         let mut rows = reader.all();
-        while let Some(row) = rows.next_row().map_err(damaged)? {
-            let included = saved.get(&row.account).is_some_and(|upto| sequence < *upto);
-            if sequence >= state.totals_upto && !included {
+        while let Some(row) = rows.next_row().map_err(&damaged)? {
+            if self.lacks(row.account, sequence) {
                 refold_row(shared, &row, now, sequence, folding);
             }
-            if sequence >= state.ids_upto {
-                restore_id(shared, &row, &mut owned.slot.ids);
+            if sequence >= self.state.ids_upto {
+                restore_id(shared, &row, &mut self.owned.slot.ids);
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Whether the saved totals of an account do not include a block.
+    fn lacks(&self, account: AccountKey, sequence: u64) -> bool {
+        let included = self.saved.get(&account).is_some_and(|upto| sequence < *upto);
+        sequence >= self.state.totals_upto && !included
+    }
+
+    fn block(&self, shared: &Shared, sequence: u64) -> Result<Vec<u8>, Fatal> {
+        let slot = self.number();
+        let found = shared.store.tail_block(slot, sequence);
+        found.map_err(Fatal::store("reading the ledger"))?.ok_or_else(|| Fatal::Damaged {
+            slot,
+            sequence,
+            detail: "it is missing".to_owned(),
+        })
+    }
+
+    /// Brings back the accounts that readers wait for, all in one pass over the blocks, and shows
+    /// them.
+    pub fn bring_back(&mut self, shared: &Shared, folding: &mut Folding) -> Result<(), Fatal> {
+        let slot = self.number();
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.sort_unstable();
+        for key in &wanted {
+            if self.saved.contains_key(key) {
+                continue;
+            }
+            let found = shared.store.totals(slot, *key);
+            if let Some(totals) = found.map_err(Fatal::store("reading saved totals"))? {
+                self.put(shared, *key, totals.upto, &totals.bytes)?;
+            }
+        }
+        let folded = match self.stage {
+            Stage::Totals(_) => 0,
+            Stage::Block(next) => next,
+        };
+        for sequence in folded.max(self.state.totals_upto)..self.state.head.next_sequence {
+            self.refold_of(shared, &wanted, sequence, folding)?;
+        }
+        self.saved.extend(wanted.iter().map(|key| (*key, ALL_BLOCKS)));
+        self.early.extend(wanted);
+        self.passes += 1;
+        let view = SlotView {
+            early: Arc::new(self.early.clone()),
+            progress: Arc::new(self.owned.slot.progress.clone()),
+            counters: self.owned.slot.counters,
+            digest: self.owned.slot.digest,
+            ..SlotView::default()
+        };
+        shared.board.announce(slot, view);
+        Ok(())
+    }
+
+    /// Folds the rows that a block has of some accounts, which are sorted.
+    fn refold_of(
+        &mut self,
+        shared: &Shared,
+        accounts: &[AccountKey],
+        sequence: u64,
+        folding: &mut Folding,
+    ) -> Result<(), Fatal> {
+        let now = shared.clock.now();
+        let bytes = self.block(shared, sequence)?;
+        let damaged = damaged_block(self.number(), sequence);
+        let reader = BlockReader::open(&bytes).map_err(&damaged)?;
+        let is_new = |key: &AccountKey| shared.board.peek(*key, |_| ()).is_none();
+        if accounts.iter().any(is_new) {
+            for (key, name) in reader.names().map_err(&damaged)? {
+                if accounts.binary_search(&key).is_ok() {
+                    introduce(shared, key, name, &mut self.owned.accounts);
+                }
+            }
+        }
+        let mut rows = reader.of(accounts).map_err(&damaged)?;
+        while let Some(row) = rows.next_row().map_err(&damaged)? {
+            if self.lacks(row.account, sequence) {
+                refold_row(shared, &row, now, sequence, folding);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn damaged_block(slot: SlotNumber, sequence: u64) -> impl Fn(Damage) -> Fatal {
+    move |damage| Fatal::Damaged { slot, sequence, detail: damage.to_string() }
 }
 
 fn introduce(

@@ -12,7 +12,7 @@ use crate::core::catalog::apply::{Applied, RowChange};
 use crate::core::catalog::book::Book;
 use crate::core::catalog::directory::Directory;
 use crate::core::catalog::record::{Body, Entity, EntityId, EntityKey};
-use crate::core::catalog::version::{CustomerRow, SubscriptionRows, Versioned};
+use crate::core::catalog::version::{CustomerRow, LifetimeRow, SubscriptionRows, Versioned};
 use crate::core::instant::Instant;
 use crate::log::catalog::{Stored, decode_stored, encode_stored};
 use crate::store::{CatalogEntry, CatalogProgress, Store, StoreError};
@@ -30,6 +30,7 @@ pub(super) mod kind {
     pub const LINK: u8 = 7;
     /// A plan that a subscription points at, or has once pointed at.
     pub const ATTACHED: u8 = 8;
+    pub const LIFETIME: u8 = 9;
 }
 
 /// Separates the names that are joined into the key of a link.
@@ -173,6 +174,17 @@ impl Directory for Rows {
         ids
     }
 
+    fn lifetime(&self, organization: &str, id: Uuid) -> Option<LifetimeRow> {
+        let value = self.get(kind::LIFETIME, organization, &id.to_string())?;
+        let stored = self.read(decode_stored(&value))?;
+        match stored.entity.body {
+            Body::LifetimeUsage(usage) => {
+                Some(Versioned::new(usage, stored.version, stored.log_time))
+            }
+            _ => None,
+        }
+    }
+
     fn is_attached(&self, organization: &str, plan: Uuid) -> bool {
         self.get(kind::ATTACHED, organization, &plan.to_string()).is_some()
     }
@@ -226,6 +238,7 @@ impl Entries {
             EntityId::BillableMetric(id) => (kind::METRIC, id.to_string()),
             EntityId::Plan(id) => (kind::PLAN, id.to_string()),
             EntityId::Customer(id) => (kind::CUSTOMER, id.clone()),
+            EntityId::LifetimeUsage(id) => (kind::LIFETIME, id.to_string()),
             // Written with all rows of the external id, see `row`.
             EntityId::Subscription { .. } | EntityId::Code(..) => return,
         };
@@ -244,8 +257,8 @@ impl Entries {
 
     fn row(&mut self, change: &RowChange) {
         match change {
-            // Written as the entity that it is.
-            RowChange::Customer { .. } => {}
+            // Written as the entities that they are.
+            RowChange::Customer { .. } | RowChange::Lifetime { .. } => {}
             RowChange::Subscriptions { organization, external_id, rows } => {
                 for row in rows.iter() {
                     let plan = row.plan.to_string();

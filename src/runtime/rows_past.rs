@@ -143,7 +143,7 @@ impl Rows {
 
     /// Visits the versions of an entity, newest first: each as it was, or the log time at which it
     /// was deleted.
-    fn each_version(
+    pub(super) fn each_version(
         &self,
         kind: u8,
         organization: &str,
@@ -172,7 +172,11 @@ fn kept(body: Body) -> Option<Kept> {
     match body {
         Body::Organization(organization) => Some(Kept::Organization(organization.timezone)),
         Body::BillableMetric(metric) => Some(Kept::Metric(metric.id, Some(Box::new(metric)))),
-        Body::Tax(_) | Body::Plan(_) | Body::Customer(_) | Body::Subscription(_) => None,
+        Body::Tax(_)
+        | Body::Plan(_)
+        | Body::Customer(_)
+        | Body::Subscription(_)
+        | Body::LifetimeUsage(_) => None,
     }
 }
 

@@ -9,6 +9,7 @@
 //! accounts of a scan.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -17,15 +18,13 @@ use super::owner::Sealed;
 use super::shared::Shared;
 use super::worker::{Command, CutAccount};
 use crate::core::catalog::ingestion::{Ingestion, Settled};
-use crate::core::decimal::Decimal;
-use crate::core::event::Usage;
+use crate::core::event::{Usage, UsageBuf};
 use crate::core::instant::Instant;
-use crate::core::position::Position;
-use crate::core::properties::PropertiesBuf;
+use crate::core::usage::UsageError;
 use crate::engine::account::Folding;
+use crate::engine::draft::Draft;
 use crate::engine::frame::{Frame, Spell};
-use crate::engine::ledger::{AccountKey, Row};
-use crate::engine::totals::Cells;
+use crate::engine::ledger::{AccountKey, Row, RowKind};
 use crate::store::{BlockReader, Damage, Hold, LedgerView, RowSet, Store, StoreError};
 
 /// Bytes of events that one read may hold; beyond, the read is refused, never cut short (1.9).
@@ -34,6 +33,9 @@ pub const EVENTS_BYTES_MAX: usize = 256 << 20;
 /// Bytes of rows that no chunk holds which one pass over them may gather. Beyond, there is another
 /// pass for part of the accounts; one account is always gathered as a whole.
 const UNMERGED_BYTES_MAX: usize = 64 << 20;
+
+/// Looks at an event of the account in this place of a list, and says whether to go on.
+pub type Visit<'a> = dyn FnMut(usize, &Row<'_>) -> Result<ControlFlow<()>, ScanError> + 'a;
 
 /// The ledger of one slot at one moment.
 #[derive(Clone)]
@@ -71,73 +73,55 @@ pub enum ScanError {
     /// The account has more events than one read may hold.
     #[error("the account has more events than one read may hold")]
     TooLarge,
+    /// The events were read, and have no figure.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
 }
 
-/// One account whose totals are to be rebuilt.
+/// A window of an account that was opened for a scan.
 #[derive(Clone)]
-pub struct Rebuild {
+pub struct Opened {
     /// The account.
     pub account: AccountKey,
     /// Its rules.
     pub frame: Arc<Frame>,
     /// The window.
     pub spell: Spell,
-    /// Where reading begins: the window's start, or the beginning of time for what looks back.
-    pub from: Instant,
     /// Generation of the totals that the result is to be added to.
     pub generation: u64,
 }
 
-/// An event that was read back from the ledger.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredEvent {
-    /// Code of the billable metric.
-    pub code: Box<str>,
-    /// When the usage happened.
-    pub timestamp: Instant,
-    /// Where the event stands in the logs.
-    pub position: Position,
-    /// The producer's id.
-    pub transaction: Box<str>,
-    /// What was used.
-    pub properties: PropertiesBuf,
-    /// Price in cents, for dynamic charges.
-    pub precise_cents: Option<Decimal>,
+/// One account whose totals are to be rebuilt.
+#[derive(Clone)]
+pub struct Rebuild {
+    /// What was opened for it.
+    pub opened: Opened,
+    /// The totals as they are so far.
+    pub draft: Draft,
 }
 
-impl StoredEvent {
-    /// Puts the event under the rules of ingestion; false if it does not count.
-    pub fn settle(&mut self, ingestion: &Ingestion) -> bool {
-        let kept = self.properties.as_ref();
-        match ingestion.settle(&self.code, self.position.log_time, self.timestamp, kept) {
-            Settled::Kept => true,
-            Settled::Changed(properties) => {
-                self.properties = properties;
-                true
-            }
-            Settled::Void => false,
+/// Puts an event under the rules of ingestion; false if it does not count.
+pub fn settle(ingestion: &Ingestion, event: &mut UsageBuf) -> bool {
+    let kept = event.properties.as_ref();
+    match ingestion.settle(&event.code, event.position.log_time, event.timestamp, kept) {
+        Settled::Kept => true,
+        Settled::Changed(properties) => {
+            event.properties = properties;
+            true
         }
-    }
-
-    /// The event as aggregations read it.
-    pub fn usage(&self) -> Usage<'_> {
-        Usage {
-            timestamp: self.timestamp,
-            position: self.position,
-            transaction: &self.transaction,
-            properties: self.properties.as_ref(),
-            precise_cents: self.precise_cents.clone(),
-        }
+        Settled::Void => false,
     }
 }
 
 impl Cut {
     /// The rows of some accounts that are in no chunk of the history, in one pass over the blocks:
-    /// by account, sorted, and how many of the accounts there was room for. `accounts` are sorted.
+    /// by account, sorted, and how many of the accounts there was room for. `accounts` are sorted,
+    /// and rows are left out that are `older` than what the account is read for.
     fn unmerged(
         &self,
         ledger: &LedgerView<'_>,
         accounts: &[AccountKey],
+        older: impl Fn(&Row<'_>) -> bool,
         bytes_max: usize,
     ) -> Result<(HashMap<AccountKey, RowSet>, usize), ScanError> {
         let mut sets: HashMap<AccountKey, RowSet> = HashMap::new();
@@ -147,6 +131,10 @@ impl Cut {
             let reader = BlockReader::open(block).map_err(damaged)?;
             let mut rows = reader.of(&accounts[..fitting]).map_err(damaged)?;
             while let Some(row) = rows.next_row().map_err(damaged)? {
+                // A copy that takes the place of another says so whatever its time.
+                if row.kind == RowKind::Accepted && older(&row) {
+                    continue;
+                }
                 let set = sets.entry(row.account).or_default();
                 let before = set.bytes();
                 set.push(&row);
@@ -185,42 +173,53 @@ impl Cut {
         Ok(ledger)
     }
 
-    /// The totals of many accounts of the slot, each for one window: folded in ascending order of
-    /// (timestamp, position), from [`Rebuild::from`] to the end of the window.
+    /// Feeds the drafts of many accounts of the slot, each for one window: in ascending order of
+    /// (timestamp, position), from [`Draft::from`] to the end of the window. Returns the number of
+    /// events that were read for it.
     pub fn rebuild(
         &self,
         store: &Store,
-        wanted: &[Rebuild],
+        wanted: &mut [Rebuild],
         folding: &mut Folding,
-    ) -> Result<Vec<Cells>, ScanError> {
+    ) -> Result<u64, ScanError> {
         // At the turn of a period an account may be wanted for two windows.
         let mut places: BTreeMap<AccountKey, Vec<usize>> = BTreeMap::new();
         for (at, rebuild) in wanted.iter().enumerate() {
-            places.entry(rebuild.account).or_default().push(at);
+            places.entry(rebuild.opened.account).or_default().push(at);
         }
         let accounts: Vec<AccountKey> = places.keys().copied().collect();
+        let begins: HashMap<AccountKey, Instant> = places
+            .iter()
+            .filter_map(|(key, own)| {
+                Some((*key, own.iter().map(|at| wanted[*at].draft.from()).min()?))
+            })
+            .collect();
+        let older = |row: &Row<'_>| begins.get(&row.account).is_some_and(|at| row.timestamp < *at);
         let ledger = self.ledger(store)?;
-        let mut cells = vec![Cells::default(); wanted.len()];
+        let mut read = 0;
         let none = RowSet::default();
         let mut left = accounts.as_slice();
         while !left.is_empty() {
-            let (sets, fitting) = self.unmerged(&ledger, left, UNMERGED_BYTES_MAX)?;
+            let (sets, fitting) = self.unmerged(&ledger, left, older, UNMERGED_BYTES_MAX)?;
             let (now, later) = left.split_at(fitting);
             for account in now {
                 let unmerged = sets.get(account).unwrap_or(&none);
                 for &at in places.get(account).into_iter().flatten() {
-                    let Rebuild { frame, spell, from, .. } = &wanted[at];
-                    let mut events = ledger.events(*account, unmerged, (*from, spell.window.to))?;
+                    let Rebuild { opened: Opened { frame, spell, .. }, draft } = &mut wanted[at];
+                    draft.begin(frame, *spell);
+                    let bounds = (draft.from(), spell.window.to);
+                    let mut events = ledger.events(*account, unmerged, bounds)?;
                     while let Some(row) = events.next_row()? {
+                        read += 1;
                         frame.settle(row.code, &usage(&row), |usage| {
-                            cells[at].fold(frame, *spell, row.code, usage, folding);
+                            draft.fold(frame, *spell, row.code, usage, folding);
                         });
                     }
                 }
             }
             left = later;
         }
-        Ok(cells)
+        Ok(read)
     }
 
     /// Calls `visit` with the events of one account that count, in ascending order of (timestamp,
@@ -232,27 +231,49 @@ impl Cut {
         bounds: (Instant, Instant),
         visit: &mut dyn FnMut(&Row<'_>) -> Result<(), ScanError>,
     ) -> Result<(), ScanError> {
+        self.walk(store, &[account], bounds, &mut |_, row| {
+            visit(row).map(|()| ControlFlow::Continue(()))
+        })
+    }
+
+    /// Calls `visit` with the events of some accounts that count, one account after the other, each
+    /// in ascending order of (timestamp, position), from one instant to another, both included, and
+    /// until it breaks. `accounts` are sorted; `visit` is told the place of the event's account.
+    pub fn walk(
+        &self,
+        store: &Store,
+        accounts: &[AccountKey],
+        bounds: (Instant, Instant),
+        visit: &mut Visit<'_>,
+    ) -> Result<(), ScanError> {
         let ledger = self.ledger(store)?;
-        let (mut sets, _) = self.unmerged(&ledger, &[account], UNMERGED_BYTES_MAX)?;
-        let unmerged = sets.remove(&account).unwrap_or_default();
-        let mut events = ledger.events(account, &unmerged, bounds)?;
-        while let Some(row) = events.next_row()? {
-            visit(&row)?;
+        let older = |row: &Row<'_>| row.timestamp < bounds.0;
+        let none = RowSet::default();
+        let mut done = 0;
+        while done < accounts.len() {
+            let left = &accounts[done..];
+            let (sets, fitting) = self.unmerged(&ledger, left, older, UNMERGED_BYTES_MAX)?;
+            for (place, account) in (done..).zip(&left[..fitting]) {
+                let unmerged = sets.get(account).unwrap_or(&none);
+                let mut events = ledger.events(*account, unmerged, bounds)?;
+                while let Some(row) = events.next_row()? {
+                    if visit(place, &row)?.is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            done += fitting;
         }
         Ok(())
     }
 
     /// The events of one account that count, in ascending order of (timestamp, position).
-    pub fn events(
-        &self,
-        store: &Store,
-        account: AccountKey,
-    ) -> Result<Vec<StoredEvent>, ScanError> {
+    pub fn events(&self, store: &Store, account: AccountKey) -> Result<Vec<UsageBuf>, ScanError> {
         let mut events = Vec::new();
         let mut bytes = 0;
         self.each_event(store, account, (Instant::MIN, Instant::MAX), &mut |row| {
-            let event = stored(row);
-            bytes += size_of::<StoredEvent>() + row.properties.as_bytes().len();
+            let event = UsageBuf::of(row.code, &usage(row));
+            bytes += event.weight();
             if bytes > EVENTS_BYTES_MAX {
                 return Err(ScanError::TooLarge);
             }
@@ -278,17 +299,6 @@ pub fn usage<'a>(row: &Row<'a>) -> Usage<'a> {
         position: row.position,
         transaction: row.transaction,
         properties: row.properties,
-        precise_cents: row.precise_cents.clone(),
-    }
-}
-
-fn stored(row: &Row<'_>) -> StoredEvent {
-    StoredEvent {
-        code: row.code.into(),
-        timestamp: row.timestamp,
-        position: row.position,
-        transaction: row.transaction.into(),
-        properties: row.properties.to_owned(),
         precise_cents: row.precise_cents.clone(),
     }
 }

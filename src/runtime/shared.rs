@@ -19,7 +19,7 @@ use crate::core::matching::Buckets;
 use crate::core::usage::ScanLimits;
 use crate::engine::account::Folding;
 use crate::engine::batch::Refused;
-use crate::engine::keys::{KeyHasher, SlotNumber, names_hash, slot_of};
+use crate::engine::keys::{KeyHasher, SlotNumber, names_hash, numbers, slot_of};
 use crate::engine::ledger::AccountKey;
 use crate::runtime::source::SourceNames;
 use crate::serving::board::Board;
@@ -73,7 +73,8 @@ pub struct Shared {
 impl Shared {
     /// What folding needs.
     pub fn folding(&self) -> Folding {
-        Folding { caps: self.caps, key: self.hasher.values(), buckets: Buckets::default() }
+        let (caps, key, buckets) = (self.caps, self.hasher.values(), Buckets::default());
+        Folding { caps, key, buckets, over_cap: 0 }
     }
 
     /// The slot and the key of an account.
@@ -96,6 +97,18 @@ impl Shared {
         if let Some(asked) = self.asked.get(usize::from(slot)) {
             asked.store(true, Ordering::Release);
         }
+    }
+
+    /// Has an account back before its slot, and its slot before others. If too much waits for the
+    /// owner already, the account comes with its slot.
+    pub fn ask_for_account(&self, slot: SlotNumber, account: AccountKey) {
+        self.ask_for(slot);
+        let _ = self.owner(slot).try_send(Command::Recall(slot, account));
+    }
+
+    /// Whether all slots are back from the store.
+    pub fn all_back(&self) -> bool {
+        numbers(self.slots).all(|slot| self.board.slot(slot).ready)
     }
 
     /// Whether somebody waits for a slot.

@@ -22,7 +22,6 @@ use super::ingest::{Assigned, BatchLimits, Reader};
 use super::positions::{self, BROKER_WAIT, Partitions};
 use super::publish::{Publisher, own_topic};
 use super::rebuilds::{self, RebuildJobs, Rebuilds};
-use super::recovery::recover;
 use super::rows::Rows;
 use super::scanner;
 use super::shared::{Shared, worker_of};
@@ -245,20 +244,10 @@ impl Starting<'_> {
             let shared = Arc::clone(&self.crew.shared);
             let rebuilds = rebuilds.clone();
             let mine = move |slot: &u8| worker_of(*slot, shared.commands.len()) == number;
-            let mut mine: Vec<u8> = numbers(slots).filter(mine).collect();
+            let mine: Vec<u8> = numbers(slots).filter(mine).collect();
             let shared = Arc::clone(&self.crew.shared);
             threads.push(self.crew.start(format!("worker-{number}"), move || {
-                let mut folding = shared.folding();
-                let mut owned = Vec::new();
-                while !mine.is_empty() && !shared.is_stopping() {
-                    let next = mine.iter().position(|slot| shared.is_asked(*slot)).unwrap_or(0);
-                    let slot = mine.swap_remove(next);
-                    let recovered = recover(&shared, slot, ids_bytes_max, &mut folding)?;
-                    recovered.announce(&shared.board);
-                    owned.push(recovered);
-                    shared.wake();
-                }
-                Worker::new(shared, owned, rebuilds).run(&commands, &batches)
+                Worker::new(shared, rebuilds).run(&mine, ids_bytes_max, &commands, &batches)
             })?);
             queues.push(queue);
         }

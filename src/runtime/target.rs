@@ -5,11 +5,10 @@ use std::cell::Cell;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::catalogue::Resolved;
-use super::scan::StoredEvent;
 use crate::core::aggregate::kept::Span;
 use crate::core::aggregate::{self, Stint};
 use crate::core::catalog::{BillableMetric, Charge, Tax};
-use crate::core::event::Usage;
+use crate::core::event::{Usage, UsageBuf};
 use crate::core::instant::Instant;
 use crate::core::period::{Period, Window, around, day_diff};
 use crate::core::tax;
@@ -112,7 +111,7 @@ impl Target {
     /// period.
     pub fn scanned<R>(
         &self,
-        events: &[StoredEvent],
+        events: &[UsageBuf],
         limits: ScanLimits,
         price: impl FnOnce(&dyn Quantities, &dyn Quantities) -> R,
     ) -> R {

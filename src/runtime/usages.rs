@@ -8,17 +8,19 @@ use tokio::sync::Semaphore;
 
 use super::catalogue::Resolved;
 use super::clock::Stopwatch;
-use super::scan::ScanError;
+use super::scan::{ScanError, settle};
 use super::shared::Shared;
 use super::target::{Kept, Target};
 use super::view::View;
 use super::worker::{Command, CutAccount};
 use crate::core::catalog::directory::Directory;
 use crate::core::catalog::{BillableMetric, Charge, Flag, serving};
+use crate::core::instant::Instant;
 use crate::core::period;
 use crate::core::position::Source;
 use crate::core::usage::{Request, UsageError};
 use crate::engine::account::Known;
+use crate::engine::ledger::AccountKey;
 use crate::engine::progress::Progress;
 use crate::engine::totals::Cells;
 
@@ -46,6 +48,10 @@ pub struct Question {
     pub offsets: Vec<(Source, i64)>,
     /// How long to wait for them; none: not at all.
     pub wait: Option<Duration>,
+    /// The lag, in milliseconds, beyond which no figure is wanted.
+    pub max_staleness: Option<i64>,
+    /// The moment that is asked about; none: now.
+    pub now: Option<Instant>,
 }
 
 /// What an answer reflects.
@@ -84,6 +90,9 @@ pub enum Refusal {
         /// What is applied.
         reflects: Reflects,
     },
+    /// The figure would be older than the caller wants.
+    #[error("too_stale")]
+    TooStale(Reflects),
     /// The account is not back from the store, or not rebuilt yet.
     #[error("not ready")]
     NotReady,
@@ -97,8 +106,8 @@ pub enum Refusal {
 
 /// Reads usages.
 pub struct Usages {
-    shared: Arc<Shared>,
-    scans: Semaphore,
+    pub(super) shared: Arc<Shared>,
+    pub(super) scans: Semaphore,
 }
 
 /// What was copied from the board.
@@ -127,8 +136,8 @@ impl Usages {
         loop {
             let moved = self.shared.moved.notified();
             let target = self.target(question)?;
-            if !self.shared.board.slot(target.slot).ready {
-                self.shared.ask_for(target.slot);
+            if !self.shared.board.is_back(target.slot, target.key) {
+                self.shared.ask_for_account(target.slot, target.key);
                 self.wait_for(moved, &watch).await?;
                 continue;
             }
@@ -151,6 +160,7 @@ impl Usages {
             let (state, copied) = look.copied;
             let reflects =
                 self.reflects(&target, question, state, look.progress, &view.mark(&target));
+            let reflects = fresh(question, reflects)?;
             if reflects.tag.is_some_and(&known) {
                 return Ok((reflects, None));
             }
@@ -173,6 +183,15 @@ impl Usages {
         }
     }
 
+    /// The account that a question is about, under the catalogue of this moment.
+    ///
+    /// # Errors
+    ///
+    /// As for an answer.
+    pub fn account(&self, question: &Question) -> Result<AccountKey, Refusal> {
+        self.target(question).map(|target| target.key)
+    }
+
     /// Customer, subscription and window of a question, under the catalogue of this moment.
     fn target(&self, question: &Question) -> Result<Target, Refusal> {
         let catalogue = &self.shared.catalogue;
@@ -186,7 +205,7 @@ impl Usages {
     }
 
     fn find(&self, question: &Question) -> Result<Target, Refusal> {
-        let now = self.shared.clock.now();
+        let now = question.now.unwrap_or_else(|| self.shared.clock.now());
         let catalogue = &self.shared.catalogue;
         let book = catalogue.book();
         let organization = &question.organization;
@@ -227,7 +246,7 @@ impl Usages {
     }
 
     /// Waits until something has moved, but not for ever.
-    async fn wait_for(
+    pub(super) async fn wait_for(
         &self,
         moved: impl Future<Output = ()>,
         watch: &Stopwatch,
@@ -264,12 +283,13 @@ impl Usages {
             error => Refusal::Internal(error.to_string()),
         })?;
         if let Some(ingestion) = &target.resolved.frame.ingestion {
-            events.retain_mut(|event| event.settle(ingestion));
+            events.retain_mut(|event| settle(ingestion, event));
         }
+        let reflects = self.reflects(target, question, state, progress, &view.mark(target));
+        let reflects = fresh(question, reflects)?;
         let body = target.scanned(&events, self.shared.scan_limits, |window, plan| {
             view.body(target, &question.request, window, plan)
         })?;
-        let reflects = self.reflects(target, question, state, progress, &view.mark(target));
         Ok((reflects, Some(body)))
     }
 
@@ -280,6 +300,9 @@ impl Usages {
         loop {
             let moved = self.shared.moved.notified();
             let target = self.target(question)?;
+            if !self.shared.board.is_back(target.slot, target.key) {
+                self.shared.ask_for_account(target.slot, target.key);
+            }
             let progress = Arc::clone(&self.shared.board.slot(target.slot).progress);
             let reached = |(source, next): &(Source, i64)| progress.next(*source) >= *next;
             if question.offsets.iter().all(reached) {
@@ -311,6 +334,14 @@ impl Usages {
             tag: Some(target.tag(&question.request, state, mark)),
         }
     }
+}
+
+/// What an answer reflects, unless the caller wants none that is so old.
+fn fresh(question: &Question, reflects: Reflects) -> Result<Reflects, Refusal> {
+    if question.max_staleness.is_none_or(|max| reflects.lag_ms <= max) {
+        return Ok(reflects);
+    }
+    Err(Refusal::TooStale(Reflects { tag: None, ..reflects }))
 }
 
 fn charges(resolved: &Resolved) -> Vec<(&Charge, &BillableMetric)> {

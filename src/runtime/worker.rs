@@ -1,6 +1,7 @@
 //! Workers: each owns a set of slots and is the only writer of their state.
 
 mod rebuilding;
+mod returning;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,13 +10,15 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, never, select};
 use tokio::sync::oneshot;
 
+use self::returning::Returning;
 use super::checkpoint::Request;
+use super::clock::Stopwatch;
 use super::events;
 use super::fatal::Fatal;
 use super::on_board::OnBoard;
 use super::owner::{Owned, Taken};
 use super::rebuilds::Rebuilds;
-use super::scan::{Cut, Rebuild};
+use super::scan::{Cut, Opened};
 use super::shared::Shared;
 use super::sweeper::Swept;
 use crate::core::instant::Instant;
@@ -25,6 +28,7 @@ use crate::engine::account::Folding;
 use crate::engine::batch::{Batch, Refused};
 use crate::engine::counters::Counters;
 use crate::engine::dedup::Lookup;
+use crate::engine::keys::SlotNumber;
 use crate::engine::ledger::AccountKey;
 use crate::engine::progress::Progress;
 use crate::engine::slot::{Context, Tenants};
@@ -51,8 +55,8 @@ pub enum Command {
     Seal {
         /// Whether ids are to be handed over as well.
         ids_due: bool,
-        /// A slot whose totals are to be handed over.
-        totals_of: Option<u8>,
+        /// Slots whose totals are to be handed over.
+        totals_of: Vec<u8>,
         /// Where to.
         reply: Sender<Handed>,
     },
@@ -62,6 +66,8 @@ pub enum Command {
     IdsMerged(Vec<u8>),
     /// The store's totals of a slot include all blocks before a sequence.
     TotalsSaved(u8, u64),
+    /// A reader waits for an account whose slot is not back.
+    Recall(u8, AccountKey),
     /// Find the account's rules anew.
     Refresh(AccountKey),
     /// A tenant has appeared in the catalogue.
@@ -80,7 +86,7 @@ pub enum Command {
         reply: Sender<Swept>,
     },
     /// A rebuild is through.
-    Install(u8, Vec<(Rebuild, Option<Cells>)>),
+    Install(u8, Vec<(Opened, Option<Cells>)>),
     /// A question about events of a slot.
     Events(u8, events::Ask),
     /// End.
@@ -107,8 +113,8 @@ pub struct Handed {
     pub slots: Vec<Taken>,
     /// Refused records.
     pub rejected: Vec<Rejected>,
-    /// Accounts of one slot that changed since its totals were saved last.
-    pub totals: Option<SlotTotals>,
+    /// Accounts that changed since the totals of their slot were saved last, of slots that are due.
+    pub totals: Vec<SlotTotals>,
     /// Rows that the blocks hold.
     pub rows: u64,
     /// Transaction ids held in memory.
@@ -132,22 +138,30 @@ pub struct Worker {
     folding: Folding,
     rejected: Vec<Rejected>,
     rebuilds: Rebuilds,
+    returning: Returning,
 }
 
 impl Worker {
-    /// A worker that owns these slots, which are recovered already.
-    pub fn new(shared: Arc<Shared>, slots: Vec<Owned>, rebuilds: Rebuilds) -> Self {
+    /// A worker without slots.
+    pub fn new(shared: Arc<Shared>, rebuilds: Rebuilds) -> Self {
         let folding = shared.folding();
-        Self { shared, slots, folding, rejected: Vec::new(), rebuilds }
+        let returning = Returning::default();
+        Self { shared, slots: Vec::new(), folding, rejected: Vec::new(), rebuilds, returning }
     }
 
-    /// Works until the command channel is closed. Batches that are waiting then are not applied:
-    /// they will be read again.
+    /// Has its slots back from the store, then works until the command channel is closed. Batches
+    /// that are waiting then are not applied: they will be read again. Each slot may hold so many
+    /// bytes of ids in memory.
     pub fn run(
         mut self,
+        slots: &[SlotNumber],
+        ids_bytes_max: usize,
         commands: &Receiver<Command>,
         batches: &Receiver<Arc<Batch>>,
     ) -> Result<(), Fatal> {
+        if !self.return_slots(slots, ids_bytes_max, commands)? {
+            return Ok(());
+        }
         let nothing = never();
         loop {
             let open = self.unsaved_bytes() < UNSAVED_BYTES_MAX;
@@ -182,6 +196,7 @@ impl Worker {
         for at in 0..self.slots.len() {
             self.apply_to(at, batch, now)?;
         }
+        self.report_over_cap();
         self.shared.wake();
         let rows: u64 = self.slots.iter().map(|owned| owned.open.rows()).sum();
         if rows >= self.shared.rows_per_checkpoint {
@@ -275,7 +290,7 @@ impl Worker {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Seal { ids_due, totals_of, reply } => {
-                let handed = self.hand_over(ids_due, totals_of);
+                let handed = self.hand_over(ids_due, &totals_of);
                 // The checkpoint is gone only when the process is about to end.
                 let _ = reply.send(handed);
             }
@@ -309,8 +324,8 @@ impl Worker {
                     events::answer(&self.shared, &self.slots[at], || self.cut(at), ask);
                 }
             }
-            // Ends the loop that called.
-            Command::Stop => {}
+            // Its slot is back: the reader has been told. Or it ends the loop that called.
+            Command::Recall(..) | Command::Stop => {}
         }
     }
 
@@ -320,7 +335,7 @@ impl Worker {
         }
     }
 
-    fn hand_over(&mut self, ids_due: bool, totals_of: Option<u8>) -> Handed {
+    fn hand_over(&mut self, ids_due: bool, totals_of: &[u8]) -> Handed {
         let version = self.shared.catalogue.version();
         let taken = self.slots.iter_mut().filter_map(|owned| owned.take(ids_due, version));
         let slots: Vec<Taken> = taken.collect();
@@ -329,7 +344,7 @@ impl Worker {
             rows: blocks.map(|block| block.rows).sum(),
             ids: self.slots.iter().map(|owned| owned.slot.ids.len()).sum(),
             rejected: std::mem::take(&mut self.rejected),
-            totals: totals_of.and_then(|slot| self.totals(slot)),
+            totals: totals_of.iter().filter_map(|slot| self.totals(*slot)).collect(),
             slots,
         }
     }
@@ -337,6 +352,7 @@ impl Worker {
     /// Accounts that changed since the totals of the slot were saved last. Called right after the
     /// slot was sealed, so that accounts and blocks agree.
     fn totals(&self, slot: u8) -> Option<SlotTotals> {
+        let watch = Stopwatch::start();
         let owned = &self.slots[self.at(slot)?];
         let mut changed = Vec::new();
         for key in &owned.accounts {
@@ -346,6 +362,7 @@ impl Worker {
                 }
             });
         }
+        self.shared.metrics.totals_seconds.observe(watch.elapsed().as_secs_f64());
         Some((slot, owned.sequence, changed))
     }
 

@@ -9,6 +9,7 @@
 //! account carries the number of the batch that changed it last, so a reader that meets an account
 //! in the middle of a batch knows that this account is already where the batch ends.
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
@@ -56,6 +57,8 @@ impl Hasher for Prehashed {
 pub struct SlotView {
     /// Whether the slot is back from the store and may answer.
     pub ready: bool,
+    /// Accounts that are back before the slot, and may answer.
+    pub early: Arc<HashSet<AccountKey>>,
     /// Number of the last batch that was applied as a whole.
     pub batch: u64,
     /// Offsets after that batch.
@@ -99,6 +102,12 @@ impl Board {
     /// How far a slot is.
     pub fn slot(&self, slot: SlotNumber) -> Arc<SlotView> {
         self.slots.get(usize::from(slot)).map(ArcSwap::load_full).unwrap_or_default()
+    }
+
+    /// Whether an account is back from the store and may answer.
+    pub fn is_back(&self, slot: SlotNumber, key: AccountKey) -> bool {
+        let view = self.slot(slot);
+        view.ready || view.early.contains(&key)
     }
 
     /// Says how far a slot is. Only its owner calls this.

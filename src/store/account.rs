@@ -1,14 +1,15 @@
 //! The saved totals of one account.
 //!
-//! Layout, format 2: version u8 | organisation text | subscription: 0, or 1 and text | rows varint
+//! Layout, format 3: version u8 | organisation text | subscription: 0, or 1 and text | rows varint
 //! | digest of the events u128 little endian | rules digest: 0, or 1 and u64 little endian |
 //! uncached stretch: 0, or 1, from and to zigzag
 //! | set aside: events varint, bytes varint | number of windows varint, each: from and to zigzag,
 //! days zigzag, number of cells varint, each: charge varint, bucket varint (0 default, else filter
 //! + 1), content in the form of the core.
 //!
-//! Windows that are being scanned are left out and count as not kept. Of format 1, which is the
-//! same up to the windows, no window is taken: they come back by a scan.
+//! Windows that are being scanned are left out and count as not kept. Format 2 lacks the saved
+//! prefixes of contents, and is read as it is: they come back as the bucket grows. Of format 1,
+//! which is the same up to the windows, no window is taken: they come back by a scan.
 
 use super::codec::{Damage, Input, put_bytes, put_varint, put_zigzag};
 use crate::core::aggregate::kept::Content;
@@ -22,7 +23,9 @@ use crate::engine::ledger::AccountName;
 use crate::engine::totals::{Cell, Cells};
 use crate::engine::window::WindowTotals;
 
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
+/// The first format whose windows are read.
+const FORMAT_OF_WINDOWS: u8 = 2;
 const WHAT: &str = "saved account";
 
 /// The bytes of an account.
@@ -81,7 +84,7 @@ pub fn decode_account(bytes: &[u8]) -> Result<Account, Damage> {
         Ok(Stretch { from: Instant(input.zigzag(WHAT)?), to: Instant(input.zigzag(WHAT)?) })
     })?;
     account.aside = (input.varint(WHAT)?, input.varint(WHAT)?);
-    if version < FORMAT {
+    if version < FORMAT_OF_WINDOWS {
         account.uncached = (account.rows > 0).then_some(Stretch::ALWAYS);
         return Ok(account);
     }
@@ -233,6 +236,14 @@ mod tests {
         let read = decode_account(&bytes).unwrap();
         assert_eq!((read.rows, read.state), (older.rows, older.state));
         assert_eq!(read.uncached, Some(Stretch::ALWAYS));
+    }
+
+    #[test]
+    fn windows_without_saved_prefixes_are_read_as_they_are() {
+        let saved = account();
+        let mut bytes = encode_account(&saved);
+        bytes[0] = FORMAT_OF_WINDOWS;
+        assert_eq!(decode_account(&bytes).unwrap().windows, saved.windows);
     }
 
     #[test]

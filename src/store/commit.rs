@@ -62,6 +62,11 @@ impl Store {
             let key = Key::Tail { slot: *slot, sequence: *sequence };
             self.put(&mut batch, key, bytes)?;
         }
+        let mut tail_bytes = state.tail_bytes.clone();
+        for block in &commit.blocks {
+            tail_bytes[usize::from(block.slot)] += block.bytes.len() as u64;
+        }
+        self.put_tail_bytes(&mut batch, &tail_bytes)?;
         for (slot, head) in &commit.heads {
             self.put(&mut batch, Key::Meta(MetaKey::Head(*slot)), head.to_bytes())?;
         }
@@ -79,10 +84,6 @@ impl Store {
             rejected_dropped: rejected.dropped - state.rejected.dropped,
         };
         self.write_synced(batch, "the checkpoint commit")?;
-        for block in &commit.blocks {
-            state.tail_bytes[usize::from(block.slot)] += block.bytes.len() as u64;
-        }
-        let tail_bytes = std::mem::take(&mut state.tail_bytes);
         *state = State { next_sequences, tail_bytes, rejected, outbox };
         for (log, start) in starts {
             self.trimmed(log, start);

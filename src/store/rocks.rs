@@ -137,7 +137,7 @@ impl Store {
         let next_sequences = (0..self.slots())
             .map(|slot| Ok(self.head(slot)?.map_or(0, |head| head.next_sequence)))
             .collect::<Result<_, StoreError>>()?;
-        let tail_bytes = vec![0; usize::from(self.slots())];
+        let tail_bytes = self.load_tail_bytes()?;
         let rejected = self.load_rejected()?;
         let outbox = self.load_outbox()?;
         Ok(State { next_sequences, tail_bytes, rejected, outbox })

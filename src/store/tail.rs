@@ -1,15 +1,44 @@
-//! Reading committed blocks.
+//! Reading committed blocks, and how many bytes they have.
 
-use rocksdb::DBRawIterator;
+use rocksdb::{DBRawIterator, WriteBatch};
 
-use super::codec::Damage;
+use super::codec::{Damage, Input, put_varint};
 use super::error::StoreError;
-use super::keys::{Family, Key};
+use super::keys::{Family, Key, MetaKey};
 use super::rocks::Store;
 
 const OPERATION: &str = "reading the tail";
+/// The record of how many bytes each slot's blocks have: a varint for each slot.
+const BYTES: &str = "store.tail_bytes";
 
 impl Store {
+    /// Bytes of the blocks that are not merged, by slot, as the last write to the tail left them.
+    /// A store that was never written to by a release that counts them begins with none.
+    pub(super) fn load_tail_bytes(&self) -> Result<Vec<u64>, StoreError> {
+        let mut bytes = vec![0; usize::from(self.slots())];
+        let Some(record) = self.named(BYTES)? else { return Ok(bytes) };
+        let mut input = Input(&record);
+        for bytes in &mut bytes {
+            *bytes = input.varint(BYTES).map_err(self.damaged(OPERATION))?;
+        }
+        input.end(BYTES).map_err(self.damaged(OPERATION))?;
+        Ok(bytes)
+    }
+
+    /// Adds the record of how many bytes the blocks of each slot have to a write that changes them.
+    /// Whoever writes it holds the lock on the numbers until it is written.
+    pub(super) fn put_tail_bytes(
+        &self,
+        batch: &mut WriteBatch,
+        bytes: &[u64],
+    ) -> Result<(), StoreError> {
+        let mut record = Vec::new();
+        for bytes in bytes {
+            put_varint(&mut record, *bytes);
+        }
+        self.put(batch, Key::Meta(MetaKey::Named(BYTES)), record)
+    }
+
     /// One committed block, for [`super::BlockReader`].
     pub fn tail_block(&self, slot: u8, sequence: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let value = self.get(Key::Tail { slot, sequence }, OPERATION)?;

@@ -7,6 +7,8 @@
 //!
 //! Layout of an entry: sequence varint | the caller's bytes.
 
+use std::ops::ControlFlow;
+
 use rocksdb::WriteBatch;
 
 use crate::engine::ledger::AccountKey;
@@ -75,23 +77,35 @@ impl Store {
         Ok(Some(SavedTotals { upto: upto.max(floor), bytes: bytes.to_vec() }))
     }
 
-    /// Visits the saved totals of a slot in the order of accounts: account, the sequence before
-    /// which all blocks are included, and the caller's bytes.
+    /// Visits the saved totals of a slot in the order of accounts, from the one after `after` on,
+    /// until told to stop: account, the sequence before which all blocks are included, and the
+    /// caller's bytes.
     pub fn each_totals(
         &self,
         slot: u8,
-        mut visit: impl FnMut(AccountKey, u64, &[u8]),
+        after: Option<AccountKey>,
+        mut visit: impl FnMut(AccountKey, u64, &[u8]) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.check_slot(slot)?;
         let floor = self.cursor(MetaKey::TotalsUpto(slot))?;
         let mut walk = self.walk(Family::Totals, &[slot])?;
-        walk.seek_to_first();
+        match after.map(|AccountKey(key)| key.checked_add(1)) {
+            None => walk.seek_to_first(),
+            Some(Some(next)) => {
+                walk.seek(Key::Total { slot, account: AccountKey(next) }.to_bytes());
+            }
+            // There is no account after the greatest.
+            Some(None) => return Ok(()),
+        }
         while let Some((key, value)) = walk.item() {
             let account = key.get(1..).and_then(|bytes| bytes.try_into().ok());
             let account = account.ok_or(Damage::Unreadable("totals key"));
             let account = account.map_err(self.damaged(READING))?;
             let (upto, bytes) = read_entry(value).map_err(self.damaged(READING))?;
-            visit(AccountKey(u128::from_be_bytes(account)), upto.max(floor), bytes);
+            let account = AccountKey(u128::from_be_bytes(account));
+            if visit(account, upto.max(floor), bytes).is_break() {
+                return Ok(());
+            }
             walk.next();
         }
         walk.status().map_err(self.engine(READING))

@@ -192,6 +192,50 @@ impl Emit for LimitHit {
     }
 }
 
+/// Buckets are no longer kept event by event: for the rest of their window they are read from the
+/// ledger when somebody asks.
+#[derive(Clone, Copy, Debug)]
+pub struct BucketsLeft {
+    /// Why.
+    pub why: WhyLeft,
+    /// How many; 0 is no event at all.
+    pub buckets: u64,
+}
+
+/// Why a bucket is no longer kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhyLeft {
+    /// It has more groups or values than are kept.
+    OverCap,
+    /// It goes by the order of position, and that is too far from the order of time.
+    GivenUp,
+}
+
+impl WhyLeft {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::OverCap => "over_cap",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
+impl Emit for BucketsLeft {
+    fn emit(self, metrics: &Metrics) {
+        let Self { why, buckets } = self;
+        if buckets == 0 {
+            return;
+        }
+        let reason = why.name();
+        // As with bounds, the first time is news.
+        if metrics.count_buckets_left(reason, buckets) {
+            tracing::warn!(reason, buckets, "buckets are read from the ledger");
+        } else {
+            tracing::debug!(reason, buckets, "buckets are read from the ledger");
+        }
+    }
+}
+
 /// The server takes requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Listening {

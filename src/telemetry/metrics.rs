@@ -166,6 +166,10 @@ pub struct Metrics {
     pub merged_events: Counter,
     /// [`names::MERGE_BYTES`].
     pub merge_bytes: Counter,
+    /// [`names::TOTALS_SECONDS`].
+    pub totals_seconds: Histogram,
+    /// [`names::TOTALS_BYTES`].
+    pub totals_bytes: Counter,
     /// [`names::IDS_MEMORY_BYTES`].
     pub ids_memory_bytes: Gauge,
     /// [`names::IDS_LOOKUPS`].
@@ -174,6 +178,9 @@ pub struct Metrics {
     pub rebuilds: Counter,
     /// [`names::REBUILD_SECONDS`].
     pub rebuild_seconds: Histogram,
+    /// [`names::REBUILD_EVENTS`].
+    pub rebuild_events: Counter,
+    buckets_left: Family<Reason, Counter>,
     /// [`names::ACCOUNTS`].
     pub accounts: Gauge,
     /// [`names::CATALOG_VERSION`].
@@ -247,10 +254,14 @@ impl Metrics {
             merge_seconds: register(r, &names::MERGE_SECONDS, histogram(MERGE_BOUNDS)),
             merged_events: register(r, &names::MERGED_EVENTS, Counter::default()),
             merge_bytes: register(r, &names::MERGE_BYTES, Counter::default()),
+            totals_seconds: register(r, &names::TOTALS_SECONDS, histogram(MERGE_BOUNDS)),
+            totals_bytes: register(r, &names::TOTALS_BYTES, Counter::default()),
             ids_memory_bytes: register(r, &names::IDS_MEMORY_BYTES, Gauge::default()),
             ids_lookups: LookupCounters { memory: lookup("memory"), store: lookup("store") },
             rebuilds: register(r, &names::REBUILDS, Counter::default()),
             rebuild_seconds: register(r, &names::REBUILD_SECONDS, histogram(REBUILD_BOUNDS)),
+            rebuild_events: register(r, &names::REBUILD_EVENTS, Counter::default()),
+            buckets_left: register(r, &names::BUCKETS_LEFT, Family::default()),
             accounts: register(r, &names::ACCOUNTS, Gauge::default()),
             catalog_version: register(r, &names::CATALOG_VERSION, Gauge::default()),
             catalog_ignored: register(r, &names::CATALOG_IGNORED, Family::default()),
@@ -294,6 +305,11 @@ impl Metrics {
     /// Counts a catalogue record without effect.
     pub(super) fn count_catalog_ignored(&self, reason: &'static str) {
         self.catalog_ignored.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Counts buckets that are no longer kept; true the first time.
+    pub(super) fn count_buckets_left(&self, reason: &'static str, buckets: u64) -> bool {
+        self.buckets_left.get_or_create(&Reason { reason }).inc_by(buckets) == 0
     }
 
     /// Counts that a bound was reached; true the first time.
@@ -342,6 +358,7 @@ mod tests {
         metrics.count_stop("offset_gone");
         metrics.count_catalog_ignored("stale");
         metrics.count_limit_hit("groups_soft_max");
+        metrics.count_buckets_left("over_cap", 1);
         metrics
     }
 

@@ -82,13 +82,17 @@ definitions! {
     TAIL_BLOCKS: Gauge "odometer_tail_blocks" []
         "Tail blocks that are not merged into history";
     TAIL_BYTES: Gauge "odometer_tail_bytes" []
-        "Bytes of tail blocks that were written since the start and are not merged into history";
+        "Bytes of tail blocks that are not merged into history";
     MERGE_SECONDS: Histogram "odometer_merge_seconds" []
         "Time of one merge of tail blocks into history, in seconds";
     MERGED_EVENTS: Counter "odometer_merged_events_total" []
         "Events merged into history";
     MERGE_BYTES: Counter "odometer_merge_bytes_total" []
         "Bytes of history written by merges";
+    TOTALS_SECONDS: Histogram "odometer_totals_seconds" []
+        "Time in which an owner folds nothing because it hands over the totals of a slot, in seconds";
+    TOTALS_BYTES: Counter "odometer_totals_bytes_total" []
+        "Bytes of accounts written when totals were saved";
     IDS_MEMORY_BYTES: Gauge "odometer_ids_memory_bytes" []
         "Memory of the ids of recent events, in bytes";
     IDS_LOOKUPS: Counter "odometer_ids_lookups_total" ["where"]
@@ -97,6 +101,10 @@ definitions! {
         "Accounts whose rebuild was started";
     REBUILD_SECONDS: Histogram "odometer_rebuild_seconds" []
         "Time of one finished rebuild, in seconds";
+    REBUILD_EVENTS: Counter "odometer_rebuild_events_total" []
+        "Events that rebuilds read from the ledger";
+    BUCKETS_LEFT: Counter "odometer_buckets_left_total" ["reason"]
+        "Buckets left to reads of the ledger for the rest of their window, by reason";
     ACCOUNTS: Gauge "odometer_accounts" []
         "Accounts held in memory";
     CATALOG_VERSION: Gauge "odometer_catalog_version" []

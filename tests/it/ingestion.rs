@@ -21,20 +21,20 @@ use crate::service::{Answer, TestService};
 use crate::usage_inputs::instant;
 use crate::vectors::to_value;
 
-const ACME: &str = "acme";
+pub const ACME: &str = "acme";
 const START: &str = "2025-05-20T12:00:00Z";
 /// Longest that an answer may take that needs nothing but a look.
 const AT_ONCE_SECONDS: u64 = 5;
 
-fn at(text: &str) -> Instant {
+pub fn at(text: &str) -> Instant {
     instant(&json!(text)).unwrap()
 }
 
-fn id(number: u128) -> Uuid {
+pub fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
-fn organization(timezone: Option<&str>) -> Body {
+pub fn organization(timezone: Option<&str>) -> Body {
     Body::Organization(Organization {
         external_id: ACME.to_owned(),
         id: id(1),
@@ -46,7 +46,7 @@ fn organization(timezone: Option<&str>) -> Body {
 }
 
 /// A sum of the field `total`.
-fn metric(number: u128, code: &str, expression: Option<&str>) -> Body {
+pub fn metric(number: u128, code: &str, expression: Option<&str>) -> Body {
     Body::BillableMetric(BillableMetric {
         id: id(number),
         code: code.to_owned(),
@@ -63,7 +63,7 @@ fn metric(number: u128, code: &str, expression: Option<&str>) -> Body {
 }
 
 /// A plan that asks a cent per unit of each metric.
-fn plan(number: u128, amount_cents: i64, metrics: &[u128]) -> Plan {
+pub fn plan(number: u128, amount_cents: i64, metrics: &[u128]) -> Plan {
     let charges = metrics.iter().map(|metric| {
         let properties = to_value(&json!({"amount": "0.01"}));
         Charge {
@@ -104,7 +104,7 @@ fn plan(number: u128, amount_cents: i64, metrics: &[u128]) -> Plan {
     }
 }
 
-fn customer(external_id: &str, timezone: Option<&str>) -> Body {
+pub fn customer(external_id: &str, timezone: Option<&str>) -> Body {
     Body::Customer(Customer {
         id: id(7),
         external_id: external_id.to_owned(),
@@ -117,7 +117,7 @@ fn customer(external_id: &str, timezone: Option<&str>) -> Body {
     })
 }
 
-fn subscription(number: u128, external_id: &str, plan: u128, started_at: &str) -> Subscription {
+pub fn subscription(number: u128, external_id: &str, plan: u128, started_at: &str) -> Subscription {
     Subscription {
         id: id(number),
         external_id: external_id.to_owned(),
@@ -149,7 +149,7 @@ fn service(metrics: Vec<Body>) -> TestService {
     service
 }
 
-fn event(transaction: &str, timestamp: &str, properties: &Json) -> Json {
+pub fn event(transaction: &str, timestamp: &str, properties: &Json) -> Json {
     json!({
         "organization_id": ACME,
         "external_subscription_id": "sub",
@@ -166,7 +166,7 @@ fn factors(service: &TestService, transaction: &str, a: &Json, b: &Json) -> Json
     event(transaction, &seconds, &json!({"a": a, "b": b, "total": 1}))
 }
 
-fn append(service: &TestService, events: &[Json]) {
+pub fn append(service: &TestService, events: &[Json]) {
     let records: Vec<String> = events.iter().map(Json::to_string).collect();
     service.append(&records);
 }
@@ -191,7 +191,7 @@ fn window(service: &TestService) -> (String, String) {
 }
 
 /// Checks something now, after a restart and after a crash.
-fn lasting(service: &mut TestService, check: impl Fn(&TestService)) {
+pub fn lasting(service: &mut TestService, check: impl Fn(&TestService)) {
     check(service);
     service.running().service.checkpoint().unwrap();
     service.crash();
@@ -200,7 +200,7 @@ fn lasting(service: &mut TestService, check: impl Fn(&TestService)) {
     check(service);
 }
 
-fn later(service: &TestService, seconds: i64) {
+pub fn later(service: &TestService, seconds: i64) {
     service.set_clock(service.now().plus_micros(seconds * SECOND));
 }
 

@@ -17,7 +17,7 @@ fn tuning() -> impl Strategy<Value = Tuning> {
     let groups = prop_oneof![Just(2_usize), Just(10_000)];
     let batch = prop_oneof![Just(1_usize), Just(7), Just(10_000)];
     (checkpoint, groups, batch).prop_map(|(checkpoint_ms, groups_soft_max, batch_events_max)| {
-        Tuning { checkpoint_ms, groups_soft_max, batch_events_max }
+        Tuning { checkpoint_ms, groups_soft_max, batch_events_max, ..Tuning::default() }
     })
 }
 
@@ -93,7 +93,7 @@ fn events_that_were_set_aside_are_taken_in_at_once() {
 }
 
 /// A charge on the first metric without anything special.
-fn plain() -> ChargeSpec {
+pub fn plain() -> ChargeSpec {
     ChargeSpec {
         metric: 0,
         model: 6,
@@ -106,7 +106,7 @@ fn plain() -> ChargeSpec {
 }
 
 /// An event of the first subscription of the first organisation.
-fn usage(metric: usize, days: i64) -> EventSpec {
+pub fn usage(metric: usize, days: i64) -> EventSpec {
     EventSpec {
         organization: 0,
         subscription: 0,

@@ -114,6 +114,9 @@ pub enum Step {
     Checkpoint,
     Restart,
     Crash,
+    /// A crash after a checkpoint, and a start at which accounts are back before their slots, which
+    /// come when they are asked for.
+    CrashAskedFirst,
 }
 
 pub fn charge_spec() -> impl Strategy<Value = ChargeSpec> {
@@ -203,6 +206,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Checkpoint),
         2 => Just(Step::Restart),
         2 => Just(Step::Crash),
+        2 => Just(Step::CrashAskedFirst),
     ]
 }
 

@@ -9,6 +9,7 @@ use odometer::core::catalog::{
 use odometer::core::instant::{Instant, SECOND};
 use odometer::core::usage::{Request, Selection};
 use odometer::runtime::clock::Stopwatch;
+use odometer::runtime::fault::Fault;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -30,6 +31,8 @@ const HOUR: i64 = 3_600 * SECOND;
 /// Settings that decide what happens behind the answers.
 #[derive(Clone, Debug)]
 pub struct Tuning {
+    pub slots: u8,
+    pub totals_ms: u64,
     pub checkpoint_ms: u64,
     pub groups_soft_max: usize,
     pub batch_events_max: usize,
@@ -37,7 +40,13 @@ pub struct Tuning {
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { checkpoint_ms: 3_600_000, groups_soft_max: 10_000, batch_events_max: 10_000 }
+        Self {
+            slots: 3,
+            totals_ms: 100,
+            checkpoint_ms: 3_600_000,
+            groups_soft_max: 10_000,
+            batch_events_max: 10_000,
+        }
     }
 }
 
@@ -52,13 +61,14 @@ pub struct World {
 
 impl World {
     pub fn new(tuning: &Tuning, charges: &[ChargeSpec]) -> Self {
+        let slots = tuning.slots.to_string();
         let settings = [
-            ("store.slots", "3"),
+            ("store.slots", slots.as_str()),
             ("fold.worker_threads", "2"),
             ("fold.batch_events_max", &tuning.batch_events_max.to_string()),
             ("limits.groups_soft_max", &tuning.groups_soft_max.to_string()),
             ("checkpoint.interval_ms", &tuning.checkpoint_ms.to_string()),
-            ("checkpoint.totals_interval_ms", "100"),
+            ("checkpoint.totals_interval_ms", &tuning.totals_ms.to_string()),
         ];
         let now = instant(&json!(START)).unwrap();
         let service = TestService::start(now, &settings);
@@ -170,6 +180,12 @@ impl World {
             Step::Checkpoint => self.service.running().service.checkpoint().unwrap(),
             Step::Restart => self.same_answers(TestService::restart),
             Step::Crash => self.same_answers(TestService::crash),
+            Step::CrashAskedFirst => {
+                self.service.counters();
+                self.service.running().service.checkpoint().unwrap();
+                self.same_answers(|service| service.crash_with(Fault::UnaskedHeld));
+                self.service.restart();
+            }
         }
     }
 
@@ -335,7 +351,8 @@ impl World {
         assert_eq!(self.answers(&[]), before, "after a restart");
     }
 
-    fn answers(&self, query: &[(String, String)]) -> Vec<Answer> {
+    /// Everybody's answers, what is in the log included.
+    pub fn answers(&self, query: &[(String, String)]) -> Vec<Answer> {
         let mut answers = Vec::new();
         for organization in ORGANIZATIONS {
             for subscription in 0..SUBSCRIPTIONS {
@@ -345,7 +362,12 @@ impl World {
         answers
     }
 
-    fn ask(&self, organization: &str, subscription: usize, query: &[(String, String)]) -> Answer {
+    pub fn ask(
+        &self,
+        organization: &str,
+        subscription: usize,
+        query: &[(String, String)],
+    ) -> Answer {
         let mut all = vec![("external_subscription_id".to_owned(), format!("sub-{subscription}"))];
         all.extend(query.iter().cloned());
         self.service.current_usage(organization, &format!("customer-{subscription}"), &all)

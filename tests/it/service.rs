@@ -14,6 +14,7 @@ use odometer::engine::counters::Counters;
 use odometer::log::catalog::encode_record;
 use odometer::log::embedded::EVENTS_TOPIC;
 use odometer::runtime::clock::{Clock, Stopwatch};
+use odometer::runtime::fault::Fault;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 use tempfile::TempDir;
@@ -36,6 +37,8 @@ pub struct Answer {
     pub tag: Option<String>,
     /// Where the record of accepted events stands.
     pub position: Option<String>,
+    /// The offsets that it reflects.
+    pub offsets: Option<String>,
 }
 
 impl Answer {
@@ -55,9 +58,10 @@ fn answer_of(mut response: ureq::http::Response<ureq::Body>) -> Answer {
     let header =
         |name: &str| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     let (tag, position) = (header("etag"), header("odometer-position"));
+    let offsets = header("odometer-offsets");
     let status = response.status().as_u16();
     let body = response.body_mut().read_to_string().unwrap();
-    Answer { status, body, tag, position }
+    Answer { status, body, tag, position, offsets }
 }
 
 /// A service that can be stopped, started again, and cut off as by a crash.
@@ -93,17 +97,18 @@ impl TestService {
             agent,
             running: None,
         };
-        service.open();
+        service.open(Fault::None);
         service
     }
 
-    fn open(&mut self) {
+    fn open(&mut self, fault: Fault) {
         let path = self.data.to_str().unwrap();
         let mut pairs =
             vec![("store.path", path), ("http.listen", "127.0.0.1:0"), ("log.level", LOG_LEVEL)];
         pairs.extend(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let clock = Clock::Manual(Arc::clone(&self.clock));
-        self.running = Some(Running::start(&settings_of(&pairs).unwrap(), clock).unwrap());
+        self.running =
+            Some(Running::start_with_fault(&settings_of(&pairs).unwrap(), clock, fault).unwrap());
     }
 
     /// The running service.
@@ -202,6 +207,36 @@ impl TestService {
         last.unwrap()
     }
 
+    /// Sends a request with headers, and with a JSON body unless that is null; one that the service
+    /// is not ready for yet is sent again.
+    pub fn send(
+        &self,
+        (method, key, path): (&str, &str, &str),
+        headers: &[(&str, &str)],
+        body: &Json,
+    ) -> Answer {
+        let mut last = None;
+        wait_until("an answer other than not ready", || {
+            let mut request = ureq::http::Request::builder()
+                .method(method)
+                .uri(format!("http://{}{path}", self.running().address))
+                .header("Authorization", format!("Bearer {key}"));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let sent = if body.is_null() {
+                self.agent.run(request.body(()).unwrap())
+            } else {
+                self.agent.run(request.body(body.to_string()).unwrap())
+            };
+            let answer = answer_of(sent.unwrap());
+            let ready = answer.is_ready();
+            last = Some(answer);
+            ready
+        });
+        last.unwrap()
+    }
+
     /// The counters of all slots together, once every record of the log is applied.
     pub fn counters(&self) -> Counters {
         let shared = &self.running().service.shared;
@@ -211,7 +246,8 @@ impl TestService {
         for slot in 0..shared.slots {
             let slot = u8::try_from(slot).unwrap();
             wait_until("the end of the log", || {
-                shared.board.slot(slot).progress.next(source) >= end
+                let view = shared.board.slot(slot);
+                view.ready && view.progress.next(source) >= end
             });
             sum += shared.board.slot(slot).counters;
         }
@@ -221,11 +257,16 @@ impl TestService {
     /// Stops cleanly and starts again on the same folder.
     pub fn restart(&mut self) {
         self.stop();
-        self.open();
+        self.open(Fault::None);
     }
 
     /// Goes on from what the store has on disk at this moment, as after a crash: the rest is lost.
     pub fn crash(&mut self) {
+        self.crash_with(Fault::None);
+    }
+
+    /// Goes on as after a crash, with something that goes wrong on purpose.
+    pub fn crash_with(&mut self, fault: Fault) {
         self.copies += 1;
         let copy = self.folder.path().join(format!("copy-{}", self.copies));
         wait_until("a moment in which nothing is written", || {
@@ -238,7 +279,7 @@ impl TestService {
         self.stop();
         std::fs::remove_dir_all(&self.data).unwrap();
         self.data = copy;
-        self.open();
+        self.open(fault);
     }
 
     /// Where the store lies.

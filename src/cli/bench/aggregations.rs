@@ -1,8 +1,8 @@
 //! `odometer bench aggregations`: whether a subscription with very many events answers as fast as
 //! one with ten, for every aggregation.
 //!
-//! Both are asked in turns, in the same run: in peace, for the first time after a start, and right
-//! after an event that came late.
+//! Both are asked in turns, in the same run: in peace, for the first time after a start, right
+//! after an event that came a few thousand events late, and right after one that is older than all.
 
 use std::time::Duration;
 
@@ -39,8 +39,11 @@ const AHEAD_MAX: u64 = 200_000;
 const LOOK_PAUSE: Duration = Duration::from_millis(1);
 /// Longest wait for what was appended.
 const APPLIED_WAIT: Duration = Duration::from_mins(5);
-/// How late a late event is, in microseconds: before all others.
-const LATE_BY: i64 = 3_600_000_000;
+/// How late a very late event is, in microseconds: before all others.
+const VERY_LATE_BY: i64 = 3_600_000_000;
+/// How late a late event is: as events lie a microsecond apart, so many of a large subscription come
+/// after it.
+const LATE_BY: i64 = 4_000;
 
 /// Flags of `odometer bench aggregations`.
 #[derive(Clone, Debug, Args)]
@@ -82,6 +85,7 @@ struct Row {
     in_peace: Compared,
     after_start: Compared,
     after_late_event: Compared,
+    after_very_late_event: Compared,
 }
 
 /// Runs the bench in a folder of its own.
@@ -135,15 +139,18 @@ fn measure(args: &AggregationsArgs, settings: &Settings) -> Result<Vec<Row>, Fai
             }
         }
     }
-    let late = each(&chosen, |case| after_late_events(&running, case, sizes, begun))?;
+    let late = each(&chosen, |case| after_late_events(&running, case, sizes, begun - LATE_BY, 0))?;
+    let oldest = begun - VERY_LATE_BY;
+    let very_late = each(&chosen, |case| after_late_events(&running, case, sizes, oldest, LATE))?;
     running.stop("the end of the bench")?;
-    let rows = chosen.iter().zip(in_peace).zip(after_start).zip(late);
+    let rows = chosen.iter().zip(in_peace).zip(after_start).zip(late).zip(very_late);
     Ok(rows
-        .map(|(((case, in_peace), after_start), late)| Row {
+        .map(|((((case, in_peace), after_start), late), very_late)| Row {
             name: case.name,
             in_peace: Compared::of(in_peace),
             after_start: Compared::of(after_start),
             after_late_event: Compared::of(late),
+            after_very_late_event: Compared::of(very_late),
         })
         .collect())
 }
@@ -268,20 +275,23 @@ fn wait_for_slots(running: &Running, case: &Case, sizes: [u64; 2]) -> Result<(),
     Ok(())
 }
 
+/// Sends events of this time and the microseconds before it, and asks after each. `known` is how
+/// many events there are beside the first ones.
 fn after_late_events(
     running: &Running,
     case: &Case,
     sizes: [u64; 2],
-    begun: i64,
+    latest: i64,
+    known: u64,
 ) -> Result<[Vec<Duration>; 2], Failure> {
     let log = log_of(running)?;
     let mut client = Client::connect(running.address)?;
     let mut times: [Vec<Duration>; 2] = Default::default();
-    for late in 0..LATE {
+    for late in known..known + LATE {
         for (times, size) in times.iter_mut().zip(sizes) {
             let mut record = String::new();
-            let before = begun - LATE_BY - i64::try_from(late).unwrap_or(0);
-            case.write(size, size + late, before, &mut record);
+            let at = latest - i64::try_from(late).unwrap_or(0);
+            case.write(size, size + late, at, &mut record);
             append(running, log, &[record])?;
             await_rows(running, case, size, size + late + 1)?;
             times.push(ask(&mut client, case, size)?);
@@ -295,7 +305,10 @@ fn print(args: &AggregationsArgs, rows: &[Row]) {
         "Microseconds, p50 and p99, with {FEW} events and with {}; the ratio of the p99s",
         args.events
     );
-    println!("{:<16}{:>32}{:>32}{:>32}", "", "in peace", "after a start", "after a late event");
+    println!(
+        "{:<16}{:>32}{:>32}{:>32}{:>32}",
+        "", "in peace", "after a start", "after a late event", "after the oldest"
+    );
     for row in rows {
         let text = |Compared { few, many, p99_ratio }: Compared| {
             format!(
@@ -304,11 +317,12 @@ fn print(args: &AggregationsArgs, rows: &[Row]) {
             )
         };
         println!(
-            "{:<16}{:>32}{:>32}{:>32}",
+            "{:<16}{:>32}{:>32}{:>32}{:>32}",
             row.name,
             text(row.in_peace),
             text(row.after_start),
-            text(row.after_late_event)
+            text(row.after_late_event),
+            text(row.after_very_late_event)
         );
     }
 }

@@ -5,31 +5,29 @@
 //! in one month, whatever the day.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::client::Client;
+use super::process::CpuTimes;
 use super::queries::Latencies;
+use super::starts::{self, Questions, Starts};
 use super::workload::{ORGANIZATION, Workload, subscription_id};
 use super::{catalogue, fold, verify};
 use crate::cli::Failure;
 use crate::cli::serve::Running;
-use crate::config::{LogLevel, Settings};
+use crate::config::{LogFormat, LogLevel, Settings};
 use crate::core::catalog::directory::Directory;
 use crate::core::instant::Instant;
 use crate::engine::account::Known;
+use crate::engine::draft::Draft;
 use crate::engine::totals::Cells;
 use crate::runtime::catalog_apply::CatalogWriter;
-use crate::runtime::clock::{Clock, Stopwatch};
-use crate::runtime::scan::{Rebuild, cut_now};
+use crate::runtime::clock::Stopwatch;
+use crate::runtime::scan::{Opened, Rebuild, cut_now};
 use crate::runtime::shared::Shared;
 use crate::telemetry::logging;
 
@@ -49,9 +47,6 @@ const PAUSE: Duration = Duration::from_millis(2);
 const SETTLED: Duration = Duration::from_secs(3);
 /// Accounts that are rebuilt, evenly spread.
 const REBUILDS: u64 = 500;
-/// Starts that are measured: the first follows a clean stop, the others a kill.
-const STARTS: u64 = 6;
-
 /// Flags of `odometer bench history`.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
@@ -68,12 +63,15 @@ pub struct HistoryArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
-    /// The store of a process that starts and answers
-    #[arg(long, hide = true, requires = "ask")]
-    folder: Option<PathBuf>,
-    /// The subscription it answers for
+    /// Leave the store for another run with --store
+    #[arg(long)]
+    keep: bool,
+    /// Store of an earlier run with --keep and the same flags: measure starts on it, nothing else
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// The store of a process that starts
     #[arg(long, hide = true)]
-    ask: Option<u64>,
+    folder: Option<PathBuf>,
 }
 
 /// All that one run measured.
@@ -82,6 +80,8 @@ struct Report {
     events: u64,
     subscriptions: u64,
     fill_per_second: f64,
+    totals_bytes_per_event: f64,
+    totals_share: f64,
     store_bytes: u64,
     store_bytes_per_event: f64,
     merged_events: u64,
@@ -93,8 +93,7 @@ struct Report {
     greatest_events: usize,
     greatest_rebuild_ms: f64,
     greatest_over_memory: f64,
-    start_after_stop_ms: f64,
-    start_after_kill_ms: f64,
+    starts: Starts,
     verified_subscriptions: usize,
 }
 
@@ -104,40 +103,55 @@ pub fn run(
     arguments: &[OsString],
     mut settings: Settings,
 ) -> Result<(), Failure> {
-    settings.log.level = LogLevel::Warn;
+    // Processes that are started tell what they have reached.
+    settings.log.level = if args.folder.is_some() { LogLevel::Info } else { LogLevel::Warn };
+    settings.log.format = LogFormat::Text;
     logging::init(&settings.log)?;
     settings.kafka.brokers = None;
     settings.catalog.file = None;
     settings.http.listen = ([127, 0, 0, 1], 0).into();
-    if let (Some(folder), Some(subscription)) = (&args.folder, args.ask) {
+    if let Some(folder) = &args.folder {
         settings.store.path.clone_from(folder);
-        return answer(&settings, subscription);
+        return starts::serve(&settings, NOW);
+    }
+    if let Some(folder) = &args.store {
+        settings.store.path.clone_from(folder);
+        let starts = measure_starts(args, arguments, &settings)?;
+        return print(args.json, &starts, &starts.table());
     }
     let folder = settings.store.path.join(format!("history-{}", std::process::id()));
     settings.store.path.clone_from(&folder);
     let outcome = measure(args, arguments, &settings);
+    if args.keep {
+        eprintln!("kept: --store {}", folder.display());
+        let report = outcome?;
+        return print(args.json, &report, &report.table());
+    }
     let cleared = super::clear(&folder);
     let report = outcome?;
     cleared?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+    print(args.json, &report, &report.table())
+}
+
+fn print(json: bool, report: &impl Serialize, table: &str) -> Result<(), Failure> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report)?);
     } else {
-        print!("{}", report.table());
+        print!("{table}");
     }
     Ok(())
 }
 
-fn clock() -> Clock {
-    Clock::Manual(Arc::new(AtomicI64::new(NOW.micros())))
-}
-
-/// Starts on the store, prints the answer for one subscription and waits to be killed.
-fn answer(settings: &Settings, subscription: u64) -> Result<(), Failure> {
-    let running = Running::start(settings, clock())?;
-    let body = Client::connect(running.address)?.current_usage(subscription)?.to_vec();
-    println!("{}", String::from_utf8(body)?);
-    running.wait();
-    Ok(running.stop("the end of the bench")?)
+/// Measures starts on a store that is there.
+fn measure_starts(
+    args: &HistoryArgs,
+    arguments: &[OsString],
+    settings: &Settings,
+) -> Result<Starts, Failure> {
+    let running = Running::start(settings, starts::clock(NOW))?;
+    let questions = Questions::ask(&running, &args.workload())?;
+    running.stop("the end of the questions")?;
+    starts::measure(arguments, &settings.store.path, &questions)
 }
 
 fn measure(
@@ -145,19 +159,14 @@ fn measure(
     arguments: &[OsString],
     settings: &Settings,
 ) -> Result<Report, Failure> {
-    let workload = Workload {
-        events: args.events,
-        subscriptions: args.subscriptions,
-        partitions: 1,
-        duplicates: 0.0,
-        bad: 0.0,
-        zipf: args.zipf,
-        base_ms: NOW.micros() / 1000,
-    };
-    let running = Running::start(settings, clock())?;
-    let watch = Stopwatch::start();
+    let workload = args.workload();
+    let running = Running::start(settings, starts::clock(NOW))?;
+    let (watch, before) = (Stopwatch::start(), CpuTimes::now());
     fill(&running, &workload)?;
-    let fill_per_second = args.events as f64 / watch.elapsed().as_secs_f64();
+    let fill_seconds = watch.elapsed().as_secs_f64();
+    let used: Duration = CpuTimes::now().since(&before).values().sum();
+    let totals = sample(&running.metrics.encode(), "odometer_totals_seconds_sum ");
+    let totals_bytes = running.metrics.totals_bytes.get();
     await_merges(&running);
     let merged_events = running.metrics.merged_events.get();
     let merge_bytes = running.metrics.merge_bytes.get();
@@ -167,18 +176,17 @@ fn measure(
     let step = (args.subscriptions / REBUILDS).max(1) as usize;
     let typical = rebuilds(&shared, (0..args.subscriptions).step_by(step).skip(1))?;
     let greatest = rebuilds(&shared, std::iter::once(0))?;
-    let body = Client::connect(running.address)?.current_usage(0)?.to_vec();
+    let questions = Questions::ask(&running, &workload)?;
     drop(shared);
     running.stop("the end of the fill")?;
     let store_bytes = folder_bytes(&settings.store.path)?;
-    let starts: Vec<f64> = (0..STARTS)
-        .map(|_| start(arguments, &settings.store.path, &body))
-        .collect::<Result<_, _>>()?;
-    let after_kill = Latencies::of(starts[1..].iter().map(|ms| from_ms(*ms)).collect());
+    let starts = starts::measure(arguments, &settings.store.path, &questions)?;
     Ok(Report {
         events: args.events,
         subscriptions: args.subscriptions,
-        fill_per_second,
+        fill_per_second: args.events as f64 / fill_seconds,
+        totals_bytes_per_event: totals_bytes as f64 / args.events as f64,
+        totals_share: totals / used.as_secs_f64().max(f64::EPSILON),
         store_bytes,
         store_bytes_per_event: store_bytes as f64 / args.events as f64,
         merged_events,
@@ -190,14 +198,23 @@ fn measure(
         greatest_events: greatest.events,
         greatest_rebuild_ms: greatest.times.iter().sum::<Duration>().as_secs_f64() * 1e3,
         greatest_over_memory: greatest.over_memory(),
-        start_after_stop_ms: starts[0],
-        start_after_kill_ms: after_kill.p50_us / 1e3,
+        starts,
         verified_subscriptions: verified.subscriptions,
     })
 }
 
-fn from_ms(ms: f64) -> Duration {
-    Duration::from_secs_f64(ms / 1e3)
+impl HistoryArgs {
+    fn workload(&self) -> Workload {
+        Workload {
+            events: self.events,
+            subscriptions: self.subscriptions,
+            partitions: 1,
+            duplicates: 0.0,
+            bad: 0.0,
+            zipf: self.zipf,
+            base_ms: NOW.micros() / 1000,
+        }
+    }
 }
 
 /// Appends the catalogue and the events, and waits until they are folded and on disk.
@@ -290,12 +307,13 @@ fn rebuilds(
         });
         let watch = Stopwatch::start();
         let cut = cut_now(shared, slot, account).ok_or("the owner of a slot is gone")?.cut;
-        let (from, rules) = (frame.reach(spell.window), Arc::clone(&frame));
-        let wanted = Rebuild { account, frame: rules, spell, from, generation: 0 };
+        let opened = Opened { account, frame: Arc::clone(&frame), spell, generation: 0 };
+        let mut wanted = Rebuild { opened, draft: Draft::anew(&frame, spell) };
         let mut folding = shared.folding();
-        let cells = cut.rebuild(&shared.store, &[wanted], &mut folding)?;
+        cut.rebuild(&shared.store, std::slice::from_mut(&mut wanted), &mut folding)?;
+        let (cells, _) = wanted.draft.finish(&frame, spell);
         all.times.push(watch.elapsed());
-        if cells.first() != kept.flatten().as_ref() {
+        if Some(&cells) != kept.flatten().as_ref() {
             return Err(format!("the rebuild of {id} is not what was folded").into());
         }
         let events = cut.events(&shared.store, account)?;
@@ -306,37 +324,11 @@ fn rebuilds(
         }
         all.from_memory += watch.elapsed();
         all.events += events.len();
-        if cells.first() != Some(&folded) {
+        if cells != folded {
             return Err(format!("the events of {id} are not what was rebuilt").into());
         }
     }
     Ok(all)
-}
-
-/// Starts a process on the store and kills it once it has given the right answer. Returns the
-/// milliseconds from its start to the answer.
-fn start(arguments: &[OsString], folder: &Path, expected: &[u8]) -> Result<f64, Failure> {
-    let watch = Stopwatch::start();
-    let mut child = Command::new(std::env::current_exe()?)
-        .args(arguments.iter().skip(1))
-        .arg("--folder")
-        .arg(folder)
-        .args(["--ask", "0"])
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    let out = child.stdout.take().ok_or("a started process has no output")?;
-    let read = BufReader::new(out).read_line(&mut line);
-    let took = watch.elapsed();
-    child.kill()?;
-    child.wait()?;
-    read?;
-    let figures =
-        |body: &[u8]| -> Result<Value, serde_json::Error> { serde_json::from_slice(body) };
-    if figures(line.as_bytes())? != figures(expected)? {
-        return Err(format!("the answer after a start is another one: {line}").into());
-    }
-    Ok(took.as_secs_f64() * 1e3)
 }
 
 /// The value of a sample of a scrape.
@@ -358,18 +350,21 @@ impl Report {
         let Self { rebuild, .. } = self;
         format!(
             "store        {} events of {} subscriptions, {} MiB, {:.0} bytes an event\n\
-             fill         {:.0} events/s\n\
+             fill         {:.0} events/s, {:.0} bytes of totals written an event; their owners \
+             spend {:.1} % of all processor time on them\n\
              merge        {} events, {:.0} events/s of its thread, {:.0} bytes written an event\n\
              rebuild      p50 {:.0} us, p99 {:.0} us of {} accounts with {:.1} events each; \
              {:.1} times a fold from memory\n\
              greatest     {} events in {:.1} ms, {:.1} times a fold from memory\n\
-             start        first right answer after {:.0} ms, after a kill {:.0} ms\n\
+             {}\
              verified     figures of {} subscriptions, every rebuild, every start\n",
             self.events,
             self.subscriptions,
             self.store_bytes >> 20,
             self.store_bytes_per_event,
             self.fill_per_second,
+            self.totals_bytes_per_event,
+            self.totals_share * 100.0,
             self.merged_events,
             self.merged_per_second,
             self.merge_bytes_per_event,
@@ -381,8 +376,7 @@ impl Report {
             self.greatest_events,
             self.greatest_rebuild_ms,
             self.greatest_over_memory,
-            self.start_after_stop_ms,
-            self.start_after_kill_ms,
+            self.starts.table(),
             self.verified_subscriptions,
         )
     }

@@ -21,6 +21,7 @@ mod process;
 mod produce;
 mod queries;
 mod report;
+mod starts;
 mod verify;
 mod visible;
 mod workload;

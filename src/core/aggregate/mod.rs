@@ -29,12 +29,12 @@ pub use dated::{Action, Dated, dated};
 pub use frame::Frame;
 pub use listing::{Listed, Listing, list};
 pub use rounding::round_units;
-pub use select::{Sample, numeric};
+pub use select::{Sample, looks_back, numeric};
 pub use terms::{
     Aggregate, Allowance, Breakdown, Figures, RunningTotals, Terms, Trigger, breakdown_keys,
 };
-pub use unique::Row;
-pub use weighted::{Carry, Stint, stretches};
+pub use unique::{Row, adds};
+pub use weighted::{Carry, Stint, is_inside, stretches};
 
 use crate::core::catalog::Aggregation;
 use crate::core::event::Usage;

@@ -1,7 +1,7 @@
 //! Which events an aggregation reads (aggregation details 1).
 
 use super::terms::Terms;
-use crate::core::catalog::Aggregation;
+use crate::core::catalog::{Aggregation, BillableMetric};
 use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
 use crate::core::instant::Instant;
@@ -38,6 +38,13 @@ pub fn number(count: usize) -> Decimal {
     Decimal::from_i64(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
+/// Whether the quantity takes in every event of the external id before the window, too (5.4).
+/// Weighted sums carry a value of their own, see [`stretches`](super::stretches).
+pub fn looks_back(metric: &BillableMetric) -> bool {
+    let sums = matches!(metric.aggregation, Aggregation::Sum | Aggregation::UniqueCount);
+    metric.recurring && sums
+}
+
 impl Terms<'_> {
     /// The field that is aggregated; empty for count, where it is never read.
     pub fn field(&self) -> &str {
@@ -46,9 +53,7 @@ impl Terms<'_> {
 
     /// The earliest instant of the non-prorated quantity (5.4).
     pub fn lower(&self) -> Instant {
-        let looks_back =
-            matches!(self.metric.aggregation, Aggregation::Sum | Aggregation::UniqueCount);
-        if self.metric.recurring && looks_back { Instant::MIN } else { self.frame.lower() }
+        if looks_back(self.metric) { Instant::MIN } else { self.frame.lower() }
     }
 
     /// The events up to the upper bound that the values looked up find. `events` in order of

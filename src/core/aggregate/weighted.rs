@@ -32,8 +32,8 @@ impl Carry<'_> {
         match self {
             Self::Given(totals) => carried.extend(totals.iter().cloned()),
             Self::Stretches(stretches) => {
-                let counts = |at: Instant| stretches.iter().any(|(a, b)| *a <= at && at <= *b);
-                for sample in samples.iter().filter(|sample| counts(sample.event.timestamp)) {
+                let counts = |sample: &&Sample<'_>| is_inside(stretches, sample.event.timestamp);
+                for sample in samples.iter().filter(counts) {
                     let total = carried.entry(group_of(sample)).or_insert(Decimal::ZERO);
                     *total = &*total + &sample.value;
                 }
@@ -41,6 +41,11 @@ impl Carry<'_> {
         }
         carried
     }
+}
+
+/// Whether one of these stretches holds an instant, both ends included.
+pub fn is_inside(stretches: &[(Instant, Instant)], at: Instant) -> bool {
+    stretches.iter().any(|(from, to)| *from <= at && at <= *to)
 }
 
 /// A subscription row as the carry sees it, oldest first in a list.

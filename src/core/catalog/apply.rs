@@ -9,8 +9,8 @@ use super::book::Book;
 use super::directory::Directory;
 use super::past::MetricChange;
 use super::record::{Body, Change, Entity, EntityId, EntityKey, Record};
-use super::version::{CustomerRow, SubscriptionRows, Versioned};
-use super::{Customer, Subscription};
+use super::version::{CustomerRow, LifetimeRow, SubscriptionRows, Versioned};
+use super::{Customer, LifetimeUsage, Subscription};
 use crate::core::instant::Instant;
 
 /// What became of a record.
@@ -54,6 +54,15 @@ pub enum RowChange {
         external_id: String,
         /// The rows.
         rows: SubscriptionRows,
+    },
+    /// A lifetime usage; none if it is gone.
+    Lifetime {
+        /// External id of the organisation.
+        organization: String,
+        /// The lifetime usage.
+        id: Uuid,
+        /// The row.
+        row: Option<LifetimeRow>,
     },
     /// An entry of the index from customers to external subscription ids.
     Link {
@@ -157,6 +166,7 @@ struct Step<'a> {
     writes: BTreeMap<EntityKey, Option<Entity>>,
     customers: BTreeMap<Name, Option<CustomerRow>>,
     subscriptions: BTreeMap<Name, Vec<Versioned<Subscription>>>,
+    lifetimes: BTreeMap<(String, Uuid), Option<LifetimeRow>>,
     touched: Vec<Touched>,
 }
 
@@ -170,6 +180,7 @@ impl<'a> Step<'a> {
             writes: BTreeMap::new(),
             customers: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            lifetimes: BTreeMap::new(),
             touched: Vec::new(),
         }
     }
@@ -184,6 +195,9 @@ impl<'a> Step<'a> {
                 let rows = self.directory.subscriptions(organization, external_id);
                 rows.iter().find(|row| row.id == *id).map(|row| row.version)
             }
+            EntityId::LifetimeUsage(id) => {
+                self.directory.lifetime(organization, *id).map(|row| row.version)
+            }
             _ => self.book.version_of(organization, &key.id),
         }
     }
@@ -196,6 +210,7 @@ impl<'a> Step<'a> {
         match entity.body {
             Body::Customer(customer) => self.put_customer(organization, customer),
             Body::Subscription(row) => self.put_subscription(organization, row),
+            Body::LifetimeUsage(usage) => self.put_lifetime(organization, usage),
             body => {
                 self.book.put(&organization, body, self.version, self.log_time);
                 // The code after the change; the one before was touched above.
@@ -218,6 +233,9 @@ impl<'a> Step<'a> {
             EntityId::Subscription { external_id, id } => {
                 self.rows_of((organization, external_id.clone())).retain(|row| row.id != *id);
             }
+            EntityId::LifetimeUsage(id) => {
+                self.lifetimes.insert((organization, *id), None);
+            }
             id => self.book.remove(&organization, id),
         }
         self.writes.insert(key, None);
@@ -227,6 +245,12 @@ impl<'a> Step<'a> {
         let name = (organization, customer.external_id.clone());
         let row = Versioned::new(customer, self.version, self.log_time);
         self.customers.insert(name, Some(row));
+    }
+
+    fn put_lifetime(&mut self, organization: String, usage: LifetimeUsage) {
+        let name = (organization, usage.id);
+        let row = Versioned::new(usage, self.version, self.log_time);
+        self.lifetimes.insert(name, Some(row));
     }
 
     fn put_subscription(&mut self, organization: String, subscription: Subscription) {
@@ -256,7 +280,8 @@ impl<'a> Step<'a> {
             EntityId::Plan(id) => What::Plan(*id),
             EntityId::Customer(external_id) => What::Customer(external_id.clone()),
             EntityId::Subscription { external_id, .. } => What::Subscription(external_id.clone()),
-            EntityId::Code(..) => return,
+            // No figure of an account depends on it.
+            EntityId::LifetimeUsage(_) | EntityId::Code(..) => return,
         };
         self.touched.push(Touched { organization: key.organization.clone(), what });
     }
@@ -296,6 +321,9 @@ impl<'a> Step<'a> {
         let mut rows = Vec::new();
         for ((organization, external_id), row) in self.customers {
             rows.push(RowChange::Customer { organization, external_id, row });
+        }
+        for ((organization, id), row) in self.lifetimes {
+            rows.push(RowChange::Lifetime { organization, id, row });
         }
         for ((organization, external_id), after) in self.subscriptions {
             let before = self.directory.subscriptions(&organization, &external_id);

@@ -112,7 +112,10 @@ impl Book {
                 tables.metrics.by_code(code).map(|row| row.version)
             }
             EntityId::Code(Coded::Plan, code) => tables.plans.by_code(code).map(|row| row.version),
-            EntityId::Organization | EntityId::Customer(_) | EntityId::Subscription { .. } => None,
+            EntityId::Organization
+            | EntityId::Customer(_)
+            | EntityId::Subscription { .. }
+            | EntityId::LifetimeUsage(_) => None,
         }
     }
 
@@ -182,7 +185,7 @@ impl Book {
                 self.tables_mut(organization).metrics.put(metric, version, log_time);
             }
             Body::Plan(plan) => self.tables_mut(organization).plans.put(plan, version, log_time),
-            Body::Customer(_) | Body::Subscription(_) => {}
+            Body::Customer(_) | Body::Subscription(_) | Body::LifetimeUsage(_) => {}
         }
     }
 
@@ -215,7 +218,10 @@ impl Book {
             EntityId::Tax(id) => self.tables_mut(organization).taxes.remove(*id),
             EntityId::BillableMetric(id) => self.tables_mut(organization).metrics.remove(*id),
             EntityId::Plan(id) => self.tables_mut(organization).plans.remove(*id),
-            EntityId::Customer(_) | EntityId::Subscription { .. } | EntityId::Code(..) => {}
+            EntityId::Customer(_)
+            | EntityId::Subscription { .. }
+            | EntityId::LifetimeUsage(_)
+            | EntityId::Code(..) => {}
         }
     }
 

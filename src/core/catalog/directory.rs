@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::apply::RowChange;
 use super::past::ZoneChange;
-use super::version::{CustomerRow, SubscriptionRows};
+use super::version::{CustomerRow, LifetimeRow, SubscriptionRows};
 
 /// Where customers and subscriptions are found. A row that is not there is absent, never an error:
 /// an implementation that can fail fails before it is asked through this trait.
@@ -29,6 +29,9 @@ pub trait Directory {
         None
     }
 
+    /// The lifetime usage with this id; none if none was ever stored.
+    fn lifetime(&self, organization: &str, id: Uuid) -> Option<LifetimeRow>;
+
     /// Whether a subscription of any status points at a plan, or has once pointed at it.
     fn is_attached(&self, organization: &str, plan: Uuid) -> bool;
 
@@ -46,6 +49,7 @@ pub struct MemoryDirectory {
     customers: BTreeMap<(String, String), CustomerRow>,
     subscriptions: BTreeMap<(String, String), SubscriptionRows>,
     links: BTreeSet<(String, String, String)>,
+    lifetimes: BTreeMap<(String, Uuid), LifetimeRow>,
 }
 
 impl MemoryDirectory {
@@ -67,6 +71,13 @@ impl MemoryDirectory {
                     } else {
                         self.subscriptions.insert(key, Arc::clone(rows));
                     }
+                }
+                RowChange::Lifetime { organization, id, row } => {
+                    let key = (organization.clone(), *id);
+                    match row {
+                        Some(row) => self.lifetimes.insert(key, row.clone()),
+                        None => self.lifetimes.remove(&key),
+                    };
                 }
                 RowChange::Link { organization, customer, external_id, present } => {
                     let link = (organization.clone(), customer.clone(), external_id.clone());
@@ -98,6 +109,10 @@ impl Directory for MemoryDirectory {
             .take_while(|(org, of, _)| org == organization && of == customer)
             .map(|(_, _, external_id)| external_id.clone())
             .collect()
+    }
+
+    fn lifetime(&self, organization: &str, id: Uuid) -> Option<LifetimeRow> {
+        self.lifetimes.get(&(organization.to_owned(), id)).cloned()
     }
 
     fn is_attached(&self, organization: &str, plan: Uuid) -> bool {

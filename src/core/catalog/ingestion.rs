@@ -25,6 +25,15 @@ struct Rule {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ingestion(Vec<Rule>);
 
+/// Why an event that was kept does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Voided {
+    /// Its metric was deleted at this log time, after the event was taken in (4.4).
+    Deleted(Instant),
+    /// The expression that was in force fails on it, with its message (4.5).
+    Expression(String),
+}
+
 /// What the rules make of an event that was kept.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Settled {
@@ -90,6 +99,26 @@ impl Ingestion {
                 Err(_) => Settled::Void,
             },
         }
+    }
+
+    /// Why [`Ingestion::settle`] finds that an event is void; none if it is not.
+    pub fn voided(
+        &self,
+        code: &str,
+        log_time: Instant,
+        timestamp: Instant,
+        kept: Properties<'_>,
+    ) -> Option<Voided> {
+        if self.settle(code, log_time, timestamp, kept) != Settled::Void {
+            return None;
+        }
+        let rule = self.0.iter().find(|rule| &*rule.code == code)?;
+        if let Some(upto) = rule.void_upto.filter(|upto| log_time <= *upto) {
+            return Some(Voided::Deleted(upto));
+        }
+        let formula = formula_at(&rule.formulas, log_time)?;
+        let failed = formula.apply(code, timestamp, kept.as_sent().as_ref());
+        failed.err().map(Voided::Expression)
     }
 
     /// Calls `count` with an event as the rules leave it, unless it is void.

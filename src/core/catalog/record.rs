@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{BillableMetric, Customer, Organization, Plan, Subscription, Tax};
+use super::{BillableMetric, Customer, LifetimeUsage, Organization, Plan, Subscription, Tax};
 
 /// What one record changes, as a whole or not at all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +47,8 @@ pub enum Body {
     Customer(Customer),
     /// A subscription row.
     Subscription(Subscription),
+    /// What subscriptions had used before they came here.
+    LifetimeUsage(LifetimeUsage),
 }
 
 /// Names an entity for good: what it is stored under and expected by.
@@ -78,6 +80,8 @@ pub enum EntityId {
         /// The row.
         id: Uuid,
     },
+    /// What was used before.
+    LifetimeUsage(Uuid),
     /// Whoever holds a code: something to expect, such as that nobody does, and never to change.
     /// Two writers that give one code to two entities would otherwise both win.
     Code(Coded, String),
@@ -120,6 +124,7 @@ impl EntityId {
             Self::Plan(_) => "plan",
             Self::Customer(_) => "customer",
             Self::Subscription { .. } => "subscription",
+            Self::LifetimeUsage(_) => "lifetime_usage",
             Self::Code(coded, _) => coded.name(),
         }
     }
@@ -137,6 +142,7 @@ impl Entity {
             Body::Subscription(row) => {
                 EntityId::Subscription { external_id: row.external_id.clone(), id: row.id }
             }
+            Body::LifetimeUsage(usage) => EntityId::LifetimeUsage(usage.id),
         };
         EntityKey { organization: self.organization.clone(), id }
     }

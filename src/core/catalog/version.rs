@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::{Customer, Subscription};
+use super::{Customer, LifetimeUsage, Subscription};
 use crate::core::instant::Instant;
 
 /// An entity with the record that last wrote it.
@@ -44,6 +44,9 @@ impl<T> Deref for Versioned<T> {
 
 /// A customer as the directory keeps it.
 pub type CustomerRow = Versioned<Customer>;
+
+/// A lifetime usage as the directory keeps it.
+pub type LifetimeRow = Versioned<LifetimeUsage>;
 
 /// All rows that share one external subscription id, in ascending order of (creation, id): rows
 /// that follow one another after a plan change, or after a termination. Usually one.

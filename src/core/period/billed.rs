@@ -7,7 +7,7 @@ use super::window::{Terms, Window};
 use crate::core::instant::{Instant, SECOND};
 
 /// First year whose windows are not listed: the zone rules end there, so the chain does too.
-const CHAIN_END_YEAR: i32 = 9_990;
+pub(super) const CHAIN_END_YEAR: i32 = 9_990;
 
 /// How a subscription ended, if it did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,8 @@ pub enum Ending {
 }
 
 impl Ending {
-    fn at(self) -> Option<Instant> {
+    /// When it ended; none while it runs.
+    pub const fn at(self) -> Option<Instant> {
         match self {
             Self::Open => None,
             Self::Cut(at) | Self::Downgraded(at) => Some(at),
@@ -76,7 +77,7 @@ fn opens_period(terms: &Terms, date: Date) -> bool {
         || terms.month_grid().holding(date).first == terms.plan_grid().holding(date).first
 }
 
-fn billed(terms: &Terms, ending: Ending, dates: Dates, started_at: Instant) -> Billed {
+pub(super) fn billed(terms: &Terms, ending: Ending, dates: Dates, started_at: Instant) -> Billed {
     let mut window = terms.window(dates, started_at);
     let mut closes_at = terms.zone.midnight(dates.last.plus_days(1));
     if let Some(end) = ending.at()

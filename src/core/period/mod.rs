@@ -5,6 +5,7 @@
 //! folder knows the calendar library, and of it only the zones.
 
 mod billed;
+mod closed;
 mod date;
 mod grid;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod window;
 mod zone;
 
 pub use billed::{Billed, Ending, Windows, closed_at, windows};
+pub use closed::{Closed, Stretch, closed};
 pub use date::Date;
 pub use grid::Dates;
 pub use window::{

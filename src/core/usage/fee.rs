@@ -17,6 +17,9 @@ pub enum Context {
     CurrentUsage,
     /// A closed window: only what was used is shown.
     Closed,
+    /// A closed window as past usage lists it: charges billed in advance too, at the levels that
+    /// they had reached when the window ended (8.1).
+    Past,
     /// A closed window of a recurring metric, computed again: everything is kept.
     Recurring,
 }
@@ -79,7 +82,11 @@ impl FeeRules {
             conversion_rate: charge.pricing_unit.as_ref().map(|unit| &unit.conversion_rate),
             prorated: charge.prorated,
             pay_in_advance: charge.pay_in_advance,
-            current_usage: self.context == Context::CurrentUsage,
+            current_usage: match self.context {
+                Context::CurrentUsage => true,
+                Context::Past => charge.pay_in_advance,
+                Context::Closed | Context::Recurring => false,
+            },
         }
     }
 

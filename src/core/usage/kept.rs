@@ -75,8 +75,8 @@ fn conditions<'a>(ask: &'a Ask<'_>, keys: &[String]) -> Option<Vec<Condition<'a>
 }
 
 #[cfg(test)]
-mod lines;
+pub(super) mod lines;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod world;
+pub(super) mod world;

@@ -7,8 +7,10 @@
 mod ask;
 mod error;
 pub mod estimate;
+pub mod explain;
 mod fee;
 mod kept;
+mod past;
 mod projected;
 mod request;
 mod rows;
@@ -20,6 +22,7 @@ pub use ask::{Ask, BucketAsk, Measured, Quantities, allowance, pricing_keys, qua
 pub use error::UsageError;
 pub use fee::{Context, Fee, FeeRules, Presented};
 pub use kept::{measure, recipe};
+pub use past::{ByTime, invoice_id, past};
 pub use projected::{Elapsed, ProjectedUsage, project};
 pub use request::{Request, Selection};
 pub use rows::{ChargeUsage, FilterUsage, GroupUsage, PricingUnitSum, Sum};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Sample, WEEK, at, folding, frame, properties, scan};
+use super::{Sample, WEEK, at, feed, folding, frame, properties, scan};
 use crate::core::instant::Instant;
 use crate::core::period::Window;
 use crate::engine::account::{Account, Folding, Installed, Known, WINDOWS_MAX};
@@ -66,8 +66,8 @@ impl World {
             }
             Step::Open { week } => {
                 let spell = Self::spell(week);
-                if self.account.open_for_scan(&frame(), spell) {
-                    let scanned = scan(&frame(), spell, &self.events);
+                if let Some(draft) = self.account.open_for_scan(&frame(), spell) {
+                    let scanned = feed(&frame(), spell, draft, &self.events).0;
                     self.scans.push((self.account.generation, spell.window, scanned));
                 }
             }

@@ -1,6 +1,7 @@
 //! The engine under random traffic, judged by scans that know nothing of it.
 
 mod account;
+mod repair;
 mod shape;
 mod slot;
 
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::account::Folding;
+use super::draft::Draft;
 use super::frame::{Frame, Spell};
 use super::shape::Shape;
 use super::totals::Cells;
@@ -31,7 +33,7 @@ const GROUPS_MAX: usize = 3;
 const CAPS: Caps = Caps { groups_max: GROUPS_MAX, values_max: 100 };
 
 fn folding() -> Folding {
-    Folding { caps: CAPS, key: SetKey::new([7; 16]), buckets: Buckets::default() }
+    Folding { caps: CAPS, key: SetKey::new([7; 16]), buckets: Buckets::default(), over_cap: 0 }
 }
 
 /// An event with everything that the tests vary.
@@ -192,4 +194,18 @@ fn scan<'s>(frame: &Frame, spell: Spell, events: impl IntoIterator<Item = &'s Sa
         cells.fold(frame, spell, event.code, &event.usage(), &mut folding);
     }
     cells
+}
+
+/// What a scan gives a draft, and how many events it reads.
+fn feed(frame: &Frame, spell: Spell, mut draft: Draft, events: &[Sample]) -> (Cells, usize) {
+    let reach = draft.from()..=spell.window.to;
+    let mut events: Vec<&Sample> =
+        events.iter().filter(|event| reach.contains(&event.timestamp)).collect();
+    events.sort_by_key(|event| (event.timestamp, event.position));
+    draft.begin(frame, spell);
+    let mut folding = folding();
+    for event in &events {
+        draft.fold(frame, spell, event.code, &event.usage(), &mut folding);
+    }
+    (draft.finish(frame, spell).0, events.len())
 }

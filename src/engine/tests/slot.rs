@@ -249,7 +249,7 @@ fn judge_totals(account: &Account, ledger: &[Sample], right: &[Sample]) {
         let spell = frame.spell_holding(Instant(week * WEEK)).unwrap();
         let right = scan(&frame, spell, right);
         let mut account = account.clone();
-        if account.open_for_scan(&frame, spell) {
+        if account.open_for_scan(&frame, spell).is_some() {
             let scanned = scan(&frame, spell, ledger);
             let generation = account.generation;
             let window = spell.window;

@@ -50,7 +50,8 @@ pub fn start_with(settings: config::Http, ready: bool) -> Server {
     let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
     let (arrived, arrivals) = sync_channel(16);
     let gate = Semaphore::new(0);
-    let mock = Arc::new(Mock { seen: Mutex::default(), arrived, gate, ready, world: World::new() });
+    let (seen, past, world) = (Mutex::default(), Mutex::default(), World::new());
+    let mock = Arc::new(Mock { seen, past, arrived, gate, ready, world });
     let metrics = Arc::new(Metrics::new());
     let listener = runtime.block_on(tokio::net::TcpListener::bind(settings.listen)).unwrap();
     let address = listener.local_addr().unwrap();

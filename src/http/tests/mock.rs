@@ -4,15 +4,18 @@ use std::sync::Mutex;
 use std::sync::mpsc::SyncSender;
 
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use super::sample;
 use super::world::World;
 use crate::core::catalog::commands::Command;
-use crate::core::usage::ProjectedUsage;
+use crate::core::instant::Instant;
+use crate::core::usage::{ProjectedUsage, Request};
 use crate::http::backend::{
-    Accepted, Backend, CommandError, CurrentUsageRequest, Draft, EventsError, Fault, Filter,
-    Freshness, Page, Print, PrintEstimated, PrintInstants, PrintProjected, Readiness, Recorded,
-    Snapshot, UsageAnswer, UsageError, UsageLimit,
+    Accepted, Backend, CommandError, CurrentUsageRequest, Draft, EventsError, Fault, Filter, Found,
+    Freshness, Lifetime, LifetimeUsageAnswer, LifetimeUsageRequest, Page, PastPage,
+    PastUsageAnswer, PastUsageRequest, Print, PrintEstimated, PrintInstants, PrintPast,
+    PrintProjected, PrintStory, Readiness, Recorded, Snapshot, UsageAnswer, UsageError, UsageLimit,
 };
 
 /// The tag of every answer.
@@ -23,6 +26,8 @@ pub const OFFSETS: &str = "events_raw-0:1042,events_raw-1:977";
 pub struct Mock {
     /// Every request that arrived.
     pub seen: Mutex<Vec<CurrentUsageRequest>>,
+    /// The last request for past usage that was answered.
+    pub past: Mutex<Option<PastUsageRequest>>,
     /// Told when a request for `slow` has arrived.
     pub arrived: SyncSender<()>,
     /// Lets requests for `slow` go on.
@@ -75,6 +80,7 @@ impl Backend for Mock {
             "late" => return Err(offset_not_reached(true)),
             "partition" => return Err(UsageError::MalformedOffset),
             "cold" => return Err(UsageError::NotReady),
+            "old" => return Err(UsageError::TooStale(freshness())),
             "groups" => return Err(UsageError::LimitExceeded(UsageLimit::Groups)),
             "values" => return Err(UsageError::LimitExceeded(UsageLimit::UniqueValues)),
             "busy" => return Err(UsageError::Overloaded),
@@ -125,6 +131,35 @@ impl Backend for Mock {
         Ok(Page { events: vec![sample::recorded(draft)], total: filter.skip + 1 })
     }
 
+    async fn current_usages(
+        &self,
+        session: &String,
+        requests: Vec<CurrentUsageRequest>,
+        print: Print,
+    ) -> Vec<Result<UsageAnswer, UsageError>> {
+        let mut answers = Vec::new();
+        for request in requests {
+            answers.push(self.current_usage(session, request, print).await);
+        }
+        answers
+    }
+
+    async fn story(
+        &self,
+        _: &String,
+        transaction: String,
+        subscription: Option<String>,
+        print: PrintStory,
+    ) -> Result<Found, EventsError> {
+        match transaction.as_str() {
+            "nobody" => Ok(Found::Nothing { looked_at: 3, kept: 3 }),
+            "lost" => Ok(Found::Nothing { looked_at: 3, kept: 7 }),
+            "busy" => Err(EventsError::Overloaded),
+            "long" => Err(EventsError::LimitExceeded),
+            _ => Ok(sample::story(&transaction, subscription.as_deref(), print)),
+        }
+    }
+
     async fn estimate_fees(
         &self,
         _: &String,
@@ -167,6 +202,42 @@ impl Backend for Mock {
         };
         let body = answer.body.map(|_| print(&projected));
         Ok(UsageAnswer { body, ..answer })
+    }
+
+    async fn past_usage(
+        &self,
+        session: &String,
+        request: PastUsageRequest,
+        print: PrintPast,
+    ) -> Result<PastUsageAnswer, UsageError> {
+        let asked = CurrentUsageRequest {
+            customer: request.customer.clone(),
+            subscription: Some(request.subscription.clone()),
+            usage: Request::default(),
+            full_usage: false,
+            wait_for: request.wait_for.clone(),
+            if_none_match: request.if_none_match.clone(),
+        };
+        let answer = self.current_usage(session, asked, |_| String::new()).await?;
+        let row = print(&sample::usage(Vec::new()), Uuid::from_u128(9));
+        let page = answer.body.map(|_| PastPage { periods: vec![row], total: request.skip + 3 });
+        *self.past.lock().unwrap() = Some(request);
+        Ok(PastUsageAnswer { freshness: answer.freshness, page })
+    }
+
+    async fn lifetime_usage(
+        &self,
+        _: &String,
+        request: LifetimeUsageRequest,
+    ) -> Result<LifetimeUsageAnswer, UsageError> {
+        match request.subscription.as_str() {
+            "cold" => return Err(UsageError::NotReady),
+            "behind" => return Err(offset_not_reached(false)),
+            _ => {}
+        }
+        let lifetime =
+            Lifetime { invoiced_cents: 30, current_cents: 4, now: Instant(1_709_251_200_000_000) };
+        Ok(LifetimeUsageAnswer { freshness: freshness(), lifetime })
     }
 
     fn catalogue(&self, session: &String) -> Option<Snapshot> {

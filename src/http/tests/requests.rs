@@ -110,6 +110,7 @@ fn every_condition_has_its_status_and_body() {
         ("late", coded(504, "Gateway Timeout", "offset_not_reached")),
         ("partition", (422, invalid("min_offset", "invalid_format"))),
         ("cold", coded(503, "Service Unavailable", "not_ready")),
+        ("old", coded(503, "Service Unavailable", "too_stale")),
         ("groups", limited("groups")),
         ("values", limited("unique_values")),
         ("busy", coded(429, "Too Many Requests", "too_many_requests")),
@@ -124,7 +125,7 @@ fn every_condition_has_its_status_and_body() {
 #[test]
 fn retries_are_guided_by_headers() {
     let server = start();
-    for (customer, after) in [("cold", "1"), ("groups", "60"), ("busy", "1")] {
+    for (customer, after) in [("cold", "1"), ("old", "1"), ("groups", "60"), ("busy", "1")] {
         assert_eq!(server.get(&usage(customer)).header("retry-after"), Some(after), "{customer}");
     }
     let busy = server.get(&usage("busy"));
@@ -143,6 +144,7 @@ fn malformed_parameters_are_named() {
         ("filter_by_presentation=%7B%7D", "filter_by_presentation"),
         ("min_offset=events_raw:1", "min_offset"),
         ("min_offset=a-0:1&wait=x", "wait"),
+        ("max_staleness=soon", "max_staleness"),
         ("external_subscription_id=%ff", "external_subscription_id"),
         ("charge_id=%c3", "charge_id"),
         ("apply_taxes=%ff", "apply_taxes"),
@@ -234,9 +236,13 @@ fn answers_say_what_they_reflect() {
     let tag = format!("\"{ETAG}\"");
     let all = [Some(OFFSETS), Some("12"), Some("34"), Some(tag.as_str())];
     let untagged = [all[0], all[1], all[2], None];
-    for (customer, expected) in
-        [("c", all), ("behind", untagged), ("late", untagged), ("nobody", [None; 4])]
-    {
+    for (customer, expected) in [
+        ("c", all),
+        ("behind", untagged),
+        ("late", untagged),
+        ("old", untagged),
+        ("nobody", [None; 4]),
+    ] {
         let answer = server.get(&usage(customer));
         assert_eq!(names.map(|name| answer.header(name)), expected, "{customer}");
     }
@@ -265,7 +271,7 @@ fn answers_say_what_they_reflect() {
 fn the_backend_gets_what_was_asked() {
     let server = start();
     let query = "?external_subscription_id=s+1&full_usage=true&apply_taxes=&group%5Bk%5D=v\
-                 &min_offset=events_raw-1:978&wait=20";
+                 &min_offset=events_raw-1:978&wait=20&max_staleness=250";
     assert_eq!(server.get(&(usage("a%2Fb") + query)).status, 200);
     let seen = server.mock.seen.lock().unwrap().pop().unwrap();
     let group = vec![("k".into(), vec!["v".into()])];
@@ -278,6 +284,7 @@ fn the_backend_gets_what_was_asked() {
         usage,
         full_usage: true,
         wait_for: Some(WaitFor { offsets: vec![offset], wait }),
+        max_staleness: Some(250),
         if_none_match: IfNoneMatch::default(),
     };
     assert_eq!(seen, expected);

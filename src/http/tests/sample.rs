@@ -2,16 +2,22 @@
 
 use uuid::Uuid;
 
-use crate::core::catalog::{Aggregation, BillableMetric, Charge, ChargeFilter};
+use crate::core::catalog::{
+    Aggregation, BillableMetric, BillingTime, Charge, ChargeFilter, Status, Subscription,
+};
 use crate::core::decimal::Decimal;
+use crate::core::event::UsageBuf;
 use crate::core::instant::Instant;
 use crate::core::period::{Date, Window};
+use crate::core::position::{Position, Source};
 use crate::core::pricing::Model;
 use crate::core::pricing::standard::Standard;
 use crate::core::properties::{Kind, PropertiesBuf};
+use crate::core::usage::explain::{Fate, FateKind, Outcome, Relation, Story, Taken, Worth};
 use crate::core::usage::{ChargeUsage, CurrentUsage, FilterUsage, Sum};
 use crate::core::value::Value;
-use crate::http::backend::{Draft, NewEvent, Recorded};
+use crate::http::backend::{Draft, Found, NewEvent, PrintStory, Recorded, Told, ToldCopy};
+use crate::runtime::events::refused::{RefusedCopies, Rejected};
 
 /// Its body, byte for byte.
 pub const BODY: &str = concat!(
@@ -152,4 +158,83 @@ pub fn recorded(draft: Draft) -> Recorded {
             properties,
         },
     }
+}
+
+/// The story of an event that one filter of the charge takes, of a copy that it replaced, and of
+/// one that was refused.
+pub fn story(transaction: &str, subscription: Option<&str>, print: PrintStory) -> Found {
+    const MARCH: i64 = 1_709_251_200_000_000;
+    const DAY: i64 = 86_400_000_000;
+    let mut properties = PropertiesBuf::new();
+    properties.push("region", Kind::Text, "eu");
+    let at = |topic, partition, offset, index, day| Position {
+        log_time: Instant(MARCH + day * DAY),
+        source: Source::new(topic, partition),
+        offset,
+        index,
+    };
+    let event = UsageBuf {
+        code: "api_calls".into(),
+        timestamp: Instant(MARCH + 3 * DAY),
+        position: at(0, 1, 7, 2, 4),
+        transaction: transaction.into(),
+        properties,
+        precise_cents: None,
+    };
+    let row = Subscription {
+        id: Uuid::from_u128(5),
+        external_id: "s".into(),
+        customer: "c".into(),
+        plan: Uuid::nil(),
+        name: None,
+        billing_time: BillingTime::Calendar,
+        subscription_at: Instant(0),
+        started_at: Some(Instant(1_704_067_200_000_000)),
+        ending_at: None,
+        terminated_at: None,
+        status: Status::Active,
+        previous: None,
+        created_at: Instant(0),
+    };
+    let (charge, metric) = (charge(), metric());
+    let window = Window { from: Instant(MARCH), to: Instant(MARCH + 31 * DAY - 1) };
+    let group = vec![("cloud".into(), Some("aws".into())), ("zone".into(), None)];
+    let told = Story {
+        outcome: Outcome::Applied,
+        subscription: Some(&row),
+        plan: None,
+        window: Some((window, Relation::Current)),
+        fates: vec![Fate {
+            charge: &charge,
+            metric: &metric,
+            kind: FateKind::Applied,
+            worth: Some(Worth::Number(decimal("1"))),
+            buckets: vec![Taken { filter: charge.filters.first(), group }],
+        }],
+    };
+    let record = Rejected {
+        source: "events_raw-0".into(),
+        offset: 3,
+        index: 1,
+        reason: "invalid_format".into(),
+        detail: "timestamp: invalid_format".into(),
+        log_time: Instant(MARCH + 5 * DAY),
+        bytes: b"{\"a\":1}".to_vec(),
+    };
+    let refused = RefusedCopies { records: vec![record], looked_at: 1, kept: 2 };
+    let copy = ToldCopy {
+        subscription: Some("s"),
+        event: &event,
+        place: "events_raw-1".into(),
+        duplicates: vec![("events_raw-0".into(), at(0, 0, 9, 0, 5))],
+        story: Some(told),
+    };
+    Found::Told(print(&Told {
+        transaction,
+        subscription,
+        now: Instant(MARCH + 14 * DAY),
+        copies: vec![copy],
+        more: false,
+        refused: &refused,
+    }))
 }

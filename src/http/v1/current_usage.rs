@@ -16,7 +16,7 @@ use crate::http::etag::IfNoneMatch;
 use crate::http::router::App;
 
 /// What a key has to be allowed to read.
-pub(super) const RESOURCE: &str = "customer_usage";
+pub(in crate::http) const RESOURCE: &str = "customer_usage";
 
 /// Answers in the order of checks of 1.4; what comes after the parameters is the backend's.
 pub async fn show<B: Backend>(
@@ -48,6 +48,7 @@ pub(super) fn request(
         usage: asked.usage,
         full_usage: asked.full_usage,
         wait_for: asked.wait_for,
+        max_staleness: asked.max_staleness,
         if_none_match: if_none_match(headers),
     })
 }
@@ -63,7 +64,8 @@ pub(super) fn respond(answer: UsageAnswer) -> Response {
     response
 }
 
-fn if_none_match(headers: &HeaderMap) -> IfNoneMatch {
+/// The tags that the caller has already.
+pub(in crate::http) fn if_none_match(headers: &HeaderMap) -> IfNoneMatch {
     let mut tags = IfNoneMatch::default();
     let values = headers.get_all(header::IF_NONE_MATCH);
     values.iter().filter_map(|value| value.to_str().ok()).for_each(|value| tags.add(value));

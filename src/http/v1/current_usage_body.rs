@@ -1,5 +1,7 @@
 //! The body of current usage, in Lago's order and number forms (specification chapter 2).
 
+use uuid::Uuid;
+
 use crate::core::catalog::BillableMetric;
 use crate::core::matching::Condition;
 use crate::core::period::text::{write_date, write_seconds};
@@ -16,16 +18,28 @@ const CHARGE_BYTES: usize = 640;
 /// Prints the whole body.
 pub fn print(usage: &CurrentUsage<'_>) -> String {
     let mut out = String::with_capacity(HEAD_BYTES + usage.charges.len() * CHARGE_BYTES);
-    out.push_str("{\"customer_usage\":{");
-    head(&mut out, usage);
-    out.push_str(",\"total_amount_cents\":");
-    json::integer(&mut out, usage.total_amount_cents);
-    out.push_str(",\"taxes_amount_cents\":");
-    json::integer(&mut out, usage.taxes_amount_cents);
-    out.push_str(",\"lago_invoice_id\":null,\"charges_usage\":");
-    json::list(&mut out, ARRAY, &usage.charges, |out, row| charge(out, usage.currency, row));
-    out.push_str("}}");
+    out.push_str("{\"customer_usage\":");
+    object(&mut out, usage, None);
+    out.push('}');
     out
+}
+
+/// A usage, with the id of its invoice if its window has closed (2.1).
+pub(super) fn object(out: &mut String, usage: &CurrentUsage<'_>, invoice: Option<Uuid>) {
+    out.push('{');
+    head(out, usage);
+    out.push_str(",\"total_amount_cents\":");
+    json::integer(out, usage.total_amount_cents);
+    out.push_str(",\"taxes_amount_cents\":");
+    json::integer(out, usage.taxes_amount_cents);
+    out.push_str(",\"lago_invoice_id\":");
+    match invoice {
+        Some(id) => json::uuid(out, id),
+        None => out.push_str("null"),
+    }
+    out.push_str(",\"charges_usage\":");
+    json::list(out, ARRAY, &usage.charges, |out, row| charge(out, usage.currency, row));
+    out.push('}');
 }
 
 /// The members up to the amount.
@@ -99,7 +113,7 @@ fn filter(out: &mut String, row: &FilterUsage<'_>) {
 }
 
 /// What a filter asks of events, by key.
-pub(super) fn filter_values(out: &mut String, values: &Condition) {
+pub(in crate::http) fn filter_values(out: &mut String, values: &Condition) {
     json::list(out, OBJECT, values, |out, (key, values)| {
         json::key(out, key);
         json::list(out, ARRAY, values, |out, value| json::string(out, value));
@@ -162,7 +176,7 @@ pub(super) fn presented(out: &mut String, rows: &[Presented]) {
 }
 
 /// Property values by key.
-pub(super) fn values(out: &mut String, values: &[(String, Option<Box<str>>)]) {
+pub(in crate::http) fn values(out: &mut String, values: &[(String, Option<Box<str>>)]) {
     json::list(out, OBJECT, values, |out, (key, value)| {
         json::key(out, key);
         json::string_or_null(out, value.as_deref());

@@ -23,7 +23,7 @@ use crate::http::query::Query;
 use crate::http::router::App;
 
 /// What a key has to be allowed to read or write.
-pub(super) const RESOURCE: &str = "event";
+pub(in crate::http) const RESOURCE: &str = "event";
 /// Where the record of the accepted events stands: `topic-partition:offset`. A read that asks for
 /// `min_offset` with one more has them.
 const POSITION: HeaderName = HeaderName::from_static("odometer-position");
@@ -126,7 +126,7 @@ fn answer(body: String, accepted: &Accepted) -> Response {
 }
 
 /// The answer to what is refused; details by index only for a batch.
-pub(super) fn refuse(error: EventsError, batch: bool) -> ApiError {
+pub(in crate::http) fn refuse(error: EventsError, batch: bool) -> ApiError {
     match error {
         EventsError::Invalid(faults) => ApiError::Details(events_body::faults(&faults, batch)),
         EventsError::Overloaded => ApiError::Overloaded { limit: EVENTS_IN_FLIGHT_MAX },

@@ -56,7 +56,7 @@ fn write_event(out: &mut String, recorded: &Recorded) {
 }
 
 /// Properties in the order they are kept. Numbers are printed as they are kept, all digits.
-fn write_properties(out: &mut String, properties: Properties<'_>) {
+pub(in crate::http) fn write_properties(out: &mut String, properties: Properties<'_>) {
     json::list(out, json::OBJECT, properties.iter(), |out, (key, value)| {
         json::key(out, key);
         match value.kind {

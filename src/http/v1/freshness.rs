@@ -56,6 +56,18 @@ pub fn wait_for(query: &Query<'_>) -> Result<Option<WaitFor>, ApiError> {
     Ok(Some(WaitFor { offsets, wait }))
 }
 
+/// `max_staleness`: the lag in milliseconds beyond which no figure is wanted.
+///
+/// # Errors
+///
+/// [`ApiError::Invalid`] if it is no whole number. An empty one is refused too: whoever asks for a
+/// fresh figure must not get an older one because his bound got lost.
+pub fn max_staleness(query: &Query<'_>) -> Result<Option<i64>, ApiError> {
+    let Some(text) = query.text("max_staleness")? else { return Ok(None) };
+    let millis = Some(text).filter(|text| !text.is_empty()).and_then(digits);
+    millis.map(Some).ok_or(ApiError::malformed("max_staleness"))
+}
+
 /// Reads `topic-partition:next`. Names of topics may hold hyphens, so the last one parts.
 fn next_offset(text: &str) -> Option<NextOffset> {
     let (place, next) = text.rsplit_once(':')?;
@@ -102,6 +114,18 @@ mod tests {
             assert_eq!(read(query), Ok(Some(WaitFor { offsets, wait })), "{query}");
         }
         assert_eq!(read("wait=soon"), Ok(None), "there is nothing to wait for");
+    }
+
+    #[test]
+    fn staleness_is_bounded_by_milliseconds() {
+        let read = |query: &str| max_staleness(&Query::parse(query).unwrap());
+        assert_eq!(read("wait=1"), Ok(None));
+        assert_eq!(read("max_staleness=0"), Ok(Some(0)));
+        assert_eq!(read("max_staleness=1500"), Ok(Some(1500)));
+        for text in ["", "-1", "1.5", "1s", "%2B1", " 1", "9223372036854775808", "%ff"] {
+            let query = format!("max_staleness={text}");
+            assert_eq!(read(&query), Err(ApiError::malformed("max_staleness")), "{text}");
+        }
     }
 
     #[test]

@@ -11,19 +11,21 @@ mod billable_metrics;
 mod billable_metrics_body;
 mod charges;
 pub mod current_usage;
-mod current_usage_body;
+pub(super) mod current_usage_body;
 mod customers;
 mod customers_body;
 mod estimates;
 mod estimates_body;
 pub mod events;
-mod events_body;
+pub(super) mod events_body;
 mod events_query;
 mod events_read;
 pub mod freshness;
 mod group;
+mod lifetime_usage;
 mod organizations;
-mod parameters;
+pub(super) mod parameters;
+pub mod past_usage;
 mod plans;
 mod plans_body;
 mod presentation;
@@ -49,6 +51,7 @@ pub fn catalogue_routes<B: Backend>() -> Routes<B> {
         charges::routes(),
         subscription_charges::routes(),
         subscriptions::routes(),
+        lifetime_usage::routes(),
     ];
     resources.into_iter().flatten().collect()
 }

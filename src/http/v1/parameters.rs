@@ -19,6 +19,8 @@ pub struct Asked {
     pub full_usage: bool,
     /// Offsets that the answer has to reflect.
     pub wait_for: Option<WaitFor>,
+    /// The lag, in milliseconds, beyond which no figure is wanted.
+    pub max_staleness: Option<i64>,
 }
 
 /// Reads a query string. Unknown parameters are passed over.
@@ -44,6 +46,7 @@ pub fn read(text: &str) -> Result<Asked, ApiError> {
         },
         full_usage: query.switch("full_usage", false)?,
         wait_for: freshness::wait_for(&query)?,
+        max_staleness: freshness::max_staleness(&query)?,
     })
 }
 
@@ -61,6 +64,7 @@ pub fn read_unfiltered(text: &str) -> Result<Asked, ApiError> {
         usage: Request { apply_taxes, ..Request::default() },
         full_usage: false,
         wait_for: freshness::wait_for(&query)?,
+        max_staleness: freshness::max_staleness(&query)?,
     })
 }
 
@@ -83,6 +87,7 @@ mod tests {
                 usage: Request::default(),
                 full_usage: false,
                 wait_for: None,
+                max_staleness: None,
             };
             assert_eq!(read(query), Ok(expected), "{query}");
         }
@@ -105,6 +110,7 @@ mod tests {
             },
             full_usage: true,
             wait_for: None,
+            max_staleness: None,
         };
         assert_eq!(asked, Ok(expected));
     }

@@ -47,6 +47,7 @@ fn key(key: wire::Key) -> Result<EntityKey> {
         wire::KeyId::Subscription { external_id, id } => {
             EntityId::Subscription { external_id, id: id.0 }
         }
+        wire::KeyId::LifetimeUsage(id) => EntityId::LifetimeUsage(id.0),
         wire::KeyId::Code { kind, code } => {
             EntityId::Code(named("kind", &kind, Coded::from_name)?, code)
         }
@@ -63,6 +64,7 @@ pub(super) fn entity(entity: wire::Entity) -> Result<Entity> {
         wire::Body::Plan(body) => Body::Plan(plan(body)?),
         wire::Body::Customer(body) => Body::Customer(customer(body)),
         wire::Body::Subscription(body) => Body::Subscription(subscription(body)?),
+        wire::Body::LifetimeUsage(body) => Body::LifetimeUsage(lifetime(body)),
     };
     Ok(Entity { organization: name, body })
 }
@@ -223,4 +225,13 @@ fn subscription(row: wire::Subscription) -> Result<core::Subscription> {
         previous: row.previous.map(|id| id.0),
         created_at: Instant(row.created_at),
     })
+}
+
+fn lifetime(usage: wire::LifetimeUsage) -> core::LifetimeUsage {
+    core::LifetimeUsage {
+        id: usage.id.0,
+        external_id: usage.external_id,
+        historical_cents: usage.historical_cents,
+        created_at: Instant(usage.created_at),
+    }
 }

@@ -9,8 +9,8 @@ use super::*;
 use crate::core::catalog::record::{Body, Coded, EntityId, EntityKey};
 use crate::core::catalog::{
     Aggregation, ApiKey, BillableMetric, BillingTime, Charge, ChargeFilter, Customer, Echo, Flag,
-    Interval, MetricFilter, Organization, Plan, PresentationKey, PricingUnit, Rounding,
-    RoundingMode, Status, Subscription, Tax,
+    Interval, LifetimeUsage, MetricFilter, Organization, Plan, PresentationKey, PricingUnit,
+    Rounding, RoundingMode, Status, Subscription, Tax,
 };
 use crate::core::decimal::Decimal;
 use crate::core::double::Double;
@@ -271,8 +271,16 @@ fn subscription() -> impl Strategy<Value = Body> {
     )
 }
 
+fn lifetime() -> impl Strategy<Value = Body> {
+    (uuid(), text(), any::<i64>(), instant()).prop_map(
+        |(id, external_id, historical_cents, created_at)| {
+            Body::LifetimeUsage(LifetimeUsage { id, external_id, historical_cents, created_at })
+        },
+    )
+}
+
 fn entity() -> impl Strategy<Value = Entity> {
-    let body = prop_oneof![tax(), metric(), plan(), customer(), subscription()];
+    let body = prop_oneof![tax(), metric(), plan(), customer(), subscription(), lifetime()];
     let other = (text(), body).prop_map(|(organization, body)| Entity { organization, body });
     prop_oneof![1 => organization(), 5 => other]
 }
@@ -283,6 +291,7 @@ fn key() -> impl Strategy<Value = EntityKey> {
         uuid().prop_map(EntityId::Tax),
         uuid().prop_map(EntityId::BillableMetric),
         uuid().prop_map(EntityId::Plan),
+        uuid().prop_map(EntityId::LifetimeUsage),
         text().prop_map(EntityId::Customer),
         (text(), uuid()).prop_map(|(external_id, id)| EntityId::Subscription { external_id, id }),
         (one_of(&[Coded::Tax, Coded::BillableMetric, Coded::Plan]), text())

@@ -82,6 +82,7 @@ pub(super) enum KeyId {
     Plan(Id),
     Customer(String),
     Subscription { external_id: String, id: Id },
+    LifetimeUsage(Id),
     Code { kind: String, code: String },
 }
 
@@ -100,6 +101,7 @@ pub(super) enum Body {
     Plan(Plan),
     Customer(Customer),
     Subscription(Subscription),
+    LifetimeUsage(LifetimeUsage),
 }
 
 /// Members by name.
@@ -255,5 +257,13 @@ pub(super) struct Subscription {
     pub(super) terminated_at: Option<i64>,
     pub(super) status: String,
     pub(super) previous: Option<Id>,
+    pub(super) created_at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct LifetimeUsage {
+    pub(super) id: Id,
+    pub(super) external_id: String,
+    pub(super) historical_cents: i64,
     pub(super) created_at: i64,
 }

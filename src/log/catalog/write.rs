@@ -46,6 +46,7 @@ fn key(key: &EntityKey) -> wire::Key {
         EntityId::Subscription { external_id, id } => {
             wire::KeyId::Subscription { external_id: external_id.clone(), id: Id(*id) }
         }
+        EntityId::LifetimeUsage(id) => wire::KeyId::LifetimeUsage(Id(*id)),
         EntityId::Code(kind, code) => {
             wire::KeyId::Code { kind: kind.name().to_owned(), code: code.clone() }
         }
@@ -61,6 +62,7 @@ pub(super) fn entity(entity: &Entity) -> wire::Entity {
         Body::Plan(body) => wire::Body::Plan(plan(body)),
         Body::Customer(body) => wire::Body::Customer(customer(body)),
         Body::Subscription(body) => wire::Body::Subscription(subscription(body)),
+        Body::LifetimeUsage(body) => wire::Body::LifetimeUsage(lifetime(body)),
     };
     wire::Entity { organization: entity.organization.clone(), body }
 }
@@ -211,5 +213,14 @@ fn subscription(row: &core::Subscription) -> wire::Subscription {
         status: row.status.name().to_owned(),
         previous: row.previous.map(Id),
         created_at: row.created_at.micros(),
+    }
+}
+
+fn lifetime(usage: &core::LifetimeUsage) -> wire::LifetimeUsage {
+    wire::LifetimeUsage {
+        id: Id(usage.id),
+        external_id: usage.external_id.clone(),
+        historical_cents: usage.historical_cents,
+        created_at: usage.created_at.micros(),
     }
 }

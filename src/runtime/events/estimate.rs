@@ -12,7 +12,7 @@ use crate::core::catalog::directory::Directory;
 use crate::core::catalog::{Aggregation, BillableMetric, Charge, Subscription};
 use crate::core::currency::Currency;
 use crate::core::decimal::Decimal;
-use crate::core::event::Usage;
+use crate::core::event::{Usage, UsageBuf};
 use crate::core::event_check::{self, Problem, Sent};
 use crate::core::instant::Instant;
 use crate::core::period::{self, Window};
@@ -109,7 +109,7 @@ impl Events {
         let usages: Vec<Usage<'_>> = stored
             .iter()
             .filter(|event| *event.code == *metric.code)
-            .map(crate::runtime::scan::StoredEvent::usage)
+            .map(UsageBuf::usage)
             .collect();
         let transaction = Uuid::new_v4().to_string();
         let added = Usage {

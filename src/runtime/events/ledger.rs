@@ -1,28 +1,29 @@
 //! Events read back from the ledger: one by its transaction id, or a page of many (specification
 //! 9.7).
 
-use std::collections::{BTreeMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::copies::{StoredCopy, count};
 use super::owner::{Ask, Located};
-use super::{Events, NewEvent, Recorded, Refusal, ask, id_of};
+use super::{Events, NewEvent, Recorded, Refusal, ask, blocking, id_of};
 use crate::core::catalog::Subscription;
 use crate::core::catalog::directory::Directory;
+use crate::core::event::UsageBuf;
 use crate::core::instant::Instant;
-use crate::core::position::Position;
 use crate::engine::keys::{SlotNumber, numbers};
-use crate::engine::ledger::AccountKey;
-use crate::runtime::scan::{Cut, EVENTS_BYTES_MAX, ScanError, StoredEvent};
+use crate::engine::ledger::{AccountKey, Row};
+use crate::runtime::scan::{Cut, EVENTS_BYTES_MAX, ScanError, usage};
 use crate::runtime::shared::Shared;
 use crate::runtime::worker::Command;
-use crate::store::Store;
 
 /// Reads of the ledger that run at once; each may hold a whole account in memory.
 pub(super) const READS_MAX: usize = 2;
-/// Subscriptions of one slot that may share a transaction id and are all looked at.
-const NAMESAKES_MAX: usize = 1024;
+/// Accounts that one list looks at: each costs a few reads, whether or not it has events. Beyond,
+/// the list is refused, and a subscription has to be named.
+const ACCOUNTS_MAX: usize = 100_000;
 /// Events kept beyond those that a page needs before the rest is dropped.
 const SLACK: usize = 4096;
 
@@ -66,68 +67,10 @@ impl Events {
         transaction: &str,
     ) -> Result<Option<Recorded>, Refusal> {
         let _permit = self.reads.acquire().await.map_err(|_| Refusal::NotReady)?;
-        let mut first = self.without_subscription(organization, transaction).await?;
-        if let Some((slot, identity, position)) = self.first_id(organization, transaction).await?
-            && first.as_ref().is_none_or(|(_, event)| position < event.position)
-        {
-            let located = ask(&self.shared, slot, |reply| Ask::Locate {
-                organization: organization.to_owned(),
-                transaction: transaction.to_owned(),
-                identities: HashSet::from([identity]),
-                reply,
-            });
-            let Located { accounts, cut } = located.await?;
-            for account in accounts {
-                let events = self.read(cut.clone(), account.0).await?;
-                let found = events.into_iter().find(|event| *event.transaction == *transaction);
-                first = found.map(|event| (account.1, event)).or(first);
-            }
-        }
-        Ok(first
-            .map(|(subscription, event)| recorded(&self.shared, organization, subscription, event)))
-    }
-
-    /// Where the first event with this id stands: slot, identity, position.
-    async fn first_id(
-        &self,
-        organization: &str,
-        transaction: &str,
-    ) -> Result<Option<(SlotNumber, u128, Position)>, Refusal> {
-        let hash = self.shared.hasher.id(AccountKey(0), organization, transaction).transaction;
-        // Memory first: it forgets only what the store's index has.
-        let mut unmerged = BTreeMap::new();
-        for slot in numbers(self.shared.slots) {
-            let found = ask(&self.shared, slot, |reply| Ask::Unmerged(hash, reply)).await?;
-            unmerged.extend(found.into_iter().map(|(id, position)| ((slot, id), position)));
-        }
-        let (store, slots) = (Arc::clone(&self.shared.store), self.shared.slots);
-        let merged = blocking(move || {
-            let mut merged = BTreeMap::new();
-            for slot in numbers(slots) {
-                let found = store.ids_of_transaction(slot, hash, NAMESAKES_MAX)?;
-                merged.extend(found.into_iter().map(|(key, at)| ((slot, key.id), at)));
-            }
-            Ok::<_, crate::store::StoreError>(merged)
-        });
-        let mut all = merged.await?.map_err(|error| Refusal::Internal(error.to_string()))?;
-        all.extend(unmerged);
-        let first = all.into_iter().min_by_key(|(_, position)| *position);
-        Ok(first.map(|((slot, identity), position)| (slot, identity, position)))
-    }
-
-    /// The first event with this id that has no subscription id. Such events are in no index.
-    async fn without_subscription(
-        &self,
-        organization: &str,
-        transaction: &str,
-    ) -> Result<Option<(Option<String>, StoredEvent)>, Refusal> {
-        let (slot, key) = self.shared.account(organization, None);
-        if self.shared.board.peek(key, |_| ()).is_none() {
-            return Ok(None);
-        }
-        let events = self.read(self.cut(slot, key).await?, key).await?;
-        let of_id = events.into_iter().filter(|event| *event.transaction == *transaction);
-        Ok(of_id.min_by_key(|event| event.position).map(|event| (None, event)))
+        let first = self.first(organization, transaction).await?;
+        Ok(first.map(|StoredCopy { subscription, event, .. }| {
+            recorded(&self.shared, organization, subscription, event)
+        }))
     }
 
     /// A page of the events that a filter lets through.
@@ -139,12 +82,19 @@ impl Events {
         let _permit = self.reads.acquire().await.map_err(|_| Refusal::NotReady)?;
         let mut pile = Pile::new(self.resolved(organization, filter));
         let ledgers = self.accounts(organization, pile.filter.subscription.as_deref()).await?;
+        if ledgers.iter().map(|located| located.accounts.len()).sum::<usize>() > ACCOUNTS_MAX {
+            return Err(Refusal::LimitExceeded);
+        }
         let store = Arc::clone(&self.shared.store);
         let pile = blocking(move || {
-            for Located { accounts, cut } in ledgers {
-                for account in accounts {
-                    pile.add(account.1.as_deref(), account_events(&cut, &store, account.0)?)?;
-                }
+            let bounds = pile.bounds();
+            for Located { mut accounts, cut } in ledgers {
+                accounts.sort_unstable();
+                let keys: Vec<AccountKey> = accounts.iter().map(|(key, _)| *key).collect();
+                cut.walk(&store, &keys, bounds, &mut |place, row| {
+                    pile.add(accounts[place].1.as_deref(), row)?;
+                    Ok(ControlFlow::Continue(()))
+                })?;
             }
             Ok::<_, ScanError>(pile)
         });
@@ -198,68 +148,46 @@ impl Events {
         cut.await.map(|account| account.cut).map_err(|_| Refusal::NotReady)
     }
 
-    pub(super) async fn read(
-        &self,
-        cut: Cut,
-        key: AccountKey,
-    ) -> Result<Vec<StoredEvent>, Refusal> {
+    pub(super) async fn read(&self, cut: Cut, key: AccountKey) -> Result<Vec<UsageBuf>, Refusal> {
         let store = Arc::clone(&self.shared.store);
-        blocking(move || account_events(&cut, &store, key)).await?.map_err(refuse)
+        blocking(move || cut.events(&store, key)).await?.map_err(refuse)
     }
-}
-
-/// The events of one account that count: the one place that reads the ledger here.
-fn account_events(
-    cut: &Cut,
-    store: &Store,
-    key: AccountKey,
-) -> Result<Vec<StoredEvent>, ScanError> {
-    cut.events(store, key)
 }
 
 /// Events that may be on the page, while accounts are read.
 struct Pile {
     filter: Filter,
-    kept: Vec<(Option<String>, StoredEvent)>,
+    kept: Vec<(Option<String>, UsageBuf)>,
     bytes: usize,
     total: usize,
+    rows: u64,
 }
 
 impl Pile {
     fn new(filter: Filter) -> Self {
-        Self { filter, kept: Vec::new(), bytes: 0, total: 0 }
+        Self { filter, kept: Vec::new(), bytes: 0, total: 0, rows: 0 }
     }
 
-    fn wants(&self, event: &StoredEvent) -> bool {
-        let Filter { code, from, to, .. } = &self.filter;
-        code.as_deref().is_none_or(|code| *event.code == *code)
-            && from.is_none_or(|from| from <= event.timestamp)
-            && to.is_none_or(|to| event.timestamp <= to)
+    /// The stretch of time that is read: only chunks that reach into it are.
+    fn bounds(&self) -> (Instant, Instant) {
+        let Filter { from, to, .. } = self.filter;
+        (from.unwrap_or(Instant::MIN), to.unwrap_or(Instant::MAX))
     }
 
-    fn add(
-        &mut self,
-        subscription: Option<&str>,
-        events: Vec<StoredEvent>,
-    ) -> Result<(), ScanError> {
-        for event in events {
-            if !self.wants(&event) {
-                continue;
-            }
-            self.total += 1;
-            self.bytes += bytes_of(&event);
-            self.kept.push((subscription.map(str::to_owned), event));
-            if self.kept.len() >= self.needed().saturating_mul(2).saturating_add(SLACK) {
-                self.trim();
-            }
-            if self.bytes > EVENTS_BYTES_MAX {
-                self.trim();
-            }
-            if self.bytes > EVENTS_BYTES_MAX {
-                return Err(ScanError::TooLarge);
-            }
+    fn add(&mut self, subscription: Option<&str>, row: &Row<'_>) -> Result<(), ScanError> {
+        count(&mut self.rows)?;
+        if self.filter.code.as_deref().is_some_and(|code| code != row.code) {
+            return Ok(());
         }
-        Ok(())
+        self.total += 1;
+        let event = UsageBuf::of(row.code, &usage(row));
+        self.bytes += event.weight();
+        self.kept.push((subscription.map(str::to_owned), event));
+        let full = self.kept.len() >= self.needed().saturating_mul(2).saturating_add(SLACK);
+        if full || self.bytes > EVENTS_BYTES_MAX {
+            self.trim();
+        }
+        if self.bytes > EVENTS_BYTES_MAX { Err(ScanError::TooLarge) } else { Ok(()) }
     }
 
     /// Events up to the end of the page.
@@ -270,7 +198,7 @@ impl Pile {
     fn trim(&mut self) {
         self.sort();
         self.kept.truncate(self.needed());
-        self.bytes = self.kept.iter().map(|(_, event)| bytes_of(event)).sum();
+        self.bytes = self.kept.iter().map(|(_, event)| event.weight()).sum();
     }
 
     /// The latest first; the position makes the order total.
@@ -281,22 +209,18 @@ impl Pile {
         });
     }
 
-    fn page(mut self) -> (Vec<(Option<String>, StoredEvent)>, usize) {
+    fn page(mut self) -> (Vec<(Option<String>, UsageBuf)>, usize) {
         self.sort();
         let Filter { skip, take, .. } = self.filter;
         (self.kept.into_iter().skip(skip).take(take).collect(), self.total)
     }
 }
 
-fn bytes_of(event: &StoredEvent) -> usize {
-    size_of::<StoredEvent>() + event.properties.as_ref().as_bytes().len()
-}
-
 fn recorded(
     shared: &Shared,
     organization: &str,
     subscription: Option<String>,
-    event: StoredEvent,
+    event: UsageBuf,
 ) -> Recorded {
     let place = shared.sources.name(event.position.source);
     Recorded {
@@ -313,17 +237,9 @@ fn recorded(
     }
 }
 
-fn refuse(error: ScanError) -> Refusal {
+pub(super) fn refuse(error: ScanError) -> Refusal {
     match error {
         ScanError::TooLarge => Refusal::LimitExceeded,
         error => Refusal::Internal(error.to_string()),
     }
-}
-
-/// Runs something that waits for the disk.
-async fn blocking<R: Send + 'static>(
-    work: impl FnOnce() -> R + Send + 'static,
-) -> Result<R, Refusal> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Refusal::Internal(error.to_string()))
 }

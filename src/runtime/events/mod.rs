@@ -9,12 +9,15 @@
 //! seen by neither check. Then the copy with the smaller position counts, as always (specification
 //! 10.4): the request was answered with 200 and its event may turn out to be the duplicate.
 
+pub mod copies;
 pub mod draft;
 pub mod estimate;
 mod ledger;
 mod owner;
 mod record;
+pub mod refused;
 mod reserve;
+pub mod story;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -416,4 +419,12 @@ async fn ask<R>(
     let command = Command::Events(slot, question(reply));
     shared.owner(slot).try_send(command).map_err(|_| Refusal::Overloaded)?;
     answer.await.map_err(|_| Refusal::NotReady)
+}
+
+/// Runs something that waits for the disk.
+async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Refusal::Internal(error.to_string()))
 }

@@ -29,6 +29,8 @@ pub enum Ask {
         /// Where to.
         reply: oneshot::Sender<Located>,
     },
+    /// Copies of these identities that lost lately, with their identities.
+    Duplicates(HashSet<u128>, oneshot::Sender<Vec<(u128, Position)>>),
     /// All accounts of an organisation.
     Accounts(String, oneshot::Sender<Located>),
 }
@@ -64,6 +66,10 @@ pub fn answer(shared: &Shared, owned: &Owned, cut: impl FnOnce() -> Cut, ask: As
                 Some((*key, name?.map(|name| name.to_string())))
             });
             let _ = reply.send(Located { accounts: accounts.collect(), cut: cut() });
+        }
+        Ask::Duplicates(identities, reply) => {
+            let lately = ids.duplicates.iter();
+            let _ = reply.send(lately.filter(|(id, _)| identities.contains(id)).collect());
         }
         Ask::Accounts(organization, reply) => {
             let accounts = owned.accounts.iter().filter_map(|key| {

@@ -115,6 +115,7 @@ impl Subject {
     }
 
     fn folding(&self) -> Folding {
-        Folding { caps: self.caps, key: self.hasher.values(), buckets: Buckets::default() }
+        let (key, buckets) = (self.hasher.values(), Buckets::default());
+        Folding { caps: self.caps, key, buckets, over_cap: 0 }
     }
 }

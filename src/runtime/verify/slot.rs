@@ -1,6 +1,7 @@
 //! One slot: all its accounts, and what they add up to.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use super::Subject;
 use super::account::{Checking, Sums};
@@ -40,8 +41,9 @@ fn check(subject: &Subject, slot: u8) -> Result<Findings, StoreError> {
     let tail = Tail::read(&subject.store, slot, &state, &mut |found| findings.differ(found));
     let mut accounts: BTreeSet<AccountKey> = ledger.accounts()?.into_iter().collect();
     accounts.extend(&tail.accounts);
-    subject.store.each_totals(slot, |account, _, _| {
+    subject.store.each_totals(slot, None, |account, _, _| {
         accounts.insert(account);
+        ControlFlow::Continue(())
     })?;
     let accounts: Vec<AccountKey> = accounts.into_iter().collect();
     let none = Gathered::default();

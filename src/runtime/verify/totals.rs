@@ -11,6 +11,7 @@ use crate::core::instant::Instant;
 use crate::core::period;
 use crate::core::usage::{Ask, Measured, Quantities, Request};
 use crate::engine::account::{Account, Folding};
+use crate::engine::draft::Draft;
 use crate::engine::frame::{Frame, Spell};
 use crate::engine::keys::SlotNumber;
 use crate::engine::ledger::{AccountKey, Row};
@@ -25,7 +26,7 @@ pub struct Refold<'a> {
     account: &'a Account,
     /// What the totals were folded under; none if there are none, or the rules are gone.
     resolved: Option<Resolved>,
-    windows: Vec<(Instant, Cells)>,
+    windows: Vec<Draft>,
     /// An event that would be missing from every figure.
     missed: Option<Instant>,
 }
@@ -39,10 +40,7 @@ impl<'a> Refold<'a> {
             tally.accounts_to_rebuild += 1;
         }
         let windows = resolved.iter().flat_map(|resolved| {
-            account
-                .windows
-                .iter()
-                .map(|kept| (resolved.frame.reach(kept.window()), Cells::default()))
+            account.windows.iter().map(|kept| Draft::anew(&resolved.frame, kept.spell))
         });
         Self { account, windows: windows.collect(), resolved, missed: None }
     }
@@ -57,11 +55,11 @@ impl<'a> Refold<'a> {
         };
         let event = usage(row);
         let mut held = !frame.shape.folds(row.code) || self.is_left_out(row.timestamp);
-        for (kept, (reach, cells)) in self.account.windows.iter().zip(&mut self.windows) {
+        for (kept, draft) in self.account.windows.iter().zip(&mut self.windows) {
             held |= kept.window().holds(row.timestamp);
-            if *reach <= row.timestamp && row.timestamp <= kept.window().to {
+            if draft.from() <= row.timestamp && row.timestamp <= kept.window().to {
                 frame.settle(row.code, &event, |event| {
-                    cells.fold(frame, kept.spell, row.code, event, folding);
+                    draft.fold(frame, kept.spell, row.code, event, folding);
                 });
             }
         }
@@ -82,12 +80,12 @@ impl<'a> Refold<'a> {
                 .push(format!("the event of {at:?} is in no total and not known as left out"));
         }
         let Some(resolved) = self.resolved else { return differences };
-        for (kept, (_, mut scanned)) in self.account.windows.iter().zip(self.windows) {
+        for (kept, draft) in self.account.windows.iter().zip(self.windows) {
             if kept.needs_repair(&resolved.frame) {
                 tally.windows_to_scan += 1;
                 continue;
             }
-            scanned.give_up(&resolved.frame, kept.spell);
+            let (scanned, _) = draft.finish(&resolved.frame, kept.spell);
             if kept.cells == scanned {
                 tally.windows_equal += 1;
                 continue;

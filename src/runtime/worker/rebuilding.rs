@@ -6,9 +6,9 @@ use crate::core::period::Window;
 use crate::engine::account::{Account, Installed};
 use crate::engine::ledger::AccountKey;
 use crate::engine::totals::Cells;
-use crate::runtime::scan::Rebuild;
+use crate::runtime::scan::{Opened, Rebuild};
 use crate::runtime::sweeper::Swept;
-use crate::telemetry::events::{Emit, LimitHit};
+use crate::telemetry::events::{BucketsLeft, Emit, LimitHit, WhyLeft};
 
 /// Accounts that are rebuilt together when nobody waits for them: whoever comes and waits, waits
 /// for these at most.
@@ -24,7 +24,7 @@ impl Worker {
         if let Some(rebuild) = self.open_for_scan(asked, Some(window), now) {
             if let Err((_, refused)) = self.rebuilds.ask((self.cut(at), vec![rebuild])) {
                 // The scanners are busy: the window is closed again, and readers ask once more.
-                self.close(&refused);
+                self.close(refused);
                 self.shared.wake();
             }
         } else {
@@ -57,21 +57,27 @@ impl Worker {
         if !wanted.is_empty()
             && let Err((_, refused)) = self.rebuilds.sweep((self.cut(at), wanted))
         {
-            self.close(&refused);
+            self.close(refused);
             return Swept::Busy;
         }
         Swept::UpTo(next)
     }
 
-    /// Closes windows that were opened for a scan that does not take place. Their accounts look for
-    /// their rules again.
-    fn close(&self, rebuilds: &[Rebuild]) {
-        for rebuild in rebuilds {
+    /// Closes windows that were opened for a scan that does not take place. What was to be repaired
+    /// stays as it was; the other accounts look for their rules again.
+    fn close(&mut self, rebuilds: Vec<Rebuild>) {
+        let folding = &mut self.folding;
+        for Rebuild { opened, draft } in rebuilds {
+            let Opened { account, frame, spell, generation } = opened;
             let close = |account: &mut Account, _| {
-                account.forget();
-                account.epoch = 0;
+                if let Some(cells) = draft.untouched() {
+                    account.install(&frame, generation, spell.window, cells, folding);
+                } else {
+                    account.forget();
+                    account.epoch = 0;
+                }
             };
-            self.shared.board.change(rebuild.account, || None, close);
+            self.shared.board.change(account, || None, close);
         }
     }
 
@@ -96,13 +102,9 @@ impl Worker {
                     None => frame.spell_holding(now),
                 }?;
                 let generation = account.generation;
-                account.open_for_scan(&frame, spell).then(|| Rebuild {
-                    account: key,
-                    spell,
-                    from: frame.reach(spell.window),
-                    frame,
-                    generation,
-                })
+                let draft = account.open_for_scan(&frame, spell)?;
+                let opened = Opened { account: key, frame, spell, generation };
+                Some(Rebuild { opened, draft })
             },
         );
         opened.flatten()
@@ -110,13 +112,13 @@ impl Worker {
 
     /// Adds what a scan found to the windows that were opened for it. No result means that the scan
     /// failed: the windows are closed again.
-    pub(super) fn install(&mut self, slot: u8, rebuilds: Vec<(Rebuild, Option<Cells>)>) {
+    pub(super) fn install(&mut self, slot: u8, rebuilds: Vec<(Opened, Option<Cells>)>) {
         let Some(at) = self.at(slot) else { return };
         let sequence = self.slots[at].sequence;
-        for (rebuild, cells) in rebuilds {
+        for (opened, cells) in rebuilds {
             let folding = &mut self.folding;
             let take = |account: &mut Account, _| {
-                let Rebuild { frame, generation, spell, .. } = &rebuild;
+                let Opened { frame, generation, spell, .. } = &opened;
                 if let Some(cells) = cells {
                     account.changed_at = sequence;
                     return account.install(frame, *generation, spell.window, cells, folding);
@@ -126,11 +128,18 @@ impl Worker {
                 }
                 Installed::Outdated
             };
-            let installed = self.shared.board.change(rebuild.account, || None, take);
+            let installed = self.shared.board.change(opened.account, || None, take);
             if installed == Some(Installed::Overflowed) {
                 LimitHit { limit: "NOTED_BYTES_MAX" }.emit(&self.shared.metrics);
             }
         }
+        self.report_over_cap();
         self.shared.wake();
+    }
+
+    /// Counts the buckets that went over a cap since the last time.
+    pub(super) fn report_over_cap(&mut self) {
+        let buckets = std::mem::take(&mut self.folding.over_cap);
+        BucketsLeft { why: WhyLeft::OverCap, buckets }.emit(&self.shared.metrics);
     }
 }

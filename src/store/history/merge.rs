@@ -35,7 +35,7 @@ const MERGING: &str = "merging the tail";
 pub struct Unmerged {
     /// Blocks.
     pub blocks: u64,
-    /// Their bytes, as far as they were committed since the store was opened.
+    /// Their bytes.
     pub bytes: u64,
     /// Blocks that a merge may take: totals and ids include them.
     pub ready: u64,
@@ -292,9 +292,14 @@ impl<'a> Draft<'a> {
         self.batch.delete_range_cf(family, tail(self.merged), tail(self.upto));
         store.put_cursor(&mut self.batch, MetaKey::HistoryUpto(slot), self.upto)?;
         store.delete(&mut self.batch, Key::Meta(MetaKey::MergeBegun(slot)))?;
+        // A checkpoint that is written meanwhile waits: both write what they leave of the tail.
+        let mut state = locked(&store.state);
+        let mut tail_bytes = state.tail_bytes.clone();
+        let own = &mut tail_bytes[usize::from(slot)];
+        *own = own.saturating_sub(self.stats.bytes);
+        store.put_tail_bytes(&mut self.batch, &tail_bytes)?;
         store.write_synced(self.batch, MERGING)?;
-        let tail_bytes = &mut locked(&store.state).tail_bytes[usize::from(slot)];
-        *tail_bytes = tail_bytes.saturating_sub(self.stats.bytes);
+        state.tail_bytes = tail_bytes;
         Ok(self.stats)
     }
 }

@@ -97,8 +97,21 @@ fn a_transaction_is_found_whatever_its_subscription() {
 }
 
 fn totals(store: &Store, slot: u8) -> Vec<(u128, u64, Vec<u8>)> {
+    totals_after(store, slot, None, usize::MAX)
+}
+
+fn totals_after(
+    store: &Store,
+    slot: u8,
+    after: Option<u128>,
+    most: usize,
+) -> Vec<(u128, u64, Vec<u8>)> {
     let mut all = Vec::new();
-    store.each_totals(slot, |key, upto, bytes| all.push((key.0, upto, bytes.to_vec()))).unwrap();
+    let visit = |key: AccountKey, upto, bytes: &[u8]| {
+        all.push((key.0, upto, bytes.to_vec()));
+        if all.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    store.each_totals(slot, after.map(AccountKey), visit).unwrap();
     all
 }
 
@@ -114,6 +127,10 @@ fn totals_say_what_they_include() {
     let store = &one.store;
     let expected = vec![(1, 4, b"one".to_vec()), (2, 4, b"more".to_vec())];
     assert_eq!(totals(store, 3), expected);
+    assert_eq!(totals_after(store, 3, None, 1), expected[..1]);
+    assert_eq!(totals_after(store, 3, Some(1), 1), expected[1..]);
+    assert_eq!(totals_after(store, 3, Some(2), 1), []);
+    assert_eq!(totals_after(store, 3, Some(u128::MAX), 1), []);
     assert_eq!(store.slot(3).unwrap().totals_upto, 4);
     let two = SavedTotals { upto: 4, bytes: b"more".to_vec() };
     assert_eq!(store.totals(3, AccountKey(2)).unwrap(), Some(two));

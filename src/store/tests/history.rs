@@ -324,5 +324,9 @@ fn what_is_not_derived_stays_in_the_tail() {
     let left = world.one.store.unmerged(SLOT).unwrap();
     assert_eq!((left.blocks, left.ready), (1, 0));
     assert!(left.bytes < unmerged.bytes);
+    let remaining: usize =
+        world.one.store.tail(SLOT, 2).unwrap().map(|block| block.unwrap().1.len()).sum();
+    assert_eq!(left.bytes, remaining as u64);
+    assert_eq!(world.one.crashed().store.unmerged(SLOT).unwrap(), left, "at the next start");
     world.assert_all();
 }

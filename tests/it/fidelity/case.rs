@@ -1,22 +1,27 @@
 //! One case: an organisation, what happens to it round by round, and what is asked.
 
-use odometer::core::catalog::{Interval, Status};
+use odometer::core::catalog::{Aggregation, Interval, Status};
 use odometer::core::instant::Instant;
+use odometer::core::pricing::ModelKind;
 use uuid::Uuid;
 
 use super::catalog::{Maker, ZONES};
 use super::cell::Cell;
 use super::dice::Dice;
-use super::events::{Sent, events};
+use super::events::{Sent, events, stream};
 use super::questions::question;
 use crate::oracle::{Question, Tenant};
 
 const SECOND: i64 = 1_000_000;
+const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 3_600 * SECOND;
 const DAY: i64 = 24 * HOUR;
 /// 2017-01-01T00:00:00Z, and the days from which cases choose: Brazil had summer time then.
 const FIRST_DAY: i64 = 1_483_228_800 * SECOND;
 const DAYS: i64 = 3_300;
+
+/// Rounds of a long case.
+const ROUNDS_LONG: usize = 4;
 
 /// What has happened up to one moment.
 #[derive(Clone, Debug)]
@@ -76,6 +81,33 @@ impl Case {
             rounds.push(Round { tenant: shown, events, now, questions });
         }
         Self { number, cell, rounds }
+    }
+
+    /// The case with this number in which very many events come in order, and some much later, to a
+    /// charge of which the order matters.
+    pub fn long(seed: u64, number: u64) -> Self {
+        let mut dice = Dice::new(seed, number);
+        let mut cells = Cell::allowed();
+        cells.retain(|cell| {
+            let tiers = cell.prorated && cell.model == ModelKind::Graduated;
+            !cell.in_advance
+                && match cell.aggregation {
+                    Aggregation::WeightedSum => cell.model == ModelKind::Standard,
+                    Aggregation::Sum => tiers || cell.model == ModelKind::Percentage,
+                    _ => false,
+                }
+        });
+        let cell = *dice.pick(&cells);
+        let now = FIRST_DAY + dice.within(0, DAYS) * DAY + dice.within(0, DAY);
+        let tenant = Maker::new(&mut dice).tenant(cell, now);
+        let records = stream(&mut dice, &tenant, now, ROUNDS_LONG);
+        let rounds = (0..).zip(records).map(|(at, events)| Round {
+            tenant: Some(tenant.clone()),
+            events,
+            now: now + at * MINUTE,
+            questions: vec![Question::plain()],
+        });
+        Self { number, cell, rounds: rounds.collect() }
     }
 
     /// The same case under other ids, so that it can run beside itself.

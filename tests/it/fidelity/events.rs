@@ -23,6 +23,13 @@ const DAY: i64 = 86_400 * SECOND;
 /// Different texts of transaction ids in one case: repetitions are sought.
 const TRANSACTIONS: usize = 300;
 
+/// Events of a stream.
+const STREAM: i64 = 500;
+/// Days that a stream covers at most.
+const STREAM_DAYS: i64 = 28;
+/// A stream holds back one event of so many at random, to come with a later round.
+const HELD_BACK_OF: usize = 150;
+
 /// What the events of one round have in common.
 struct Scene<'t> {
     tenant: &'t Tenant,
@@ -47,6 +54,34 @@ pub fn events(dice: &mut Dice, tenant: &Tenant, now: i64, seen: &mut Vec<i64>) -
         // Partitions run ahead and lag behind, so that some read late what comes first.
         let behind_ms = [0, 90_000, -90_000][partition] + dice.within(-5_000, 5_000);
         sent.push(Sent { partition, behind_ms, record });
+    }
+    sent
+}
+
+/// Many events on the first charge, in the order of time up to now, by round: the first round has
+/// most of them, each later one some that come late.
+pub fn stream(dice: &mut Dice, tenant: &Tenant, now: i64, rounds: usize) -> Vec<Vec<Sent>> {
+    let metric = tenant.plans[0].charges[0].metric;
+    let code = tenant.metrics.iter().find(|own| own.id == metric).map(|own| own.code.as_str());
+    let windows = tenant.rows.iter().filter_map(|row| window_of(tenant, row, now));
+    let from = windows.map(|(from, _)| from).max().unwrap_or(now).max(now - STREAM_DAYS * DAY);
+    let mut sent: Vec<Vec<Sent>> = (0..rounds).map(|_| Vec::new()).collect();
+    for number in 0..STREAM {
+        let at = from + (now - from) / STREAM * number;
+        let mut properties = properties(dice, true);
+        // Filters and groups would leave little for each bucket.
+        for (name, value) in [("team", "x"), ("region", "eu"), ("cloud", "aws"), ("user", "u1")] {
+            properties[name] = json!(value);
+        }
+        let record = json!({
+            "external_subscription_id": "sub-0",
+            "transaction_id": format!("s{number}"),
+            "code": code,
+            "timestamp": format!("{}.{:06}", at.div_euclid(SECOND), at.rem_euclid(SECOND)),
+            "properties": properties,
+        });
+        let round = if dice.below(HELD_BACK_OF) == 0 { dice.below(rounds) } else { 0 };
+        sent[round].push(Sent { partition: 0, behind_ms: 0, record });
     }
     sent
 }

@@ -34,6 +34,8 @@ const CASES: u64 = 2_000;
 const CASES_PER_WORLD: u64 = 250;
 /// Cases on several partitions of Kafka.
 const CASES_ON_PARTITIONS: u64 = 60;
+/// Cases with very many events.
+const CASES_LONG: u64 = 40;
 /// Questions that are repeated for each case after a restart and on a second service.
 const QUESTIONS_AGAIN: usize = 2;
 /// Failing cases that are made small and shown.
@@ -71,7 +73,19 @@ fn answers_are_those_of_the_specification() {
 fn live(numbers: std::ops::Range<u64>) -> Coverage {
     let mut dice = Dice::new(!seed(), numbers.start);
     let cases: Vec<Case> = numbers.map(|number| Case::generate(seed(), number)).collect();
-    let mut world = World::new(service(&mut dice, &[]), Feed::Embedded, &cases, 1);
+    live_through(&mut dice, &cases)
+}
+
+/// What comes late among very many events changes no answer, whatever was kept of those.
+#[test]
+fn late_events_change_no_answer() {
+    let mut dice = Dice::new(seed(), u64::MAX);
+    let cases: Vec<Case> = (0..CASES_LONG).map(|number| Case::long(seed(), number)).collect();
+    live_through(&mut dice, &cases);
+}
+
+fn live_through(dice: &mut Dice, cases: &[Case]) -> Coverage {
+    let mut world = World::new(service(dice, &[]), Feed::Embedded, cases, 1);
     let mut mismatches = Vec::new();
     for round in 0..world.rounds() {
         world.happen(round);
@@ -85,10 +99,10 @@ fn live(numbers: std::ops::Range<u64>) -> Coverage {
     world.service.restart();
     mismatches.extend(world.ask_again("a restart in round", QUESTIONS_AGAIN));
     let turned: Vec<Case> = cases.iter().rev().cloned().collect();
-    let mut second = World::new(service(&mut dice, &[]), Feed::Embedded, &turned, 1);
+    let mut second = World::new(service(dice, &[]), Feed::Embedded, &turned, 1);
     (0..second.rounds()).for_each(|round| second.happen(round));
     mismatches.extend(second.ask_again("all at once in round", QUESTIONS_AGAIN));
-    judge(&cases, &mismatches);
+    judge(cases, &mismatches);
     world.coverage
 }
 

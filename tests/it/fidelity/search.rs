@@ -4,7 +4,7 @@ use super::case::Case;
 use super::dice::Dice;
 use super::feed::Feed;
 use super::world::{Mismatch, World};
-use super::{CASES_ON_PARTITIONS, QUESTIONS_AGAIN, seed, service};
+use super::{CASES_LONG, CASES_ON_PARTITIONS, QUESTIONS_AGAIN, seed, service};
 
 /// Cases of the first batch.
 const BATCH_FIRST: u64 = 20;
@@ -42,6 +42,13 @@ pub fn search_partitions() -> Option<Found> {
         (0..CASES_ON_PARTITIONS).map(|number| Case::generate(!seed(), number * 7)).collect();
     let mismatch = live(&cases, u64::MAX, Feed::kafka())?;
     Some(Found { cases: CASES_ON_PARTITIONS, mismatch })
+}
+
+/// As [`search`], for what shows among very many events alone.
+pub fn search_long() -> Option<Found> {
+    let cases: Vec<Case> = (0..CASES_LONG).map(|number| Case::long(seed(), number)).collect();
+    let mismatch = live(&cases, u64::MAX, (Feed::Embedded, Vec::new()))?;
+    Some(Found { cases: CASES_LONG, mismatch })
 }
 
 /// Runs cases side by side up to the first wrong answer.

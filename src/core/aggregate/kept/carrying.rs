@@ -1,7 +1,8 @@
 //! Time-weighted sums with what is carried into them (5.9).
 
 use super::bytes::{put_option, take_option};
-use super::ordered::{Amount, Ordered};
+use super::ordered::{Amount, Ordered, Since};
+use super::repair::Repair;
 use super::weighted::{Weighted, Weights};
 use super::{Seen, Span};
 use crate::core::aggregate::figures;
@@ -21,8 +22,13 @@ impl Carrying {
     pub fn add(&mut self, span: &Span<'_>, seen: &Seen<'_>) {
         if seen.in_window {
             let amount = Amount { at: seen.at(), value: seen.value.clone() };
-            self.window.insert(&Weights { frame: &span.frame, initial: &self.initial() }, amount);
-        } else {
+            let weights = Weights { frame: &span.frame, initial: &self.initial() };
+            if seen.again {
+                self.window.replay(&weights, amount);
+            } else {
+                self.window.insert(&weights, amount);
+            }
+        } else if !seen.again {
             *self.carried.get_or_insert_default() += &seen.value;
         }
     }
@@ -53,9 +59,30 @@ impl Carrying {
         }
     }
 
-    /// Whether an event came too late.
-    pub fn needs_repair(&self, span: &Span<'_>) -> bool {
-        self.window.needs_repair(&Weights { frame: &span.frame, initial: &self.initial() })
+    /// What mends it after an event that came too late.
+    pub fn repair(&self, span: &Span<'_>) -> Option<Repair> {
+        let since = self.window.since(&Weights { frame: &span.frame, initial: &self.initial() })?;
+        Some(Repair::From(match since {
+            Since::Beginning => span.frame.lower(),
+            Since::After((at, _)) => at,
+        }))
+    }
+
+    /// Goes back to where a repair begins.
+    pub fn rewind(&mut self, span: &Span<'_>) {
+        let initial = self.initial();
+        self.window.rewind(&Weights { frame: &span.frame, initial: &initial });
+    }
+
+    /// Ends a repair.
+    pub const fn settle(&mut self) {
+        self.window.settle();
+    }
+
+    /// A copy that reads alike.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        Self { carried: self.carried.clone(), window: self.window.snapshot() }
     }
 
     /// The same at a later window that carries all of this one.

@@ -3,6 +3,7 @@
 use super::bytes::take_byte;
 use super::carrying::carries_on;
 use super::recipe::{Price, Recipe, Rules};
+use super::repair::Repair;
 use super::split::Split;
 use super::state::{Around, State};
 use super::{Seen, SetKey, Span};
@@ -35,18 +36,21 @@ pub enum Content {
     Split(Box<Split>),
     /// The bucket has more groups or values than are kept.
     OverCap,
+    /// The order of positions is too far from that of time: see [`Content::give_up`].
+    GivenUp,
 }
 
 const WHOLE: u8 = 0;
 const SPLIT: u8 = 1;
 const OVER_CAP: u8 = 2;
+const GIVEN_UP: u8 = 3;
 
 impl Content {
     /// Nothing yet. A bucket that is scanned holds nothing that anybody reads.
     pub fn new(recipe: &Recipe) -> Self {
         match recipe {
             Recipe::Kept(rules) => Self::empty(rules),
-            Recipe::Scanned => Self::OverCap,
+            Recipe::Scanned => Self::GivenUp,
         }
     }
 
@@ -72,17 +76,31 @@ impl Content {
         event: &Usage<'_>,
     ) {
         let Recipe::Kept(rules) = recipe else { return };
-        let Some(seen) = Seen::of(rules, span, keys, event) else { return };
-        let fits = match self {
+        let Some(seen) = Seen::of(rules, span, keys, event, false) else { return };
+        if !self.take(rules, span, caps, &seen) {
+            *self = Self::OverCap;
+        }
+    }
+
+    /// Takes an event once more that was counted before, in order of (timestamp, position), after
+    /// [`Content::rewind`]: only what is being repaired takes it.
+    pub fn replay(&mut self, recipe: &Recipe, span: &Span<'_>, keys: &SetKey, event: &Usage<'_>) {
+        let Recipe::Kept(rules) = recipe else { return };
+        if let Some(seen) = Seen::of(rules, span, keys, event, true) {
+            // Nothing new appears, so there is room for it.
+            let _ = self.take(rules, span, Caps::NONE, &seen);
+        }
+    }
+
+    /// Returns false if there is no room for the event.
+    fn take(&mut self, rules: &Rules, span: &Span<'_>, caps: Caps, seen: &Seen<'_>) -> bool {
+        match self {
             Self::Whole(state) => {
-                state.add(&whole(rules, span), &seen);
+                state.add(&whole(rules, span), seen);
                 state.values() <= caps.values_max
             }
-            Self::Split(split) => split.add(rules, span, caps, &seen),
-            Self::OverCap => true,
-        };
-        if !fits {
-            *self = Self::OverCap;
+            Self::Split(split) => split.add(rules, span, caps, seen),
+            Self::OverCap | Self::GivenUp => true,
         }
     }
 
@@ -92,14 +110,54 @@ impl Content {
     }
 
     /// Whether the content no longer is that of the scan, since an event came later than the
-    /// recipe can take: it has to be folded again, from events in order.
+    /// recipe can take.
     pub fn needs_repair(&self, recipe: &Recipe, span: &Span<'_>) -> bool {
         let Recipe::Kept(rules) = recipe else { return false };
         match self {
-            Self::Whole(state) => state.needs_repair(&whole(rules, span)),
-            Self::Split(split) => split.needs_repair(rules, span),
-            Self::OverCap => false,
+            Self::Whole(state) => state.repair(&whole(rules, span)).is_some(),
+            Self::Split(split) => split.repairs(rules, span).next().is_some(),
+            Self::OverCap | Self::GivenUp => false,
         }
+    }
+
+    /// Which events mend the content if it needs repair.
+    pub fn repair(&self, recipe: &Recipe, span: &Span<'_>) -> Option<Repair> {
+        let Recipe::Kept(rules) = recipe else { return None };
+        match self {
+            Self::Whole(state) => state.repair(&whole(rules, span)),
+            Self::Split(split) => split.repairs(rules, span).min(),
+            Self::OverCap | Self::GivenUp => None,
+        }
+    }
+
+    /// Goes back to where the repair begins that [`Content::repair`] tells. Until
+    /// [`Content::settle`] it takes events by [`Content::add`] if that is all of them, else by
+    /// [`Content::replay`] alone.
+    pub fn rewind(&mut self, recipe: &Recipe, span: &Span<'_>) {
+        let Recipe::Kept(rules) = recipe else { return };
+        if self.repair(recipe, span) == Some(Repair::Anew) {
+            *self = Self::empty(rules);
+        }
+        match self {
+            Self::Whole(state) => state.rewind(&whole(rules, span)),
+            Self::Split(split) => split.rewind(rules, span),
+            Self::OverCap | Self::GivenUp => {}
+        }
+    }
+
+    /// Ends a repair.
+    pub fn settle(&mut self) {
+        match self {
+            Self::Whole(state) => state.settle(),
+            Self::Split(split) => split.settle(),
+            Self::OverCap | Self::GivenUp => {}
+        }
+    }
+
+    /// Leaves the bucket to the scan for the rest of the window. So it is with what goes by the
+    /// order of position, if that is so far from the order of time that a repair does not help.
+    pub fn give_up(&mut self) {
+        *self = Self::GivenUp;
     }
 
     /// The content at a later window, given that no event lies after `old` and up to the end of
@@ -120,6 +178,8 @@ impl Content {
             }
             Self::Split(split) => Some(Self::Split(Box::new(split.roll(rules, old, new)?))),
             Self::OverCap => Some(Self::OverCap),
+            // The next window is another matter.
+            Self::GivenUp => None,
         }
     }
 
@@ -131,6 +191,7 @@ impl Content {
             Self::Whole(state) => Self::Whole(state.snapshot()),
             Self::Split(split) => Self::Split(Box::new(split.snapshot())),
             Self::OverCap => Self::OverCap,
+            Self::GivenUp => Self::GivenUp,
         }
     }
 
@@ -146,6 +207,7 @@ impl Content {
                 split.write_bytes(out);
             }
             Self::OverCap => out.push(OVER_CAP),
+            Self::GivenUp => out.push(GIVEN_UP),
         }
     }
 
@@ -155,6 +217,7 @@ impl Content {
             WHOLE => State::read_bytes(bytes).map(Self::Whole),
             SPLIT => Split::read_bytes(bytes).map(Box::new).map(Self::Split),
             OVER_CAP => Some(Self::OverCap),
+            GIVEN_UP => Some(Self::GivenUp),
             _ => None,
         }
     }
@@ -165,7 +228,7 @@ impl Content {
             + match self {
                 Self::Whole(state) => state.weight(),
                 Self::Split(split) => split.weight(),
-                Self::OverCap => 0,
+                Self::OverCap | Self::GivenUp => 0,
             }
     }
 }

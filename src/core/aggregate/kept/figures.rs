@@ -65,7 +65,7 @@ impl Content {
                 let states = BTreeMap::from([(Group::default(), Cow::Borrowed(state))]);
                 (states, whole(rules, span), Vec::new())
             }
-            Self::Whole(_) | Self::OverCap => return None,
+            Self::Whole(_) | Self::OverCap | Self::GivenUp => return None,
             Self::Split(split) => {
                 let (states, breakdowns) = split.read(rules, span, terms, conditions)?;
                 (states, split.around(rules, span), breakdowns)
@@ -120,7 +120,7 @@ impl Split {
         };
         let mut breakdowns = Vec::new();
         for (group, state) in self::states(groups, keys, &shown_keys, conditions)? {
-            if state.needs_repair(&around) {
+            if state.repair(&around).is_some() {
                 return None;
             }
             if let Some(value) = state.shown(&around) {
@@ -205,7 +205,7 @@ struct More {
 impl State {
     /// What is told of the group; none if its events are needed.
     fn told(&self, around: &Around<'_>, terms: &Terms<'_>, group: Option<Group>) -> Option<Told> {
-        if self.needs_repair(around) || self.is_unclear() {
+        if self.repair(around).is_some() || self.is_unclear() {
             return None;
         }
         let (mut figures, entries) = match self {

@@ -6,6 +6,7 @@ use hashbrown::{Equivalent, HashMap};
 
 use super::bytes::{put_option, put_text, put_varint, take_count, take_option, take_text};
 use super::recipe::Rules;
+use super::repair::Repair;
 use super::state::{Around, State};
 use super::{Caps, Seen};
 use crate::core::decimal::Decimal;
@@ -43,7 +44,9 @@ impl Equivalent<Group> for Texts<'_> {
 impl Groups {
     /// Counts an event. Returns false if there is no room for it.
     pub fn add(&mut self, around: &Around<'_>, caps: Caps, seen: &Seen<'_>) -> bool {
-        let Some(state) = self.of(around.rules, seen.event.properties, caps.groups_max) else {
+        // The group of an event that was counted before is there.
+        let groups_max = if seen.again { 0 } else { caps.groups_max };
+        let Some(state) = self.of(around.rules, seen.event.properties, groups_max) else {
             return false;
         };
         let before = state.values();
@@ -113,9 +116,19 @@ impl Groups {
         self.map.values().filter_map(own).sum()
     }
 
-    /// Whether an event came later than a state can take.
-    pub fn needs_repair(&self, around: &Around<'_>) -> bool {
-        self.map.values().any(|state| state.needs_repair(around))
+    /// What mends each state that needs it.
+    pub fn repairs<'g>(&'g self, around: Around<'g>) -> impl Iterator<Item = Repair> + 'g {
+        self.map.values().filter_map(move |state| state.repair(&around))
+    }
+
+    /// Goes back to where a repair begins that is not one of all events.
+    pub fn rewind(&mut self, around: &Around<'_>) {
+        self.map.values_mut().for_each(|state| state.rewind(around));
+    }
+
+    /// Ends a repair.
+    pub fn settle(&mut self) {
+        self.map.values_mut().for_each(State::settle);
     }
 
     /// A copy without large sets.

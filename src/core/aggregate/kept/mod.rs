@@ -5,9 +5,10 @@
 //! and a [`Content`] is what it holds: one state, or a state per group. Count, sum, maximum, latest
 //! value, unique count and prorated sum do not depend on the order of events; they are exact in any
 //! order. What depends on it sorts in events that come a little late, and says when one came too
-//! late: [`Content::needs_repair`]. It is then folded again from events in order of (timestamp,
-//! position). Levels billed in advance follow the order of position; where the two orders differ so
-//! much that the content needs repair even then, it is of no use and its events are scanned.
+//! late: [`Content::repair`]. Events in order of (timestamp, position) mend it, from a saved prefix
+//! on if there is one. Levels billed in advance follow the order of position; where the two orders
+//! differ so much that the content needs repair even then, it is of no use and its events are
+//! scanned.
 
 mod bytes;
 mod carrying;
@@ -20,10 +21,14 @@ mod latest;
 pub mod levels;
 #[cfg(test)]
 mod levels_tests;
+mod marks;
 pub mod ordered;
+#[cfg(test)]
+mod ordered_tests;
 mod peak;
 pub mod presence;
 mod recipe;
+mod repair;
 mod seen;
 mod shares;
 mod singles;
@@ -43,6 +48,7 @@ pub use content::{Caps, Content};
 pub use figures::{Condition, Reading, Told};
 pub use key::{SetKey, ValueKey};
 pub use recipe::{Recipe, Rules};
+pub use repair::Repair;
 
 use seen::Seen;
 

@@ -1,12 +1,15 @@
 //! Figures that depend on the order of events, kept while events come nearly in order.
 //!
 //! Most events come in order, some a little late. The last ones are therefore kept as they are, so
-//! that another one just sorts in between, and only what is older is folded for good.
+//! that another one just sorts in between, and only what is older is folded. What comes later than
+//! that has the fold go back to a saved prefix (see [`Marks`]) and on from there with events that
+//! are read again.
 
 use std::fmt::Debug;
 
 use super::bytes::{put_at, put_option, put_varint, take_at, take_byte, take_count, take_option};
 use super::latest::At;
+use super::marks::Marks;
 use crate::core::decimal::Decimal;
 
 /// How many entries are folded at once. At least as many stay unfolded after that: an entry that is
@@ -103,6 +106,21 @@ impl<E: Entry> Recent<E> {
         folded
     }
 
+    /// Nothing after what is folded up to this key.
+    const fn after(folded_to: Option<E::Key>) -> Self {
+        Self { entries: Vec::new(), folded_to, late: false }
+    }
+
+    /// Whether an entry with this key is not folded.
+    fn is_open_to(&self, key: E::Key) -> bool {
+        self.folded_to.is_none_or(|folded| folded < key)
+    }
+
+    /// Drops the entries, and knows whether one was late all the same.
+    fn forget(&mut self) {
+        self.entries = Vec::new();
+    }
+
     /// The entries that are not folded, in order.
     pub fn entries(&self) -> &[E] {
         &self.entries
@@ -168,17 +186,42 @@ pub struct Ordered<M: Machine> {
     /// None as long as nothing is folded, so that until then the beginning may change.
     base: Option<M>,
     recent: Recent<M::Entry>,
+    marks: Marks<M>,
+    /// Whether it is being repaired: see [`Ordered::rewind`].
+    repairs: bool,
+}
+
+/// How far back the entries have to be read that repair a fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// From the first one on.
+    Beginning,
+    /// Those after this one.
+    After(At),
 }
 
 impl<M: Machine> Default for Ordered<M> {
     fn default() -> Self {
-        Self { base: None, recent: Recent::default() }
+        Self { base: None, recent: Recent::default(), marks: Marks::default(), repairs: false }
     }
 }
 
 impl<M: Machine<Entry: Entry<Key = At>>> Ordered<M> {
-    /// Takes an entry in any order; see [`Ordered::needs_repair`].
+    /// Takes an entry in any order; see [`Ordered::since`].
     pub fn insert(&mut self, context: &M::Context<'_>, entry: M::Entry) {
+        let key = entry.key();
+        if !self.recent.is_late() {
+            self.sort_in(context, entry);
+        }
+        if self.recent.is_late() {
+            // All that is not in a mark is read again, so nothing else needs to be kept of it.
+            self.base = None;
+            self.recent.forget();
+            self.marks.drop_after(key);
+        }
+    }
+
+    fn sort_in(&mut self, context: &M::Context<'_>, entry: M::Entry) {
         let fresh = self.base.is_none().then(|| M::begin(context));
         if let Some(machine) = self.base.as_ref().or(fresh.as_ref())
             && machine.absorbs(context, &entry)
@@ -186,9 +229,15 @@ impl<M: Machine<Entry: Entry<Key = At>>> Ordered<M> {
             self.base.get_or_insert_with(|| M::begin(context)).step(context, &entry);
             return;
         }
-        for folded in self.recent.insert(entry) {
-            self.base.get_or_insert_with(|| M::begin(context)).step(context, &folded);
+        let folded = self.recent.insert(entry);
+        let Some(last) = folded.last() else { return };
+        let base = self.base.get_or_insert_with(|| M::begin(context));
+        for entry in &folded {
+            base.step(context, entry);
         }
+        // A machine that absorbs may hold entries after the last one.
+        let is_prefix = !base.absorbs(context, last);
+        self.marks.folded(base, last.key(), is_prefix);
     }
 
     /// The machine after all entries.
@@ -198,36 +247,98 @@ impl<M: Machine<Entry: Entry<Key = At>>> Ordered<M> {
         machine
     }
 
-    /// Whether readings no longer are what the scan gives: an entry came after later ones that are
-    /// folded, or what the machine began with has changed since. Only a new fold over all entries
-    /// in order helps.
-    pub fn needs_repair(&self, context: &M::Context<'_>) -> bool {
+    /// Which entries have to be folded again before readings are what the scan gives; none if they
+    /// are. An entry came after later ones that are folded, or what the machine began with has
+    /// changed since.
+    pub fn since(&self, context: &M::Context<'_>) -> Option<Since> {
+        if self.recent.is_late() {
+            let usable = self.marks.last().filter(|(_, machine)| machine.began_with(context));
+            return Some(usable.map_or(Since::Beginning, |(to, _)| Since::After(to)));
+        }
         let changed = self.base.as_ref().is_some_and(|base| !base.began_with(context));
-        self.recent.is_late() || changed
+        changed.then_some(Since::Beginning)
+    }
+
+    /// Goes back to where [`Ordered::since`] says, if it has to. From then on until
+    /// [`Ordered::settle`] it takes entries by [`Ordered::replay`] alone.
+    pub fn rewind(&mut self, context: &M::Context<'_>) {
+        let Some(since) = self.since(context) else { return };
+        if since == Since::Beginning {
+            self.marks.clear();
+        }
+        let (to, base) = self.marks.rewind().unzip();
+        self.base = base;
+        self.recent = Recent::after(to);
+        self.repairs = true;
+    }
+
+    /// Takes an entry once more, in order, if this is being repaired and lacks it.
+    pub fn replay(&mut self, context: &M::Context<'_>, entry: M::Entry) {
+        if self.repairs && self.recent.is_open_to(entry.key()) {
+            self.insert(context, entry);
+        }
+    }
+
+    /// Takes further entries from now on.
+    pub const fn settle(&mut self) {
+        self.repairs = false;
     }
 
     /// Changes what is folded, for the next window.
-    pub(super) const fn base_mut(&mut self) -> Option<&mut M> {
-        self.base.as_mut()
+    pub(super) fn machines_mut(&mut self) -> impl Iterator<Item = &mut M> {
+        self.base.iter_mut().chain(self.marks.machines_mut())
+    }
+
+    /// A copy that reads alike. It leaves the marks behind: nothing may be added to it.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        Self {
+            base: self.base.clone(),
+            recent: self.recent.clone(),
+            marks: Marks::default(),
+            repairs: self.repairs,
+        }
     }
 
     /// Bytes in memory besides the struct itself, roughly.
     pub fn weight(&self) -> usize {
-        self.base.as_ref().map_or(0, M::weight) + self.recent.weight()
+        self.base.as_ref().map_or(0, M::weight) + self.recent.weight() + self.marks.weight()
     }
 
     /// Appends the packed form. Equal states give equal bytes.
     pub fn write_bytes(&self, out: &mut Vec<u8>) {
-        put_option(out, self.base.as_ref(), |out, base| base.write_bytes(out));
+        let form = match (&self.base, self.marks.is_empty()) {
+            (None, true) => PLAIN,
+            (Some(_), true) => PLAIN_BASE,
+            (None, false) => MARKED,
+            (Some(_), false) => MARKED_BASE,
+        };
+        out.push(form);
+        if let Some(base) = &self.base {
+            base.write_bytes(out);
+        }
         self.recent.write_bytes(out, put_at);
+        if !self.marks.is_empty() {
+            self.marks.write_bytes(out);
+        }
     }
 
     /// Reads the packed form; none for bytes that nobody wrote.
     pub fn read_bytes(bytes: &mut &[u8]) -> Option<Self> {
-        let base = take_option(bytes, M::read_bytes)?;
-        Some(Self { base, recent: Recent::read_bytes(bytes, take_at)? })
+        let form = take_byte(bytes).filter(|form| *form <= MARKED_BASE)?;
+        let has_base = matches!(form, PLAIN_BASE | MARKED_BASE);
+        let base = if has_base { Some(M::read_bytes(bytes)?) } else { None };
+        let recent = Recent::read_bytes(bytes, take_at)?;
+        let marks = if form >= MARKED { Marks::read_bytes(bytes)? } else { Marks::default() };
+        Some(Self { base, recent, marks, repairs: false })
     }
 }
+
+/// Forms of a packed fold: those without marks are as they were before there were any.
+const PLAIN: u8 = 0;
+const PLAIN_BASE: u8 = 1;
+const MARKED: u8 = 2;
+const MARKED_BASE: u8 = 3;
 
 /// An event with a number, in order of (timestamp, position).
 #[derive(Clone, Debug, PartialEq)]
@@ -256,53 +367,5 @@ impl Entry for Amount {
 
     fn read_bytes(bytes: &mut &[u8]) -> Option<Self> {
         Some(Self { at: take_at(bytes)?, value: Decimal::read_bytes(bytes)? })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::instant::Instant;
-    use crate::core::position::Position;
-
-    fn amount(at: i64) -> Amount {
-        Amount { at: (Instant(at), Position::default()), value: Decimal::from_i64(at) }
-    }
-
-    #[test]
-    fn the_oldest_are_handed_over_in_order_and_the_rest_waits() {
-        let mut recent = Recent::default();
-        let mut folded = Vec::new();
-        for at in 0..1_000 {
-            // Every pair comes the other way round.
-            folded.extend(recent.insert(amount(at ^ 1)));
-        }
-        assert!(!recent.is_late() && recent.entries().len() >= FOLDED_AT_ONCE);
-        folded.extend_from_slice(recent.entries());
-        assert_eq!(folded, (0..1_000).map(amount).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn an_entry_below_what_is_folded_is_late_for_good() {
-        let mut recent = Recent::default();
-        for at in 1..=2 * FOLDED_AT_ONCE {
-            recent.insert(amount(i64::try_from(at).unwrap() * 2));
-        }
-        let before = recent.entries().to_vec();
-        assert!(recent.insert(amount(1)).is_empty() && recent.is_late());
-        assert_eq!(recent.entries(), before);
-        recent.insert(amount(10_000));
-        assert!(recent.is_late());
-    }
-
-    #[test]
-    fn entries_out_of_order_are_bytes_that_nobody_wrote() {
-        let mut recent = Recent::default();
-        recent.insert(amount(1));
-        recent.insert(amount(2));
-        recent.entries_mut().swap(0, 1);
-        let mut out = Vec::new();
-        recent.write_bytes(&mut out, put_at);
-        assert_eq!(Recent::<Amount>::read_bytes(&mut &out[..], take_at), None);
     }
 }

@@ -1,4 +1,25 @@
 //! How a bucket is kept.
+//!
+//! Prorated unique counts under graduated prices are the only ones that are not kept. Their rows
+//! (specification 5.10) fill the tiers (6.8) in order of (timestamp, value), each one unit more or
+//! less with a share of its own, and one event can change any number of rows that lie before
+//! others:
+//!
+//! - An addition takes back the removal of its value on the same day, however many rows of other
+//!   values lie between the two. Each of these then stands one unit higher, and those on a bound
+//!   between tiers belong to another one. The price moves by the sum of their shares, each times
+//!   the step in price at its own level.
+//! - A removal changes the share of its value's addition, in whatever tier that stood.
+//! - With a new window, presences that ended before it count no day. Their additions are then
+//!   passed over while their removals still lower the level, down to 0 and no further: so the
+//!   levels of all rows after them are others.
+//!
+//! Given tiers of one unit with different prices, and as many values added one after the other, the
+//! removal of any one of them lowers the price by another amount: so what is kept has to tell the
+//! order of all values that are present, and the first point can move all of them to the next tier
+//! at once, each with a share that its own removal may still change. No number of sums that is
+//! fixed in advance tells what that comes to: it takes the walk over the rows again, which is what
+//! the scan does.
 
 use super::singles::Singles;
 use crate::core::aggregate::terms::breakdown_keys;
@@ -11,7 +32,7 @@ use crate::core::pricing::{Model, ModelKind};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Recipe {
     /// They are not kept: the events are read whenever somebody asks. Of all that the catalogue
-    /// accepts only prorated unique counts under graduated prices are.
+    /// accepts only prorated unique counts under graduated prices are; see the [module](self).
     Scanned,
     /// They are kept by these rules.
     Kept(Rules),
@@ -107,8 +128,7 @@ impl Recipe {
 impl Rules {
     fn is_kept(&self) -> bool {
         match (self.aggregation, &self.price) {
-            // The share of every addition depends on when its value is removed, so that each
-            // removal would change the way through the tiers from there on.
+            // See the module: one event can change the way through the tiers anywhere.
             (Aggregation::UniqueCount, Price::Tiers(_)) => false,
             // Percentages are never prorated; their running totals would be another matter.
             (Aggregation::Sum, Price::Percentage(_)) => !self.prorated,

@@ -23,6 +23,8 @@ pub struct Seen<'e> {
     pub keys: &'e SetKey,
     /// Whether it lies in the window rather than before it.
     pub in_window: bool,
+    /// Whether it was counted before: then only what is being repaired takes it.
+    pub again: bool,
 }
 
 impl<'e> Seen<'e> {
@@ -33,6 +35,7 @@ impl<'e> Seen<'e> {
         span: &Span<'_>,
         keys: &'e SetKey,
         event: &'e Usage<'e>,
+        again: bool,
     ) -> Option<Self> {
         let (at, lower) = (event.timestamp, span.frame.lower());
         let in_window = at >= lower && !(at == lower && planted(Fault::WindowOpensLate));
@@ -42,7 +45,7 @@ impl<'e> Seen<'e> {
             return None;
         }
         let mut seen =
-            Self { event, value: Decimal::ZERO, key: ValueKey::default(), keys, in_window };
+            Self { event, value: Decimal::ZERO, key: ValueKey::default(), keys, in_window, again };
         match rules.aggregation {
             Aggregation::Count => {}
             Aggregation::UniqueCount => {

@@ -2,14 +2,16 @@
 
 use super::Seen;
 use super::bytes::{put_varint, take_byte, take_varint};
-use super::ordered::{Amount, Ordered};
+use super::ordered::{Amount, Machine, Ordered, Since};
 use super::peak::Peak;
 use super::recipe::{Price, Rules};
+use super::repair::Repair;
 use super::spent::{Prices, Spent};
 use super::state::Around;
 use super::summit::Summit;
 use super::tiers::{Slope, Tiers};
 use crate::core::catalog::Aggregation;
+use crate::core::instant::Instant;
 use crate::core::pricing;
 use crate::core::pricing::{Entries, RunningTotals};
 
@@ -62,22 +64,22 @@ impl Singles {
 
     /// Takes an event that the look-up finds.
     pub fn add(&mut self, around: &Around<'_>, seen: &Seen<'_>) {
-        let amount = || Amount { at: seen.at(), value: seen.value.clone() };
         match self {
             Self::Spent(spent) => {
                 if let Some(prices) = prices(around) {
-                    spent.insert(&prices, amount());
+                    take(spent, &prices, seen);
                 }
             }
             _ if !seen.in_window => {}
-            Self::Ones(count) => *count = count.saturating_add(1),
-            Self::Peak(peak) => peak.add(&seen.value),
-            Self::Summit(summit) => summit.insert(&(), amount()),
+            Self::Summit(summit) => take(summit, &(), seen),
             Self::Tiers(tiers) => {
                 if let Some(slope) = slope(around) {
-                    tiers.insert(&slope, amount());
+                    take(tiers, &slope, seen);
                 }
             }
+            Self::Ones(_) | Self::Peak(_) if seen.again => {}
+            Self::Ones(count) => *count = count.saturating_add(1),
+            Self::Peak(peak) => peak.add(&seen.value),
         }
     }
 
@@ -104,13 +106,64 @@ impl Singles {
         }
     }
 
-    /// Whether an event came too late.
-    pub fn needs_repair(&self, around: &Around<'_>) -> bool {
+    /// What mends it after an event that came too late.
+    pub fn repair(&self, around: &Around<'_>) -> Option<Repair> {
+        let lower = around.span.frame.lower();
+        let (since, first) = match self {
+            Self::Ones(_) | Self::Peak(_) => return None,
+            Self::Summit(summit) => (summit.since(&()), lower),
+            Self::Spent(spent) => {
+                let Some(prices) = prices(around) else { return Some(Repair::Anew) };
+                let first = if around.rules.looks_back() { Instant::MIN } else { lower };
+                (spent.since(&prices), first)
+            }
+            Self::Tiers(tiers) => {
+                let Some(slope) = slope(around) else { return Some(Repair::Anew) };
+                (tiers.since(&slope), lower)
+            }
+        };
+        Some(Repair::From(match since? {
+            Since::Beginning => first,
+            Since::After((at, _)) => at,
+        }))
+    }
+
+    /// Goes back to where a repair begins.
+    pub fn rewind(&mut self, around: &Around<'_>) {
         match self {
-            Self::Ones(_) | Self::Peak(_) => false,
-            Self::Summit(summit) => summit.needs_repair(&()),
-            Self::Spent(spent) => prices(around).is_none_or(|prices| spent.needs_repair(&prices)),
-            Self::Tiers(tiers) => slope(around).is_none_or(|slope| tiers.needs_repair(&slope)),
+            Self::Ones(_) | Self::Peak(_) => {}
+            Self::Summit(summit) => summit.rewind(&()),
+            Self::Spent(spent) => {
+                if let Some(prices) = prices(around) {
+                    spent.rewind(&prices);
+                }
+            }
+            Self::Tiers(tiers) => {
+                if let Some(slope) = slope(around) {
+                    tiers.rewind(&slope);
+                }
+            }
+        }
+    }
+
+    /// Ends a repair.
+    pub const fn settle(&mut self) {
+        match self {
+            Self::Ones(_) | Self::Peak(_) => {}
+            Self::Summit(summit) => summit.settle(),
+            Self::Spent(spent) => spent.settle(),
+            Self::Tiers(tiers) => tiers.settle(),
+        }
+    }
+
+    /// A copy that reads alike.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        match self {
+            Self::Ones(_) | Self::Peak(_) => self.clone(),
+            Self::Summit(summit) => Self::Summit(summit.snapshot()),
+            Self::Spent(spent) => Self::Spent(spent.snapshot()),
+            Self::Tiers(tiers) => Self::Tiers(tiers.snapshot()),
         }
     }
 
@@ -172,6 +225,18 @@ impl Singles {
             TIERS => Ordered::read_bytes(bytes).map(Self::Tiers),
             _ => None,
         }
+    }
+}
+
+fn take<M>(ordered: &mut Ordered<M>, context: &M::Context<'_>, seen: &Seen<'_>)
+where
+    M: Machine<Entry = Amount>,
+{
+    let amount = Amount { at: seen.at(), value: seen.value.clone() };
+    if seen.again {
+        ordered.replay(context, amount);
+    } else {
+        ordered.insert(context, amount);
     }
 }
 

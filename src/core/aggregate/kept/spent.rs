@@ -69,9 +69,9 @@ impl Ordered<Spent> {
     /// Goes on to a later window of a metric that recurs: running totals go on, events are priced
     /// anew. `context` is that of the new window.
     pub fn roll(&mut self, context: &Prices<'_>) {
-        if let Some(base) = self.base_mut() {
-            base.meter = context.meter();
-            base.meter_to = None;
+        for machine in self.machines_mut() {
+            machine.meter = context.meter();
+            machine.meter_to = None;
         }
     }
 }
@@ -183,7 +183,7 @@ mod tests {
                     kept.insert(&context, amount);
                 }
             }
-            prop_assert!(!kept.needs_repair(&context));
+            prop_assert!(kept.since(&context).is_none());
             trial::check_bytes(&kept, Ordered::write_bytes, Ordered::<Spent>::read_bytes)?;
             let found = kept.reading(&context);
 
@@ -258,7 +258,7 @@ mod tests {
                     for amount in amounts {
                         kept.insert(&context, amount);
                     }
-                    prop_assert_eq!(kept.needs_repair(&context), repairs);
+                    prop_assert_eq!(kept.since(&context).is_some(), repairs);
                     Ok(())
                 })
                 .unwrap();

@@ -3,6 +3,7 @@
 use super::bytes::{put_option, take_option};
 use super::groups::Groups;
 use super::recipe::{Price, Rules};
+use super::repair::Repair;
 use super::shares::is_before;
 use super::state::Around;
 use super::{Caps, Seen, Span};
@@ -30,7 +31,8 @@ impl Split {
     /// Counts an event. Returns false if there is no room for it.
     pub fn add(&mut self, rules: &Rules, span: &Span<'_>, caps: Caps, seen: &Seen<'_>) -> bool {
         let Self { groups, shown, carried } = self;
-        if matches!(rules.price, Price::Tiers(_)) && is_before(span, seen.event.timestamp) {
+        let carries = matches!(rules.price, Price::Tiers(_)) && !seen.again;
+        if carries && is_before(span, seen.event.timestamp) {
             *carried += &seen.value;
         }
         let around = Around { rules, span, carried };
@@ -53,10 +55,33 @@ impl Split {
         self.around(rules.shown.as_deref().unwrap_or(rules), span)
     }
 
-    /// Whether an event came later than a state can take.
-    pub fn needs_repair(&self, rules: &Rules, span: &Span<'_>) -> bool {
-        let late = |shown: &Groups| shown.needs_repair(&self.around_shown(rules, span));
-        self.groups.needs_repair(&self.around(rules, span)) || self.shown.as_ref().is_some_and(late)
+    /// What mends each state that needs it.
+    pub fn repairs<'s>(
+        &'s self,
+        rules: &'s Rules,
+        span: &'s Span<'_>,
+    ) -> impl Iterator<Item = Repair> + 's {
+        let around = self.around_shown(rules, span);
+        let shown = self.shown.iter().flat_map(move |shown| shown.repairs(around));
+        self.groups.repairs(self.around(rules, span)).chain(shown)
+    }
+
+    /// Goes back to where a repair begins that is not one of all events.
+    pub fn rewind(&mut self, rules: &Rules, span: &Span<'_>) {
+        let Self { groups, shown, carried } = self;
+        let around = Around { rules, span, carried };
+        groups.rewind(&around);
+        if let Some((shown, rules)) = shown.as_mut().zip(rules.shown.as_deref()) {
+            shown.rewind(&Around { rules, ..around });
+        }
+    }
+
+    /// Ends a repair.
+    pub fn settle(&mut self) {
+        self.groups.settle();
+        if let Some(shown) = &mut self.shown {
+            shown.settle();
+        }
     }
 
     /// The content at a later window; none if it cannot be told.

@@ -7,6 +7,7 @@ use super::latest::Latest;
 use super::peak::Peak;
 use super::presence::{Days, Operation, Presence};
 use super::recipe::Rules;
+use super::repair::Repair;
 use super::shares::Shares;
 use super::tally::Tally;
 use super::with::With;
@@ -100,6 +101,9 @@ impl State {
     pub fn add(&mut self, around: &Around<'_>, seen: &Seen<'_>) {
         let dynamic = around.rules.dynamic;
         match self {
+            Self::Carrying(carrying) => carrying.add(around.span, seen),
+            Self::With(with) => with.add(around, seen),
+            _ if seen.again => {}
             Self::Tally(tally) => tally.add(dynamic, seen),
             Self::Peak(peak) => peak.add(&seen.value),
             Self::Latest(latest) => latest.add(seen),
@@ -108,8 +112,6 @@ impl State {
                 presence.add(&around.days(), &around.operation(seen));
             }
             Self::Shares(shares) => shares.add(dynamic, around.span, seen),
-            Self::Carrying(carrying) => carrying.add(around.span, seen),
-            Self::With(with) => with.add(around, seen),
         }
     }
 
@@ -126,13 +128,32 @@ impl State {
         true
     }
 
-    /// Whether an event came later than the state can take.
-    pub fn needs_repair(&self, around: &Around<'_>) -> bool {
+    /// What mends the state after an event that came later than it can take; none if there was
+    /// none.
+    pub fn repair(&self, around: &Around<'_>) -> Option<Repair> {
         match self {
-            Self::Presence(presence) => presence.is_late(),
-            Self::Carrying(carrying) => carrying.needs_repair(around.span),
-            Self::With(with) => with.needs_repair(around),
-            _ => false,
+            Self::Presence(presence) => presence.is_late().then_some(Repair::Anew),
+            Self::Carrying(carrying) => carrying.repair(around.span),
+            Self::With(with) => with.repair(around),
+            _ => None,
+        }
+    }
+
+    /// Goes back to where a repair begins that is not one of all events.
+    pub fn rewind(&mut self, around: &Around<'_>) {
+        match self {
+            Self::Carrying(carrying) => carrying.rewind(around.span),
+            Self::With(with) => with.rewind(around),
+            _ => {}
+        }
+    }
+
+    /// Ends a repair.
+    pub fn settle(&mut self) {
+        match self {
+            Self::Carrying(carrying) => carrying.settle(),
+            Self::With(with) => with.settle(),
+            _ => {}
         }
     }
 
@@ -168,6 +189,7 @@ impl State {
         match self {
             Self::Distinct(distinct) => Self::Distinct(Box::new(distinct.snapshot())),
             Self::Presence(presence) => Self::Presence(Box::new(presence.snapshot())),
+            Self::Carrying(carrying) => Self::Carrying(Box::new(carrying.snapshot())),
             Self::With(with) => Self::With(Box::new(with.snapshot())),
             _ => self.clone(),
         }

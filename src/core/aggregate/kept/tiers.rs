@@ -1,8 +1,8 @@
 //! Prorated sums that fill tiers in the order of their events (specification 6.8, pricing details
 //! 6).
 //!
-//! Unique counts under the same prices are not kept: the share of every addition depends on when
-//! its value is removed, so that each removal would change the walk from there on.
+//! Unique counts under the same prices are not kept: one event can change their way anywhere; see
+//! [`Recipe`](super::Recipe).
 
 use super::bytes::{put_varint, take_varint};
 use super::ordered::{Amount, Machine};
@@ -155,12 +155,12 @@ mod tests {
                 for amount in &amounts {
                     kept.insert(&context, amount.clone());
                 }
-                prop_assert!(!kept.needs_repair(&context));
+                prop_assert!(kept.since(&context).is_none());
                 trial::check_bytes(&kept, Ordered::write_bytes, Ordered::<Tiers>::read_bytes)?;
                 let changed = &carried + Decimal::ONE;
                 let other = Slope { carried: &changed, ..context };
                 let folds = amounts.len() >= 2 * FOLDED_AT_ONCE;
-                prop_assert_eq!(kept.needs_repair(&other), folds);
+                prop_assert_eq!(kept.since(&other).is_some(), folds);
 
                 let listed = list(terms, events, Listing::default()).unwrap();
                 let mut scanned = Quantity::new(Aggregation::Sum, Decimal::ONE);

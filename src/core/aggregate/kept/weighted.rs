@@ -158,7 +158,7 @@ mod tests {
                         kept.insert(&context, amount);
                     }
                 }
-                prop_assert!(!kept.needs_repair(&context));
+                prop_assert!(kept.since(&context).is_none());
                 trial::check_bytes(
                     &kept, Ordered::write_bytes, Ordered::<Weighted>::read_bytes,
                 )?;
@@ -212,8 +212,8 @@ mod tests {
                     for amount in trial::amounts(terms, events) {
                         kept.insert(&context(&one), amount);
                     }
-                    prop_assert!(!kept.needs_repair(&context(&one)));
-                    prop_assert_eq!(kept.needs_repair(&context(&two)), repairs);
+                    prop_assert!(kept.since(&context(&one)).is_none());
+                    prop_assert_eq!(kept.since(&context(&two)).is_some(), repairs);
                     Ok(())
                 })
                 .unwrap();

@@ -4,6 +4,7 @@ use super::Seen;
 use super::bytes::{put_option, take_byte, take_option};
 use super::levels::{Advance, Bill, Billed, Unclear};
 use super::recipe::Rules;
+use super::repair::Repair;
 use super::singles::Singles;
 use super::state::{Around, State};
 use crate::core::aggregate::advance::Levels;
@@ -39,7 +40,7 @@ impl With {
         if let Some(singles) = self.singles.as_mut().filter(|_| found) {
             singles.add(around, seen);
         }
-        let Some(billed) = &mut self.billed else { return };
+        let Some(billed) = self.billed.as_mut().filter(|_| !seen.again) else { return };
         let (frame, field) = (&around.span.frame, &*around.rules.field);
         let bill = if around.rules.aggregation == Aggregation::UniqueCount {
             Bill::of_value(frame, field, found, seen.keys, seen.event)
@@ -60,11 +61,30 @@ impl With {
         self.billed.as_ref().map_or(Ok(None), |billed| billed.levels(&advance(around)))
     }
 
-    /// Whether an event came later than can be taken.
-    pub fn needs_repair(&self, around: &Around<'_>) -> bool {
-        self.base.needs_repair(around)
-            || self.singles.as_ref().is_some_and(|singles| singles.needs_repair(around))
-            || self.billed.as_ref().is_some_and(Billed::needs_repair)
+    /// What mends it after an event that came later than can be taken.
+    pub fn repair(&self, around: &Around<'_>) -> Option<Repair> {
+        let billed = self.billed.as_ref().filter(|billed| billed.needs_repair());
+        Repair::of_all([
+            self.base.repair(around),
+            self.singles.as_ref().and_then(|singles| singles.repair(around)),
+            billed.map(|_| Repair::Anew),
+        ])
+    }
+
+    /// Goes back to where a repair begins that is not one of all events.
+    pub fn rewind(&mut self, around: &Around<'_>) {
+        self.base.rewind(around);
+        if let Some(singles) = &mut self.singles {
+            singles.rewind(around);
+        }
+    }
+
+    /// Ends a repair.
+    pub fn settle(&mut self) {
+        self.base.settle();
+        if let Some(singles) = &mut self.singles {
+            singles.settle();
+        }
     }
 
     /// Number of distinct values that are kept.
@@ -95,7 +115,7 @@ impl With {
     pub fn snapshot(&self) -> Self {
         Self {
             base: self.base.snapshot(),
-            singles: self.singles.clone(),
+            singles: self.singles.as_ref().map(Singles::snapshot),
             billed: self.billed.as_ref().map(Billed::snapshot),
         }
     }

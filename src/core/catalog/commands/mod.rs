@@ -9,6 +9,7 @@
 mod customer;
 mod expression;
 mod input;
+mod lifetime;
 mod metric;
 mod organization;
 mod plan;
@@ -24,6 +25,7 @@ pub use customer::{
 };
 pub use expression::evaluate_expression;
 pub use input::{Input, boolean, text_of};
+pub use lifetime::UpdateLifetimeUsage;
 pub use metric::{CreateMetric, DeleteMetric, UpdateMetric, WEIGHTED_INTERVAL};
 pub use organization::UpdateOrganization;
 pub use plan::{

@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 use super::lines::{Line, Price};
 use super::world::{DAY, Size, World, world};
 use super::*;
-use crate::core::aggregate::kept::{Caps, SetKey};
+use crate::core::aggregate::kept::{Caps, Repair, SetKey};
 use crate::core::aggregate::{Frame, stretches};
 use crate::core::catalog::Aggregation;
 use crate::core::currency::Currency;
@@ -74,6 +74,38 @@ impl<'w> Bench<'w> {
         contents
     }
 
+    /// The events that one of the buckets takes.
+    fn own<'e>(&self, at: usize, events: &'e [Usage<'e>]) -> Vec<&'e Usage<'e>> {
+        let matcher = Matcher::compile(&self.charge.filters, &self.metric.filters);
+        let own = if at < self.charge.filters.len() { Bucket::Filter(at) } else { Bucket::Default };
+        let mut taken = Buckets::default();
+        let takes = |event: &&Usage<'_>| {
+            matcher.classify(event.properties, &mut taken);
+            taken.taken().contains(&own)
+        };
+        events.iter().filter(takes).collect()
+    }
+
+    /// Mends a content. Returns whether it had to be.
+    fn mend(&self, at: usize, span: &Span<'_>, content: &mut Content, all: &[Usage<'_>]) -> bool {
+        let recipe = &self.recipes[at];
+        let Some(repair) = content.repair(recipe, span) else { return false };
+        let mut bytes = Vec::new();
+        content.write_bytes(&mut bytes);
+        assert_eq!(Content::read_bytes(&mut &bytes[..]).as_ref(), Some(&*content));
+        assert_eq!(self.measured(at, span, content), None, "late");
+        content.rewind(recipe, span);
+        for event in self.own(at, all) {
+            match repair {
+                Repair::Anew => content.add(recipe, span, Caps::NONE, &KEYS, event),
+                Repair::From(from) if event.timestamp < from => {}
+                Repair::From(_) => content.replay(recipe, span, &KEYS, event),
+            }
+        }
+        content.settle();
+        true
+    }
+
     fn measured(&self, at: usize, span: &Span<'_>, content: &Content) -> Option<Measured> {
         let ask = self.ask();
         measure(&self.recipes[at], span, &ask, &ask.buckets[at], Some(content))
@@ -133,8 +165,12 @@ fn jostled<'e>(events: &'e [Usage<'e>], by: &[usize]) -> Vec<&'e Usage<'e>> {
     places.into_iter().map(|(_, event)| event).collect()
 }
 
-/// How often the figures of a line were compared, and how often there were none to compare.
-type Seen = RefCell<BTreeMap<Line, [u32; 3]>>;
+/// Places between two events of which one comes after all others.
+const LATE_STEP: usize = 7;
+
+/// How often the figures of a line were compared: in order, in another order, in the next window;
+/// and how often a late event had to be mended.
+type Seen = RefCell<BTreeMap<Line, [u32; 4]>>;
 
 fn compare(line: Line, world: &World, by: &[usize], seen: &Seen) {
     let bench = Bench::new(world, line);
@@ -151,7 +187,12 @@ fn compare(line: Line, world: &World, by: &[usize], seen: &Seen) {
     let mut received: Vec<&Usage<'_>> = events.iter().collect();
     received.sort_by_key(|event| event.position);
     let received = bench.fed(&spans[0], Caps::NONE, received);
-    let mut count = [0; 3];
+    let late = by.iter().sum::<usize>() * LATE_STEP % events.len().max(1);
+    let (before, after) = events.split_at(late.min(events.len()));
+    let after = after.split_first().map_or((None, after), |(late, after)| (Some(late), after));
+    let arrivals = before.iter().chain(after.1).chain(after.0);
+    let mut late = bench.fed(&spans[0], Caps::NONE, arrivals);
+    let mut count = [0; 4];
     for (at, recipe) in bench.recipes.iter().enumerate() {
         let content = &in_order[at];
         assert!(!content.needs_repair(recipe, &spans[0]), "in order");
@@ -166,6 +207,11 @@ fn compare(line: Line, world: &World, by: &[usize], seen: &Seen) {
                 count[1] += 1;
             }
         }
+        if bench.mend(at, &spans[0], &mut late[at], &events) {
+            assert_eq!(&late[at], content, "mended");
+            count[3] += 1;
+        }
+        bench.check(at, &spans[0], &late[at], &first[at], "with one at the end");
         check_copies(&bench, at, &spans[0], content);
 
         let before: Vec<Usage<'_>> =
@@ -176,15 +222,8 @@ fn compare(line: Line, world: &World, by: &[usize], seen: &Seen) {
         let mut rolled = rolled;
         let later = bench.fed(&spans[1], Caps::NONE, &events);
         bench.check(at, &spans[1], &later[at], &second[at], "later");
-        let matcher = Matcher::compile(&bench.charge.filters, &bench.metric.filters);
-        let mut taken = Buckets::default();
-        let own =
-            if at < bench.charge.filters.len() { Bucket::Filter(at) } else { Bucket::Default };
-        for event in events.iter().filter(|event| event.timestamp > to) {
-            matcher.classify(event.properties, &mut taken);
-            if taken.taken().contains(&own) {
-                rolled.add(recipe, &spans[1], Caps::NONE, &KEYS, event);
-            }
+        for event in bench.own(at, &events).into_iter().filter(|event| event.timestamp > to) {
+            rolled.add(recipe, &spans[1], Caps::NONE, &KEYS, event);
         }
         assert!(!rolled.needs_repair(recipe, &spans[1]), "rolled on");
         let told = bench.check(at, &spans[1], &rolled, &second[at], "rolled on");
@@ -219,12 +258,15 @@ fn kept_is_scanned(size: Size, worlds: u32) {
         });
         assert!(outcome.is_ok(), "{line:?}: {}", outcome.unwrap_err());
     }
-    for (line, [in_order, other, rolled]) in seen.into_inner() {
-        println!("{line:?}: {in_order} in order, {other} otherwise, {rolled} rolled");
+    let mut mended = 0;
+    for (line, [in_order, other, rolled, late]) in seen.into_inner() {
+        println!("{line:?}: {in_order} in order, {other} otherwise, {rolled} rolled, {late} late");
+        mended += late;
         let compared = in_order > 0 && other > 0 && rolled > 0;
         let by_chance = size == Size::Large && may_be_unclear(line);
         assert!(is_scanned(line) != compared || by_chance, "{line:?}");
     }
+    assert!(mended > 0, "nothing was late");
 }
 
 #[test]
