@@ -1,5 +1,6 @@
 //! The commands of the program.
 
+pub mod backup;
 pub mod bench;
 pub mod catalog;
 pub mod check;
@@ -69,6 +70,10 @@ enum Command {
         #[command(subcommand)]
         command: catalog::CatalogCommand,
     },
+    /// Back up the store of a stopped service
+    Backup(backup::BackupArgs),
+    /// Restore a backup into a new folder
+    Restore(backup::RestoreArgs),
     /// Compare the store of a stopped service with a fold of its ledger from zero
     Verify(verify::VerifyArgs),
     /// Ask a running service why a figure is what it is
@@ -153,6 +158,8 @@ fn dispatch(
             Ok(())
         }
         Command::Config { command: ConfigCommand::Defaults } => Ok(()),
+        Command::Backup(args) => backup::backup(&load(&[])?.0, &args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Verify(args) => verify::verify(&load(&[])?.0, &args),
         Command::Bench(args) => bench::run(&args, arguments, load(&[])?.0),
         Command::Explain { command } => {

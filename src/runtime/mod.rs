@@ -5,6 +5,7 @@
 //! [`compactor`] brings ids and totals into the store; the [`merger`] sorts the ledger by accounts;
 //! the [`scanner`] reads it for rebuilds. The [`supervisor`] starts and stops them in order.
 
+pub mod backup;
 pub mod catalog_apply;
 pub mod catalog_log;
 pub mod catalogue;

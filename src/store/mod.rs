@@ -12,6 +12,7 @@ mod catalog;
 mod codec;
 mod commit;
 mod error;
+mod frozen;
 mod history;
 mod ids;
 mod ingest;
@@ -33,6 +34,7 @@ pub use codec::block::{BLOCK_BYTES_MAX, BlockFull, BlockReader, BlockWriter, Row
 pub use codec::head::{SlotHead, SourceHead};
 pub use commit::{Commit, CommitStats, SealedBlock};
 pub use error::{OpenError, StoreError, TopicError};
+pub use frozen::Frozen;
 pub use history::{
     CHUNK_BYTES_MAX, ChunkId, EventStream, Flaw, Hold, KeptName, LedgerView, MERGE_BYTES_MAX,
     MergeStats, RowSet, Unmerged,

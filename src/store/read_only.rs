@@ -1,6 +1,7 @@
 //! Opening a store to read it: nothing is written, and nobody else may write meanwhile.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -14,6 +15,8 @@ use super::rocks::{Store, open_error, refuse_foreign};
 
 /// The engine's own lock file: whoever writes holds it.
 const LOCK_FILE: &str = "LOCK";
+/// The file that names the engine's newest list of files: there is one in every store.
+const CURRENT_FILE: &str = "CURRENT";
 /// As for a store that is written to: the cache's table grows as it is needed.
 const CACHE_ENTRY_BYTES: usize = 0;
 
@@ -25,7 +28,7 @@ impl Store {
     /// the service would replay.
     pub fn open_read_only(path: &Path, options: &StoreOptions) -> Result<Self, OpenError> {
         options.check()?;
-        if !path.join("CURRENT").exists() {
+        if !path.join(CURRENT_FILE).exists() {
             return Err(OpenError::Missing { path: path.to_owned() });
         }
         let reading = lock(path)?;
@@ -48,12 +51,19 @@ impl Store {
     }
 }
 
-/// A shared lock on the file that writers lock for themselves.
+/// A shared lock on the file that writers lock for themselves. A store that was restored and never
+/// opened has none, and nobody whom it could keep away.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let file = path.join(LOCK_FILE);
-    let failed =
-        |source| StoreError::File { operation: "opening the lock", path: file.clone(), source };
-    let opened = File::open(&file).map_err(failed)?;
+    let opened = match File::open(&file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => File::open(path.join(CURRENT_FILE)),
+        opened => opened,
+    };
+    let opened = opened.map_err(|source| StoreError::File {
+        operation: "opening the lock",
+        path: file,
+        source,
+    })?;
     let held = |error: rustix::io::Errno| OpenError::Locked {
         path: path.to_owned(),
         detail: error.to_string(),
