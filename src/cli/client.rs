@@ -12,7 +12,7 @@ const CONNECT_WAIT: Duration = Duration::from_secs(10);
 const ANSWER_WAIT: Duration = Duration::from_secs(90);
 /// Longest answer that is taken.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
-/// Where `http://HOST` without a port leads.
+/// Where an address without a port leads.
 const PORT_DEFAULT: u16 = 80;
 
 /// Where a service answers.
@@ -25,7 +25,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads `http://HOST[:PORT][/PREFIX]`.
+    /// Reads `http://odometer[:PORT][/PREFIX]`.
     ///
     /// # Errors
     ///

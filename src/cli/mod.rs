@@ -7,6 +7,7 @@ pub mod check;
 mod client;
 pub mod demo;
 pub mod explain;
+pub mod operator;
 pub mod serve;
 pub mod verify;
 
@@ -76,6 +77,16 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// Compare the store of a stopped service with a fold of its ledger from zero
     Verify(verify::VerifyArgs),
+    /// Go on behind records that are gone
+    Gap {
+        #[command(subcommand)]
+        command: operator::GapCommand,
+    },
+    /// Look at rejected records, and take them in after all
+    Rejected {
+        #[command(subcommand)]
+        command: operator::RejectedCommand,
+    },
     /// Ask a running service why a figure is what it is
     Explain {
         #[command(subcommand)]
@@ -162,6 +173,8 @@ fn dispatch(
         Command::Restore(args) => backup::restore(&args),
         Command::Verify(args) => verify::verify(&load(&[])?.0, &args),
         Command::Bench(args) => bench::run(&args, arguments, load(&[])?.0),
+        Command::Gap { command } => operator::gap(command, &load(&[])?.0),
+        Command::Rejected { command } => operator::rejected(command, &load(&[])?.0),
         Command::Explain { command } => {
             explain::run(&command, &sources.env, || Ok(load(&[])?.0.http.listen))
         }

@@ -18,19 +18,6 @@ pub fn reader<B: Backend>(
     session(backend, headers, resource, "read")
 }
 
-/// The session of the request's key, if the key may write `resource`.
-///
-/// # Errors
-///
-/// [`ApiError::Unauthorized`] without a known key, [`ApiError::Forbidden`] if it may not write.
-pub fn writer<B: Backend>(
-    backend: &B,
-    headers: &HeaderMap,
-    resource: &'static str,
-) -> Result<B::Session, ApiError> {
-    session(backend, headers, resource, "write")
-}
-
 /// The session of the request's key, if the key may `mode` (`read` or `write`) a resource.
 ///
 /// # Errors
@@ -52,7 +39,7 @@ pub fn session<B: Backend>(
 }
 
 /// The second word of the header. The first one is not looked at.
-fn token(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
     let value = std::str::from_utf8(headers.get(header::AUTHORIZATION)?.as_bytes()).ok()?;
     value.split_ascii_whitespace().nth(1)
 }

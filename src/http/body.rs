@@ -12,10 +12,26 @@ pub fn read(bytes: &[u8]) -> Result<Value, ApiError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Value::Null);
     }
-    let unreadable =
-        || ApiError::BadRequest("BadRequest: error occurred while parsing request body".to_owned());
-    let tree = serde_json::from_slice(bytes).map_err(|_| unreadable())?;
-    convert(tree).ok_or_else(unreadable)
+    let tree = serde_json::from_slice(bytes).ok().and_then(|tree| convert(tree, is_kept));
+    tree.ok_or_else(|| {
+        ApiError::BadRequest("BadRequest: error occurred while parsing request body".to_owned())
+    })
+}
+
+/// Reads the whole body of a request about events, which are passed on as they are sent. One
+/// without a byte is an empty object.
+///
+/// # Errors
+///
+/// [`ApiError::BadRequest`] if it is no JSON object.
+pub fn events(bytes: &[u8]) -> Result<Value, ApiError> {
+    if bytes.is_empty() {
+        return Ok(Value::Object(Vec::new()));
+    }
+    let tree = serde_json::from_slice(bytes).ok().and_then(|tree| convert(tree, |_| true));
+    tree.filter(|tree| tree.as_object().is_some()).ok_or_else(|| {
+        ApiError::BadRequest("Error occurred while parsing request parameters".to_owned())
+    })
 }
 
 /// The object under the root key.
@@ -23,32 +39,40 @@ pub fn read(bytes: &[u8]) -> Result<Value, ApiError> {
 /// # Errors
 ///
 /// Lago's 400 if there is none, or an empty one.
-pub fn root(body: &Value, name: &str) -> Result<Value, ApiError> {
-    match body.get(name) {
-        Value::Object(members) if !members.is_empty() => Ok(Value::Object(members.clone())),
+pub fn root(body: Value, name: &str) -> Result<Value, ApiError> {
+    match member(body, name) {
+        Some(Value::Object(members)) if !members.is_empty() => Ok(Value::Object(members)),
         _ => Err(ApiError::missing_root(name)),
     }
 }
 
-/// The depth is bounded by the parser. None if a text cannot be kept.
-fn convert(tree: serde_json::Value) -> Option<Value> {
+/// A member of an object, taken out of it.
+pub fn member(body: Value, name: &str) -> Option<Value> {
+    let Value::Object(members) = body else { return None };
+    members.into_iter().find(|(own, _)| own == name).map(|(_, value)| value)
+}
+
+/// The depth is bounded by the parser. None if a text is not to be kept.
+fn convert(tree: serde_json::Value, keeps: fn(&str) -> bool) -> Option<Value> {
+    let kept = |text: String| keeps(&text).then_some(text);
     Some(match tree {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(value) => Value::Bool(value),
         serde_json::Value::Number(number) => Value::Number(number.as_str().to_owned()),
         serde_json::Value::String(text) => Value::Text(kept(text)?),
         serde_json::Value::Array(list) => {
-            Value::List(list.into_iter().map(convert).collect::<Option<_>>()?)
+            let items = list.into_iter().map(|item| convert(item, keeps));
+            Value::List(items.collect::<Option<_>>()?)
         }
         serde_json::Value::Object(members) => {
-            let member = |(name, value)| Some((kept(name)?, convert(value)?));
+            let member = |(name, value)| Some((kept(name)?, convert(value, keeps)?));
             Value::Object(members.into_iter().map(member).collect::<Option<_>>()?)
         }
     })
 }
 
-fn kept(text: String) -> Option<String> {
-    (!text.contains('\0')).then_some(text)
+fn is_kept(text: &str) -> bool {
+    !text.contains('\0')
 }
 
 #[cfg(test)]
@@ -86,12 +110,23 @@ mod tests {
     }
 
     #[test]
+    fn events_are_an_object_whose_texts_stay() {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let kept = Value::Object(vec![("a".to_owned(), text("x\0"))]);
+        assert_eq!(events(br#"{"a":"x\u0000"}"#), Ok(kept));
+        assert_eq!(events(b""), Ok(Value::Object(Vec::new())));
+        for bytes in [&b" "[..], b"[]", b"null", b"{", b"\xff"] {
+            assert!(matches!(events(bytes), Err(ApiError::BadRequest(_))), "{bytes:?}");
+        }
+    }
+
+    #[test]
     fn a_root_is_an_object_with_members() {
         let body = read(br#"{"a":{"b":1},"c":{},"d":"x","e":null}"#).unwrap();
-        assert!(root(&body, "a").is_ok());
+        assert!(root(body.clone(), "a").is_ok());
         for name in ["b", "c", "d", "e"] {
-            assert_eq!(root(&body, name), Err(ApiError::missing_root(name)), "{name}");
+            assert_eq!(root(body.clone(), name), Err(ApiError::missing_root(name)), "{name}");
         }
-        assert!(root(&Value::Null, "a").is_err());
+        assert!(root(Value::Null, "a").is_err());
     }
 }

@@ -1,18 +1,21 @@
-//! One authenticated request for the catalogue: what its handler reads, and how it answers.
+//! One authenticated request: what its handler reads, and how it answers.
 //!
-//! A handler opens the call, reads the path, the query or the body, asks for the
+//! A handler is given the call, reads the path, the query or the body, asks for the
 //! [catalogue](Call::catalogue) or sends a [command](Call::command), and prints the answer.
+
+use std::sync::Arc;
 
 use axum::RequestExt;
 use axum::body::Bytes;
 use axum::extract::{RawPathParams, Request};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::backend::{Backend, Snapshot};
 use super::error::{ApiError, json_response};
 use super::json::Object;
+use super::page::Page;
 use super::query::Query;
 use super::router::App;
 use super::{auth, body};
@@ -20,26 +23,28 @@ use crate::core::catalog::commands::Command;
 use crate::core::value::Value;
 
 /// A request whose key may do what it asks for.
-pub struct Call<'a, B: Backend> {
+pub struct Call<B: Backend> {
     /// The service and its bounds.
-    pub app: &'a App<B>,
+    pub app: Arc<App<B>>,
     /// Who asks.
     pub session: B::Session,
+    resource: &'static str,
     path: Vec<String>,
     uri: Uri,
     body: Bytes,
-    _place: SemaphorePermit<'a>,
+    _place: OwnedSemaphorePermit,
 }
 
-impl<'a, B: Backend> Call<'a, B> {
+impl<B: Backend> Call<B> {
     /// Checks the key, then reads the body. GET and HEAD have to be allowed to read the resource,
     /// other methods to write it.
     ///
     /// # Errors
     ///
-    /// 401, 403, 408, 413, 429, in this order of checks.
+    /// 401, 403, 404, 429, 408, 413, in this order of checks. Only who has a key and a place sends
+    /// a body, so no more bodies are held than requests are answered at once.
     pub async fn open(
-        app: &'a App<B>,
+        app: Arc<App<B>>,
         mut request: Request,
         resource: &'static str,
     ) -> Result<Self, ApiError> {
@@ -51,13 +56,19 @@ impl<'a, B: Backend> Call<'a, B> {
         let path = path.map_err(|_| ApiError::NotFound(resource))?;
         let path = path.iter().map(|(_, segment)| segment.to_owned()).collect();
         let uri = request.uri().clone();
+        let place = app.enter()?;
         let body = if reads { Bytes::new() } else { app.body(request.into_body()).await? };
-        Ok(Self { app, session, path, uri, body, _place: app.enter()? })
+        Ok(Self { app, session, resource, path, uri, body, _place: place })
     }
 
     /// A decoded variable of the path, by its place.
     pub fn path(&self, place: usize) -> &str {
         self.path.get(place).map_or("", String::as_str)
+    }
+
+    /// [`Call::path`], for those who keep it.
+    pub fn name(&self, place: usize) -> String {
+        self.path(place).to_owned()
     }
 
     /// The query string.
@@ -67,6 +78,15 @@ impl<'a, B: Backend> Call<'a, B> {
     /// [`ApiError::Invalid`] if there are too many parameters.
     pub fn query(&self) -> Result<Query<'_>, ApiError> {
         Query::parse(self.uri.query().unwrap_or(""))
+    }
+
+    /// The page that the query asks for.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Invalid`] if the query cannot be read.
+    pub fn page(&self) -> Result<Page, ApiError> {
+        Page::read(&self.query()?)
     }
 
     /// The whole body; null if there is none.
@@ -84,7 +104,16 @@ impl<'a, B: Backend> Call<'a, B> {
     ///
     /// [`ApiError::BadRequest`] if it is missing or empty.
     pub fn root(&self, name: &str) -> Result<Value, ApiError> {
-        body::root(&self.json()?, name)
+        body::root(self.json()?, name)
+    }
+
+    /// The whole body of a request about events.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::BadRequest`] if it is no JSON object.
+    pub fn events(&self) -> Result<Value, ApiError> {
+        body::events(&self.body)
     }
 
     /// The catalogue of the caller's organisation.
@@ -105,6 +134,11 @@ impl<'a, B: Backend> Call<'a, B> {
         let done = self.app.backend.command(&self.session, command).await;
         done.map_err(ApiError::from_command)
     }
+
+    /// That there is no such object of the route's resource.
+    pub const fn not_found(&self) -> ApiError {
+        ApiError::NotFound(self.resource)
+    }
 }
 
 /// The answer 200 with one object under its root key.
@@ -113,7 +147,7 @@ pub fn answer(root: &str, print: impl FnOnce(&mut String)) -> Response {
     Object::print(&mut out, |object| {
         object.member(root, print);
     });
-    json_response(StatusCode::OK, out)
+    answer_text(out)
 }
 
 /// The answer 200 with a body that is printed already.

@@ -1,13 +1,28 @@
 //! Pages of lists (specification 8.1 and chapter 9, SDK contract 6.12).
 
+use std::cmp::Reverse;
+
 use super::error::ApiError;
 use super::json::{self, ARRAY, Object};
 use super::query::Query;
+use crate::core::catalog::table::Coded;
+use crate::core::catalog::version::Versioned;
+use crate::core::instant::Instant;
 
 /// Rows of a page if the caller asks for no number.
 const PER_PAGE: usize = 100;
 /// Most rows of a page, so that one answer stays small; upstream knows no bound.
 const PER_PAGE_MAX: usize = 1_000;
+
+/// Entities in the order of lists: the newest first.
+pub fn newest<'a, T: Coded + 'a>(
+    entities: impl Iterator<Item = &'a Versioned<T>>,
+    created_at: fn(&T) -> Instant,
+) -> impl ExactSizeIterator<Item = &'a Versioned<T>> {
+    let mut rows: Vec<_> = entities.collect();
+    rows.sort_by_key(|row| (Reverse(created_at(row)), row.id()));
+    rows.into_iter()
+}
 
 /// Which page is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +75,17 @@ impl Page {
             object.member("meta", |out| self.meta(out, total));
         });
         out
+    }
+
+    /// Prints the list of all rows, of which this page shows its own.
+    pub fn cut<T>(
+        self,
+        root: &str,
+        rows: impl ExactSizeIterator<Item = T>,
+        row: impl FnMut(&mut String, T),
+    ) -> String {
+        let total = rows.len();
+        self.print(root, rows.skip(self.offset()).take(self.limit()), total, row)
     }
 
     fn meta(self, out: &mut String, total: usize) {

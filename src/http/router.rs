@@ -9,14 +9,15 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use axum::routing::{MethodRouter, any};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt;
 
 use super::backend::Backend;
 use super::error::ApiError;
 use super::guard::{Panicked, guard};
-use super::{odometer, ops, path, v1};
+use super::route::{Route, Routes};
+use super::{odometer, openapi, ops, path, v1};
 use crate::config;
 use crate::runtime::clock::Stopwatch;
 use crate::telemetry::events::LimitHit;
@@ -28,20 +29,23 @@ pub struct App<B> {
     pub backend: Arc<B>,
     settings: config::Http,
     metrics: Arc<Metrics>,
-    in_flight: Semaphore,
+    in_flight: Arc<Semaphore>,
+    document: String,
 }
 
 impl<B: Backend> App<B> {
     /// With the bounds of the settings.
     pub fn new(backend: Arc<B>, settings: config::Http, metrics: Arc<Metrics>) -> Arc<Self> {
         let in_flight = settings.requests_in_flight_max.min(Semaphore::MAX_PERMITS);
-        Arc::new(Self { backend, settings, metrics, in_flight: Semaphore::new(in_flight) })
+        let in_flight = Arc::new(Semaphore::new(in_flight));
+        let document = openapi::document(&routes::<B>()).to_string();
+        Arc::new(Self { backend, settings, metrics, in_flight, document })
     }
 
     /// A place among the requests that are answered at once. Probes and scrapes need none: they
     /// have to be answered most of all under load.
-    pub fn enter(&self) -> Result<SemaphorePermit<'_>, ApiError> {
-        self.in_flight.try_acquire().map_err(|_| {
+    pub fn enter(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| {
             LimitHit { limit: "http.requests_in_flight_max" }.emit(&self.metrics);
             ApiError::Overloaded { limit: self.limit() }
         })
@@ -56,36 +60,35 @@ impl<B: Backend> App<B> {
         arrived.map_err(|_| ApiError::RequestTimeout)?.map_err(|_| ApiError::BodyTooLarge)
     }
 
+    /// The description of the routes.
+    pub fn document(&self) -> &str {
+        &self.document
+    }
+
     /// Most requests answered at once.
     pub fn limit(&self) -> usize {
         self.settings.requests_in_flight_max
     }
 }
 
-/// The routes over an app. Names of routes in metrics are those of Lago's documentation.
+/// All routes, each with its description. Names of routes in metrics are those of Lago's
+/// documentation.
+pub fn routes<B: Backend>() -> Vec<Route<B>> {
+    let own = [odometer::routes(), ops::routes(), openapi::docs::routes()];
+    v1::routes().into_iter().chain(own.into_iter().flat_map(Routes::into_inner)).collect()
+}
+
+/// The routes over an app.
 pub fn router<B: Backend>(app: &Arc<App<B>>) -> Router {
     let on = |route, handler: MethodRouter<Arc<App<B>>>| {
         let state = Observed { app: Arc::clone(app), route };
         handler.fallback(unmatched).layer(from_fn_with_state(state, observe::<B>))
     };
-    let usage = "/api/v1/customers/:external_customer_id/current_usage";
-    let projected = "/api/v1/customers/:external_customer_id/projected_usage";
-    let past = "/api/v1/customers/:external_customer_id/past_usage";
     let unmatched = on("unmatched", any(unmatched)).with_state(Arc::clone(app));
-    let catalogue = v1::catalogue_routes::<B>().into_iter().chain(odometer::routes::<B>());
-    catalogue
-        .fold(Router::new(), |router, (route, handler)| {
-            router.route(&path::pattern(route), on(route, handler))
-        })
-        .route(&path::pattern(usage), on(usage, get(v1::current_usage::show::<B>)))
-        .route(&path::pattern(projected), on(projected, get(v1::projected_usage::show::<B>)))
-        .route(&path::pattern(past), on(past, get(v1::past_usage::show::<B>)))
-        .merge(v1::events::routes(on))
-        .route("/livez", on("/livez", get(ops::livez)))
-        .route("/readyz", on("/readyz", get(ops::readyz::<B>)))
-        .route("/metrics", on("/metrics", get(ops::metrics::<B>)))
-        .fallback_service(unmatched)
-        .with_state(Arc::clone(app))
+    let routes = routes::<B>().into_iter().fold(Router::new(), |router, route| {
+        router.route(&path::pattern(route.path), on(route.path, route.handlers))
+    });
+    routes.fallback_service(unmatched).with_state(Arc::clone(app))
 }
 
 /// Answers one request.

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::backend::Backend;
 use super::error::{ApiError, raw_response};
+use super::patience::Patient;
 use super::router::{App, answer, router};
 use crate::config;
 use crate::telemetry::Metrics;
@@ -34,7 +35,8 @@ const HEADER_SLACK: usize = 2;
 /// Answers requests until `shutdown` ends, then lets running ones end within the drain timeout.
 ///
 /// A connection is closed when nothing is asked within `read_timeout_ms`, or when a request's head
-/// does not arrive within it, which is answered with 408. Returns when every connection is closed
+/// does not arrive within it, which is answered with 408, or when none of an answer is taken within
+/// it. Returns when every connection is closed
 /// or cut off.
 pub async fn serve<B: Backend>(
     listener: TcpListener,
@@ -56,6 +58,7 @@ pub async fn serve_with<B: Backend>(
     shutdown: impl Future<Output = ()>,
 ) {
     let drain = Duration::from_millis(settings.drain_timeout_ms);
+    let patience = Duration::from_millis(settings.read_timeout_ms);
     let http = builder(&settings);
     let routes = router(&App::new(backend, settings, metrics)).merge(further);
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -68,6 +71,10 @@ pub async fn serve_with<B: Backend>(
             accepted = accept(&listener, &places) => accepted,
         };
         while connections.try_join_next().is_some() {}
+        // Without it answers would wait for the client's acknowledgement; if it fails they are late
+        // only.
+        let _ = stream.set_nodelay(true);
+        let stream = Patient::new(stream, patience);
         let talk = converse(http.clone(), stream, routes.clone(), closes.clone());
         connections.spawn(async move {
             talk.await;
@@ -117,13 +124,10 @@ fn is_about_one_connection(error: &std::io::Error) -> bool {
 /// Answers the requests of one connection.
 async fn converse(
     http: Builder,
-    stream: TcpStream,
+    stream: Patient<TcpStream>,
     routes: Router,
     mut closes: watch::Receiver<()>,
 ) {
-    // Without it answers would wait for the client's acknowledgement; if it fails they are late
-    // only.
-    let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let routes = routes.clone();
         async move { Ok::<_, Infallible>(answer(routes, request.map(Body::new)).await) }
@@ -143,6 +147,6 @@ async fn converse(
     if error.is_timeout() && !parts.read_buf.is_empty() {
         let answer = raw_response(&ApiError::RequestTimeout);
         // A few hundred bytes fit the socket's buffer; if not, the client is gone anyway.
-        let _ = parts.io.into_inner().try_write(answer.as_bytes());
+        let _ = parts.io.into_inner().into_inner().try_write(answer.as_bytes());
     }
 }

@@ -29,8 +29,8 @@ const MEAN_BYTES: u64 = 2 << 20;
 /// Bytes of new blocks at which a slot is saved whatever the other slots have.
 const SOON_BYTES: u64 = 4 * MEAN_BYTES;
 /// Bytes of new blocks at which a slot is saved whatever that writes: about 150 000 events, which
-/// take a start half a second. Where every save writes so much that few slots fit into one checkpoint
-/// it may be twice that; then the fold waits for the compactor.
+/// take a start half a second. Where every save writes so much that few slots fit into one
+/// checkpoint it may be twice that; then the fold waits for the compactor.
 pub const REFOLD_BYTES_MAX: u64 = 16 << 20;
 /// New blocks at which a slot is saved whatever that writes: each is at least one read at a start.
 pub const REFOLD_BLOCKS_MAX: u64 = 1024;

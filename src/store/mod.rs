@@ -13,6 +13,7 @@ mod codec;
 mod commit;
 mod error;
 mod frozen;
+mod gaps;
 mod history;
 mod ids;
 mod ingest;
@@ -35,6 +36,7 @@ pub use codec::head::{SlotHead, SourceHead};
 pub use commit::{Commit, CommitStats, SealedBlock};
 pub use error::{OpenError, StoreError, TopicError};
 pub use frozen::Frozen;
+pub use gaps::Gap;
 pub use history::{
     CHUNK_BYTES_MAX, ChunkId, EventStream, Flaw, Hold, KeptName, LedgerView, MERGE_BYTES_MAX,
     MergeStats, RowSet, Unmerged,

@@ -6,6 +6,7 @@ use odometer::engine::keys::SlotNumber;
 use odometer::runtime::fault::Fault;
 use odometer::runtime::scan::cut_now;
 use odometer::runtime::shared::Shared;
+use serde_json::json;
 
 use crate::restart::{plain, usage};
 use crate::restart_steps::{ChargeSpec, EventSpec, RecordSpec};
@@ -135,10 +136,16 @@ fn what_is_folded_again_is_bounded() {
     let mut written = 0;
     while written * EVENT_BYTES < 24 << 20 {
         let event = |number: usize| {
-            format!(
-                r#"{{"organization_id":"{ORGANIZATION}","external_subscription_id":"sub-{}","transaction_id":"{number}","code":"calls","timestamp":1710504000,"properties":{{"text":"{text}"}}}}"#,
-                number % 7
-            )
+            let account = number % 7;
+            json!({
+                "organization_id": ORGANIZATION,
+                "external_subscription_id": format!("sub-{account}"),
+                "transaction_id": number.to_string(),
+                "code": "calls",
+                "timestamp": NOW.micros() / 1_000_000,
+                "properties": { "text": text },
+            })
+            .to_string()
         };
         service.append(&(written..written + EVENTS_PER_CHECKPOINT).map(event).collect::<Vec<_>>());
         written += EVENTS_PER_CHECKPOINT;

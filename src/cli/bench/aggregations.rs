@@ -41,8 +41,8 @@ const LOOK_PAUSE: Duration = Duration::from_millis(1);
 const APPLIED_WAIT: Duration = Duration::from_mins(5);
 /// How late a very late event is, in microseconds: before all others.
 const VERY_LATE_BY: i64 = 3_600_000_000;
-/// How late a late event is: as events lie a microsecond apart, so many of a large subscription come
-/// after it.
+/// How late a late event is: as events lie a microsecond apart, so many of a large subscription
+/// come after it.
 const LATE_BY: i64 = 4_000;
 
 /// Flags of `odometer bench aggregations`.

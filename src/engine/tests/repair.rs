@@ -98,7 +98,9 @@ impl World {
         let draft = self.account.open_for_scan(&self.frame, spell)?;
         assert_eq!(self.account.known(&self.frame, spell.window), Known::Unknown);
         let (cells, read) = feed(&self.frame, spell, draft, &self.arrived);
-        meanwhile.into_iter().for_each(|number| self.arrive(number));
+        if let Some(number) = meanwhile {
+            self.arrive(number);
+        }
         let (generation, frame) = (self.account.generation, Arc::clone(&self.frame));
         let folding = &mut self.folding;
         let installed = self.account.install(&frame, generation, spell.window, cells, folding);
@@ -168,7 +170,9 @@ proptest! {
         arrivals.sort_unstable();
         for some in arrivals.chunks(300) {
             let (last, others) = some.split_last().unwrap();
-            others.iter().for_each(|(_, number)| world.arrive(*number));
+            for (_, number) in others {
+                world.arrive(*number);
+            }
             if world.mend(Some(last.1)).is_none() {
                 world.arrive(last.1);
             }

@@ -6,8 +6,113 @@ use crate::core::instant::Instant;
 use crate::core::usage::explain::{Fate, Outcome, Story, Taken, Waiting, Worth};
 use crate::http::backend::{Told, ToldCopy};
 use crate::http::json::{self, Object};
+use crate::http::openapi::{CONDITION, MAYBE_INSTANT, MAYBE_TEXT, Named, Schema};
 use crate::http::v1::current_usage_body::{filter_values, values};
 use crate::http::v1::events_body::write_properties;
+
+/// What [`print`] prints under its root key.
+pub static STORY: Named = Named(
+    "EventStory",
+    Schema::Object(&[
+        ("transaction_id", Schema::Text),
+        ("external_subscription_id", MAYBE_TEXT),
+        ("told_at", Schema::Instant),
+        ("copies", Schema::List(&Schema::Either(&[COPY, DUPLICATE, REJECTED]))),
+        ("more_copies", Schema::Flag),
+        (
+            "rejected_records",
+            Schema::Object(&[("looked_at", Schema::Integer), ("kept", Schema::Integer)]),
+        ),
+    ]),
+);
+const COPY: Schema = Schema::Object(&[
+    ("outcome", Schema::Text),
+    ("reason", MAYBE_TEXT),
+    ("position", Schema::Text),
+    ("index", Schema::Integer),
+    ("received_at", Schema::Instant),
+    ("external_subscription_id", MAYBE_TEXT),
+    ("code", Schema::Text),
+    ("timestamp", Schema::Instant),
+    ("properties", Schema::Map(&Schema::Any)),
+    ("waiting_for", Schema::List(&Schema::Text)),
+    (
+        "subscription",
+        Schema::Maybe(&Schema::Object(&[
+            ("lago_id", Schema::Id),
+            ("external_customer_id", Schema::Text),
+            ("status", Schema::Text),
+            ("plan_code", MAYBE_TEXT),
+            ("started_at", MAYBE_INSTANT),
+            ("ends_at", MAYBE_INSTANT),
+        ])),
+    ),
+    (
+        "window",
+        Schema::Maybe(&Schema::Object(&[
+            ("from_datetime", Schema::Instant),
+            ("to_datetime", Schema::Instant),
+            ("relation", Schema::Text),
+        ])),
+    ),
+    ("fates", Schema::List(&Schema::Ref(&FATE))),
+]);
+const DUPLICATE: Schema = Schema::Object(&[
+    ("outcome", Schema::Word(&["duplicate"])),
+    ("reason", Schema::Text),
+    ("position", Schema::Text),
+    ("index", Schema::Integer),
+    ("received_at", Schema::Instant),
+    ("duplicate_of", Schema::Object(&[("position", Schema::Text), ("index", Schema::Integer)])),
+]);
+const REJECTED: Schema = Schema::Object(&[
+    ("outcome", Schema::Word(&["rejected"])),
+    ("reason", Schema::Text),
+    ("detail", Schema::Text),
+    ("position", Schema::Text),
+    ("index", Schema::Integer),
+    ("received_at", Schema::Instant),
+    ("record", Schema::Text),
+]);
+static FATE: Named = Named(
+    "EventFate",
+    Schema::Object(&[
+        ("fate", Schema::Text),
+        (
+            "charge",
+            Schema::Object(&[
+                ("lago_id", Schema::Id),
+                ("code", Schema::Text),
+                ("charge_model", Schema::Text),
+            ]),
+        ),
+        (
+            "billable_metric",
+            Schema::Object(&[
+                ("lago_id", Schema::Id),
+                ("code", Schema::Text),
+                ("aggregation_type", Schema::Text),
+                ("field_name", MAYBE_TEXT),
+            ]),
+        ),
+        ("value", MAYBE_TEXT),
+        ("operation", MAYBE_TEXT),
+        (
+            "buckets",
+            Schema::List(&Schema::Object(&[
+                (
+                    "filter",
+                    Schema::Maybe(&Schema::Object(&[
+                        ("lago_id", Schema::Id),
+                        ("invoice_display_name", MAYBE_TEXT),
+                        ("values", CONDITION),
+                    ])),
+                ),
+                ("grouped_by", Schema::Map(&MAYBE_TEXT)),
+            ])),
+        ),
+    ]),
+);
 
 /// Bytes of a refused record that are shown.
 const RECORD_BYTES_SHOWN: usize = 4096;

@@ -31,29 +31,30 @@ pub async fn show<B: Backend>(
 ) -> Result<Response, ApiError> {
     let known = if_none_match(request.headers());
     let text = request.uri().query().unwrap_or("").to_owned();
-    let call = Call::open(&app, request, RESOURCE).await?;
+    let call = Call::open(app, request, RESOURCE).await?;
     let asked = parameters::read(&text)?;
     let page = Page::read(&Query::parse(&text)?)?.at_most(SUBSCRIPTIONS_MAX);
     let catalogue = call.catalogue()?;
-    let customer = call.path(0).to_owned();
+    let customer = call.name(0);
     let (selected, of) = (page, customer.clone());
     // A customer may have very many subscriptions, each of which is a row of the store.
     let found = tokio::task::spawn_blocking(move || active(&catalogue, &of, selected)).await;
     let (ids, total) = found.map_err(|_| ApiError::Internal)?.ok_or(ApiError::CustomerNotFound)?;
+    let listed = Some((page, total));
     let pairs: Vec<_> = ids.into_iter().map(|id| (customer.clone(), Some(id))).collect();
     if known != IfNoneMatch::default() {
-        let tags = elements(call.app, &call.session, &pairs, &asked, true).await;
-        let whole = usage_body::freshness(&tags);
+        let tags = elements(&call.app, &call.session, &pairs, &asked, true).await;
+        let whole = usage_body::freshness(&tags, listed);
         if whole.etag.as_deref().is_some_and(|tag| known.names(tag)) {
             let mut response = StatusCode::NOT_MODIFIED.into_response();
             add_headers(response.headers_mut(), &whole);
             return Ok(response);
         }
     }
-    let elements = elements(call.app, &call.session, &pairs, &asked, false).await;
-    let body = usage_body::print(&elements, Some((page, total)))?;
+    let elements = elements(&call.app, &call.session, &pairs, &asked, false).await;
+    let body = usage_body::print(&elements, listed)?;
     let mut response = json_response(StatusCode::OK, body);
-    add_headers(response.headers_mut(), &usage_body::freshness(&elements));
+    add_headers(response.headers_mut(), &usage_body::freshness(&elements, listed));
     Ok(response)
 }
 

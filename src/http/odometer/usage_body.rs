@@ -8,13 +8,41 @@ use sha2::{Digest, Sha256};
 use crate::http::backend::{Freshness, UsageAnswer};
 use crate::http::error::ApiError;
 use crate::http::json::Object;
+use crate::http::openapi::{ERROR, MAYBE_TEXT, Named, Schema};
 use crate::http::page::Page;
+use crate::http::v1::current_usage_body;
 
 /// Longest answer. A hundred usages of large plans stay far below; beyond, fewer have to be asked
 /// for at once.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// Bytes of a digest that become the tag, as many as those of single answers.
 const TAG_BYTES: usize = 16;
+
+/// What an [`Element`] is printed as.
+pub static USAGE: Named = Named(
+    "UsageOfMany",
+    Schema::Object(&[
+        ("external_customer_id", Schema::Text),
+        ("external_subscription_id", MAYBE_TEXT),
+        ("status", Schema::Integer),
+        (
+            "freshness",
+            Schema::Maybe(&Schema::Object(&[
+                ("offsets", Schema::Text),
+                ("lag_ms", Schema::Integer),
+                ("catalog_version", Schema::Integer),
+                ("etag", MAYBE_TEXT),
+            ])),
+        ),
+        (
+            "body",
+            Schema::Either(&[
+                Schema::Object(&[("customer_usage", Schema::Ref(&current_usage_body::USAGE))]),
+                Schema::Ref(&ERROR),
+            ]),
+        ),
+    ]),
+);
 
 /// One subscription's answer, as the single call would give it.
 pub struct Element {
@@ -90,11 +118,12 @@ fn element(out: &mut String, element: &Element) {
 }
 
 /// What all elements together reflect: the least offset of each partition, the greatest lag, the
-/// least version of the catalogue, and a tag over all of them.
-pub fn freshness(elements: &[Element]) -> Freshness {
+/// least version of the catalogue, and a tag over all of them and the page they stand on.
+pub fn freshness(elements: &[Element], page: Option<(Page, usize)>) -> Freshness {
     let mut offsets: BTreeMap<(&str, u64), i64> = BTreeMap::new();
     let (mut lag_ms, mut catalog_version) = (0, None);
     let mut digest = Sha256::new();
+    digest.update(format!("{page:?}\n"));
     for element in elements {
         digest.update(format!("{:?}\n", (&element.customer, &element.subscription)));
         match &element.answer {
@@ -132,6 +161,7 @@ pub fn freshness(elements: &[Element]) -> Freshness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::query::Query;
 
     fn element(offsets: &str, lag_ms: i64, catalog_version: u64, etag: &str) -> Element {
         let etag = Some(etag.to_owned());
@@ -143,13 +173,16 @@ mod tests {
     #[test]
     fn the_whole_reflects_no_more_than_each_of_its_parts() {
         let parts = [element("a-0:5,a-10:7", 3, 9, "x"), element("a-0:6,a-2:1", 8, 7, "y")];
-        let whole = freshness(&parts);
+        let whole = freshness(&parts, None);
         assert_eq!(whole.offsets, "a-0:5,a-2:1,a-10:7");
         assert_eq!((whole.lag_ms, whole.catalog_version), (8, 7));
-        let tag = |parts: &[Element]| freshness(parts).etag;
+        let tag = |parts: &[Element]| freshness(parts, None).etag;
         let other = [element("a-0:5,a-10:7", 3, 9, "x"), element("a-0:6,a-2:1", 8, 7, "z")];
         assert_ne!(tag(&parts), tag(&other));
         let later = [element("a-0:9", 0, 9, "x"), element("a-0:9", 0, 9, "y")];
         assert_eq!(tag(&parts), tag(&later), "where it stands is no part of what it says");
+        let page = Page::read(&Query::parse("").unwrap()).unwrap();
+        let on = |total| freshness(&parts, Some((page, total))).etag;
+        assert!(on(2) != tag(&parts) && on(2) != on(3), "the page is told, too");
     }
 }

@@ -33,7 +33,7 @@ pub async fn query<B: Backend>(
     let asked = parameters::read(uri.query().unwrap_or(""))?;
     let pairs = pairs(&body::read(&app.body(request).await?)?)?;
     let elements = elements(&app, &session, &pairs, &asked, false).await;
-    let mut whole = usage_body::freshness(&elements);
+    let mut whole = usage_body::freshness(&elements, None);
     // What a tag names could not be asked for again: a POST is never answered with 304.
     whole.etag = None;
     let mut response = json_response(StatusCode::OK, usage_body::print(&elements, None)?);

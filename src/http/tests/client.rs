@@ -3,21 +3,26 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
+use super::conformance::{Description, Seen};
 use super::mock::Mock;
 use super::world::World;
 use crate::config;
-use crate::http::serve;
+use crate::http::router::routes;
+use crate::http::{openapi, serve};
+use crate::runtime::clock::Stopwatch;
 use crate::telemetry::Metrics;
 
 /// Longest that a test waits for the server. Reached only by a server that hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Pause between two looks at a condition.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 pub struct Server {
     pub mock: Arc<Mock>,
@@ -38,6 +43,8 @@ pub fn settings() -> config::Http {
         read_timeout_ms: 15_000,
         requests_in_flight_max: 8,
         drain_timeout_ms: 15_000,
+        operator_key: config::Secret::default(),
+        operator_key_file: None,
     }
 }
 
@@ -74,8 +81,10 @@ impl Server {
 
     /// The answer to one request whose head is given without its last two line ends.
     pub fn ask(&self, head: &str) -> Answer {
+        let mut words = head.split([' ', '\r']);
+        let (method, target) = (words.next().unwrap(), words.next().unwrap());
         let head = format!("{head}\r\nHost: h\r\nConnection: close\r\n\r\n");
-        read(self.open(head.as_bytes()))
+        described(method, target, read(self.open(head.as_bytes())))
     }
 
     /// The answer to a GET with a good key.
@@ -90,7 +99,8 @@ impl Server {
              Connection: close\r\nContent-Type: application/json\r\nContent-Length: {}",
             body.len()
         );
-        read(self.open(format!("{head}\r\n\r\n{body}").as_bytes()))
+        let answer = read(self.open(format!("{head}\r\n\r\n{body}").as_bytes()));
+        described(method, target, answer)
     }
 
     /// Tells the server to stop taking connections.
@@ -110,6 +120,21 @@ impl Server {
     }
 }
 
+/// What the description of the mock's service says.
+pub static DESCRIPTION: LazyLock<Description> =
+    LazyLock::new(|| Description::new(openapi::document(&routes::<Mock>())));
+
+/// The answer, which has to be one that is described.
+#[track_caller]
+fn described(method: &str, target: &str, answer: Answer) -> Answer {
+    let (status, headers, body) = (answer.status, &answer.headers, &answer.body);
+    let seen = Seen { method, target, status, headers, body };
+    if let Err(wrong) = DESCRIPTION.check(&seen) {
+        panic!("{method} {target}: {status} {body}\n{wrong}");
+    }
+    answer
+}
+
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -120,6 +145,16 @@ pub struct Answer {
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Waits for a condition.
+#[track_caller]
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let watch = Stopwatch::start();
+    while !condition() {
+        assert!(watch.elapsed() < PATIENCE, "it never came true: {what}");
+        std::thread::sleep(LOOK_AGAIN);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Bounds: sizes, times, numbers, and the end.
 
+use std::io::Write;
 use std::net::TcpStream;
 use std::thread::spawn;
 
-use super::client::{read, read_all, settings, start, start_with};
+use super::client::{read, read_all, settings, start, start_with, until};
 use super::sample;
 use crate::config;
 
@@ -29,7 +30,7 @@ fn large_heads_are_refused() {
     // Far beyond the bound nothing is kept, and the connection ends.
     let huge = format!("GET {USAGE} HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(200_000));
     let mut stream = TcpStream::connect(server.address).unwrap();
-    let _ = std::io::Write::write_all(&mut stream, huge.as_bytes());
+    let _ = stream.write_all(huge.as_bytes());
     let text = read_all(stream);
     assert!(text.is_empty() || text.starts_with("HTTP/1.1 431 "), "{text}");
     assert_eq!(server.get(USAGE).status, 200);
@@ -78,6 +79,16 @@ fn slow_heads_and_idle_connections_are_closed() {
     }
     let idle = read(server.open(b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"));
     assert_eq!((idle.status, idle.body.as_str()), (200, "{\"alive\":true}"));
+}
+
+#[test]
+fn who_reads_no_answers_is_cut_off() {
+    let server = start_with(config::Http { read_timeout_ms: 100, ..settings() }, true);
+    // Far more than the buffers between the two take.
+    let ask = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: h\r\n\r\n";
+    let mut stream = server.open(ask.repeat(64).as_bytes());
+    until("the server gives up", || stream.write_all(b"x").is_err());
+    assert_eq!(server.get(USAGE).status, 200);
 }
 
 #[test]

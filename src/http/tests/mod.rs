@@ -4,10 +4,13 @@ mod billable_metrics;
 mod catalogue;
 mod charges;
 mod client;
+#[path = "../../../tests/it/openapi_check.rs"]
+mod conformance;
 mod customers;
 mod events;
 mod limits;
 mod mock;
+mod openapi;
 mod ops;
 mod organizations;
 mod past_usage;

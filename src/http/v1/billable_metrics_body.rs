@@ -3,6 +3,46 @@
 use crate::core::catalog::commands::WEIGHTED_INTERVAL;
 use crate::core::catalog::{Aggregation, BillableMetric};
 use crate::http::json::{Object, string};
+use crate::http::openapi::{MAYBE_TEXT, Named, Schema};
+
+/// Names of aggregations.
+pub const AGGREGATIONS: [&str; 6] =
+    ["count_agg", "sum_agg", "max_agg", "unique_count_agg", "weighted_sum_agg", "latest_agg"];
+/// Names of rounding modes.
+pub const ROUNDINGS: [&str; 3] = ["round", "ceil", "floor"];
+
+/// What [`print`] prints.
+pub static METRIC: Named = Named(
+    "BillableMetric",
+    Schema::Partly(
+        &[
+            ("lago_id", Schema::Id),
+            ("name", Schema::Text),
+            ("code", Schema::Text),
+            ("description", MAYBE_TEXT),
+            ("aggregation_type", Schema::Word(&AGGREGATIONS)),
+            ("weighted_interval", MAYBE_TEXT),
+            ("recurring", Schema::Flag),
+            ("rounding_function", Schema::Maybe(&Schema::Word(&ROUNDINGS))),
+            ("rounding_precision", Schema::Maybe(&Schema::Integer)),
+            ("created_at", Schema::Instant),
+            ("field_name", MAYBE_TEXT),
+            ("expression", MAYBE_TEXT),
+            (
+                "filters",
+                Schema::List(&Schema::Object(&[
+                    ("key", Schema::Text),
+                    ("values", Schema::List(&Schema::Text)),
+                ])),
+            ),
+        ],
+        &[
+            ("active_subscriptions_count", Schema::Integer),
+            ("draft_invoices_count", Schema::Integer),
+            ("plans_count", Schema::Integer),
+        ],
+    ),
+);
 
 /// Counters that Lago answers with 0, and leaves out when one metric is read.
 const COUNTERS: [&str; 3] = ["active_subscriptions_count", "draft_invoices_count", "plans_count"];

@@ -7,19 +7,31 @@ use axum::extract::{RawPathParams, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
+use super::current_usage_body::USAGE;
 use super::parameters::{self, Asked};
 use super::{current_usage_body, freshness};
 use crate::http::auth;
 use crate::http::backend::{Backend, CurrentUsageRequest, UsageAnswer};
 use crate::http::error::{ApiError, json_response};
 use crate::http::etag::IfNoneMatch;
+use crate::http::openapi::{Operation, Shape};
+use crate::http::route::Routes;
 use crate::http::router::App;
 
 /// What a key has to be allowed to read.
 pub(in crate::http) const RESOURCE: &str = "customer_usage";
 
+/// The routes.
+pub fn routes<B: Backend>() -> Routes<B> {
+    let about = "What a subscription has used in its current period, and what it costs.";
+    let answer = Shape::Root("customer_usage", &USAGE);
+    let operation = parameters::described(Operation::new("currentUsage", about, answer));
+    Routes::of(RESOURCE, "/api/v1/customers/:external_customer_id/current_usage")
+        .raw_get(show::<B>, operation.with(&parameters::FILTERS))
+}
+
 /// Answers in the order of checks of 1.4; what comes after the parameters is the backend's.
-pub async fn show<B: Backend>(
+async fn show<B: Backend>(
     State(app): State<Arc<App<B>>>,
     path: Result<RawPathParams, RawPathParamsRejection>,
     uri: Uri,

@@ -4,36 +4,70 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::{get, post};
 
-use super::Routes;
-use super::customers_body::print;
+use super::customers_body::{CUSTOMER, print};
 use crate::core::catalog::commands::{DeleteCustomer, UpsertCustomer};
 use crate::core::catalog::version::CustomerRow;
 use crate::http::backend::{Backend, Snapshot};
 use crate::http::call::{Call, answer, answer_text};
 use crate::http::error::ApiError;
+use crate::http::openapi::{Named, Schema, Shape, one, page};
 use crate::http::page::Page;
-use crate::http::router::App;
+use crate::http::route::Routes;
 
 /// What a key has to be allowed to read or write, and the root key.
 const RESOURCE: &str = "customer";
 
+/// What is looked at of a customer; members of a profile, which are kept as they are, beside it.
+static INPUT: Named = Named(
+    "CustomerInput",
+    Schema::Input(
+        &["external_id"],
+        &[
+            ("external_id", Schema::Text),
+            ("name", Schema::Text),
+            ("currency", Schema::Text),
+            ("timezone", Schema::Text),
+            ("tax_codes", Schema::List(&Schema::Text)),
+            ("billing_configuration", Schema::Map(&Schema::Any)),
+            ("shipping_address", Schema::Map(&Schema::Any)),
+        ],
+    ),
+);
+
 /// The routes.
 pub fn routes<B: Backend>() -> Routes<B> {
-    vec![
-        ("/api/v1/customers", post(upsert::<B>).get(list::<B>)),
-        ("/api/v1/customers/:external_customer_id", get(show::<B>).delete(delete::<B>)),
-    ]
+    let sent = Shape::Root(RESOURCE, &INPUT);
+    Routes::of(RESOURCE, "/api/v1/customers")
+        .post(
+            upsert,
+            one(
+                "upsertCustomer",
+                "Adds a customer, or changes the one with this external id.",
+                RESOURCE,
+                &CUSTOMER,
+            )
+            .reads(sent),
+        )
+        .get(
+            list,
+            page("listCustomers", "Lists customers, the newest first.", "customers", &CUSTOMER),
+        )
+        .at("/api/v1/customers/:external_customer_id")
+        .get(show, one("showCustomer", "Shows a customer.", RESOURCE, &CUSTOMER))
+        .delete(
+            delete,
+            one(
+                "deleteCustomer",
+                "Takes a customer out and ends its subscriptions.",
+                RESOURCE,
+                &CUSTOMER,
+            ),
+        )
 }
 
-async fn upsert<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
+async fn upsert<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let customer = call.command(UpsertCustomer { input: call.root(RESOURCE)? }).await?;
     let catalogue = call.catalogue()?;
     // Another change may have come since; then this one is as old as it is.
@@ -43,32 +77,20 @@ async fn upsert<B: Backend>(
     Ok(answer(RESOURCE, |out| print(out, &customer, updated_at, &catalogue.tenant)))
 }
 
-async fn show<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
+async fn show<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let catalogue = call.catalogue()?;
-    let row = find(&catalogue, call.path(0)).ok_or(ApiError::NotFound(RESOURCE))?;
+    let row = find(&catalogue, call.path(0)).ok_or(call.not_found())?;
     Ok(answer(RESOURCE, |out| print(out, &row, row.log_time, &catalogue.tenant)))
 }
 
-async fn delete<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
-    let row = call.command(DeleteCustomer { external_id: call.path(0).to_owned() }).await?;
+async fn delete<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
+    let row = call.command(DeleteCustomer { external_id: call.name(0) }).await?;
     let tenant = call.catalogue()?.tenant;
     Ok(answer(RESOURCE, |out| print(out, &row, row.log_time, &tenant)))
 }
 
-async fn list<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
-    let page = Page::read(&call.query()?)?;
+async fn list<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
+    let page = call.page()?;
     let catalogue = call.catalogue()?;
     let tenant = Arc::clone(&catalogue.tenant);
     // Every customer is looked at, which takes a while when there are millions.

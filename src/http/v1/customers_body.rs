@@ -1,12 +1,81 @@
 //! Customers in answers (specification 9.4).
 
 use super::organizations::TIME_ZONE;
-use super::taxes_body::{self, BILLING_ENTITY};
+use super::taxes_body::{self, BILLING_ENTITY, TAX};
 use crate::core::catalog::Customer;
 use crate::core::catalog::book::Tenant;
 use crate::core::catalog::commands::{BILLING, PROFILE, SHIPPING};
 use crate::core::instant::Instant;
 use crate::http::json::{self, Object};
+use crate::http::openapi::{MAYBE_TEXT, NOTHING, Named, Schema};
+
+/// What was sent is shown again, whatever scalar it was.
+const KEPT: Schema = Schema::Any;
+
+/// What [`print`] prints.
+pub static CUSTOMER: Named = Named(
+    "Customer",
+    Schema::Object(&[
+        ("lago_id", Schema::Id),
+        ("billing_entity_code", Schema::Text),
+        ("external_id", Schema::Text),
+        ("account_type", Schema::Text),
+        ("name", MAYBE_TEXT),
+        ("sequential_id", Schema::Null),
+        ("slug", Schema::Null),
+        ("created_at", Schema::Instant),
+        ("updated_at", Schema::Instant),
+        ("currency", MAYBE_TEXT),
+        ("timezone", MAYBE_TEXT),
+        ("applicable_timezone", Schema::Text),
+        ("firstname", KEPT),
+        ("lastname", KEPT),
+        ("customer_type", KEPT),
+        ("country", KEPT),
+        ("address_line1", KEPT),
+        ("address_line2", KEPT),
+        ("state", KEPT),
+        ("zipcode", KEPT),
+        ("email", KEPT),
+        ("city", KEPT),
+        ("url", KEPT),
+        ("phone", KEPT),
+        ("logo_url", KEPT),
+        ("legal_name", KEPT),
+        ("legal_number", KEPT),
+        ("tax_identification_number", KEPT),
+        ("net_payment_term", KEPT),
+        ("external_salesforce_id", KEPT),
+        ("finalize_zero_amount_invoice", Schema::Text),
+        ("skip_invoice_custom_sections", Schema::Flag),
+        (
+            "billing_configuration",
+            Schema::Object(&[
+                ("invoice_grace_period", KEPT),
+                ("payment_provider", KEPT),
+                ("payment_provider_code", KEPT),
+                ("document_locale", KEPT),
+                ("provider_customer_id", KEPT),
+            ]),
+        ),
+        (
+            "shipping_address",
+            Schema::Object(&[
+                ("address_line1", KEPT),
+                ("address_line2", KEPT),
+                ("city", KEPT),
+                ("zipcode", KEPT),
+                ("state", KEPT),
+                ("country", KEPT),
+            ]),
+        ),
+        ("metadata", NOTHING),
+        ("taxes", Schema::List(&Schema::Ref(&TAX))),
+        ("integration_customers", NOTHING),
+        ("applicable_invoice_custom_sections", NOTHING),
+        ("error_details", NOTHING),
+    ]),
+);
 
 /// What becomes of invoices over nothing, unless something else is set.
 const FINALIZE: &str = "inherit";

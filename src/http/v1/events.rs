@@ -1,26 +1,20 @@
 //! `POST /api/v1/events`, `POST /api/v1/events/batch`, `GET /api/v1/events[/:transaction_id]`
 //! (specification 9.7).
 
-use std::sync::Arc;
-
-use axum::Router;
-use axum::body::Body;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
-use axum::routing::{MethodRouter, get, post};
-use serde_json::Value;
 
+use super::events_body::EVENT;
 use super::{estimates, events_body, events_query, events_read};
-use crate::http::auth;
+use crate::core::value::Value;
 use crate::http::backend::{
     Accepted, BATCH_EVENTS_MAX, Backend, Draft, EVENTS_IN_FLIGHT_MAX, EventsError, UsageLimit,
 };
-use crate::http::error::{ApiError, json_response};
-use crate::http::json_object;
-use crate::http::query::Query;
-use crate::http::router::App;
+use crate::http::body;
+use crate::http::call::{Call, answer_text};
+use crate::http::error::ApiError;
+use crate::http::openapi::{FIGURE, Headers, Named, Operation, Schema, Shape, one, page, query};
+use crate::http::route::Routes;
 
 /// What a key has to be allowed to read or write.
 pub(in crate::http) const RESOURCE: &str = "event";
@@ -28,96 +22,107 @@ pub(in crate::http) const RESOURCE: &str = "event";
 /// `min_offset` with one more has them.
 const POSITION: HeaderName = HeaderName::from_static("odometer-position");
 
-const NOT_FOUND: ApiError = ApiError::NotFound("event");
+const WRITTEN: Headers =
+    &[("Odometer-Position", "Where the record of the events stands.", Schema::Text)];
 
-/// The routes of this page; `on` observes each under its name.
-pub fn routes<B: Backend>(
-    on: impl Fn(&'static str, MethodRouter<Arc<App<B>>>) -> MethodRouter<Arc<App<B>>> + Copy,
-) -> Router<Arc<App<B>>> {
-    let all = post(create::<B>).get(index::<B>);
-    Router::new()
-        .route("/api/v1/events", on("/api/v1/events", all))
-        .route("/api/v1/events/batch", on("/api/v1/events/batch", post(create_batch::<B>)))
-        .route(
-            "/api/v1/events/{transaction_id}",
-            on("/api/v1/events/:transaction_id", get(show::<B>)),
+/// What is read of an event.
+pub(super) static EVENT_INPUT: Named = Named(
+    "EventInput",
+    Schema::Input(
+        &["transaction_id", "external_subscription_id", "code"],
+        &[
+            ("transaction_id", Schema::Text),
+            ("external_subscription_id", Schema::Text),
+            ("code", Schema::Text),
+            ("timestamp", FIGURE),
+            ("precise_total_amount_cents", FIGURE),
+            ("properties", Schema::Map(&Schema::Any)),
+        ],
+    ),
+);
+/// What is read of a batch.
+pub(super) const BATCH: Shape = Shape::Whole(Schema::Input(
+    &["events"],
+    &[("events", Schema::List(&Schema::Ref(&EVENT_INPUT)))],
+));
+const ACCEPTED: Shape =
+    Shape::Whole(Schema::Object(&[("events", Schema::List(&Schema::Ref(&EVENT)))]));
+
+/// The routes of this page and of estimates.
+pub fn routes<B: Backend>() -> Routes<B> {
+    let filters = [
+        query("code", "Of this metric only.", Schema::Text),
+        query("external_subscription_id", "Of this subscription only.", Schema::Text),
+        query("timestamp_from", "Not before.", Schema::Text),
+        query("timestamp_to", "Not after.", Schema::Text),
+        query("timestamp_from_started_at", "From the subscription's start.", Schema::Flag),
+    ];
+    let routes = Routes::of(RESOURCE, "/api/v1/events")
+        .post(
+            create,
+            one("createEvent", "Accepts an event.", "event", &EVENT)
+                .reads(Shape::Root("event", &EVENT_INPUT))
+                .tells(WRITTEN),
         )
-        .merge(estimates::routes(on))
+        .get(index, page("listEvents", "Lists events.", "events", &EVENT).with(&filters).or(&[404]))
+        .at("/api/v1/events/batch")
+        .post(
+            create_batch,
+            Operation::new("createEvents", "Accepts up to 100 events, all or none.", ACCEPTED)
+                .reads(BATCH)
+                .tells(WRITTEN),
+        )
+        .at("/api/v1/events/:transaction_id")
+        .get(show, one("showEvent", "Shows an event.", "event", &EVENT));
+    estimates::add_to(routes)
 }
 
-async fn create<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    headers: HeaderMap,
-    request: Body,
-) -> Result<Response, ApiError> {
-    let session = auth::writer(&*app.backend, &headers, RESOURCE)?;
-    let _place = app.enter()?;
-    let mut request = json_object::object(&app.body(request).await?)?;
-    let draft = events_read::draft(&json_object::root(&mut request, "event")?);
-    let created = app.backend.create_events(&session, vec![draft], false).await;
+async fn create<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
+    let draft = events_read::draft(&body::root(call.events()?, "event")?);
+    let created = call.app.backend.create_events(&call.session, vec![draft], false).await;
     let created = created.map_err(|error| refuse(error, false))?;
     let printed = created.events.first().map(events_body::one).ok_or(ApiError::Internal)?;
     Ok(answer(printed, &created))
 }
 
-async fn create_batch<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    headers: HeaderMap,
-    request: Body,
-) -> Result<Response, ApiError> {
-    let session = auth::writer(&*app.backend, &headers, RESOURCE)?;
-    let _place = app.enter()?;
-    let mut request = json_object::object(&app.body(request).await?)?;
-    let drafts = batch(request.remove("events"))?;
-    let created = app.backend.create_events(&session, drafts, true).await;
+async fn create_batch<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
+    let drafts = batch(call.events()?)?;
+    let created = call.app.backend.create_events(&call.session, drafts, true).await;
     let created = created.map_err(|error| refuse(error, true))?;
     Ok(answer(events_body::many(&created.events, None), &created))
 }
 
 /// The events of a batch: some, and not too many.
-pub(super) fn batch(events: Option<Value>) -> Result<Vec<Draft>, ApiError> {
-    let Some(Value::Array(events)) = events.filter(|events| *events != Value::Array(Vec::new()))
+pub(super) fn batch(body: Value) -> Result<Vec<Draft>, ApiError> {
+    let Some(Value::List(events)) = body::member(body, "events").filter(|events| !is_empty(events))
     else {
         return Err(ApiError::Invalid { field: "events", code: "no_events" });
     };
     if events.len() > BATCH_EVENTS_MAX {
         return Err(ApiError::Invalid { field: "events", code: "too_many_events" });
     }
-    let draft = |event: &Value| event.as_object().map(events_read::draft).unwrap_or_default();
-    Ok(events.iter().map(draft).collect())
+    Ok(events.iter().map(events_read::draft).collect())
 }
 
-async fn show<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    path: Result<RawPathParams, RawPathParamsRejection>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let session = auth::reader(&*app.backend, &headers, RESOURCE)?;
-    let _place = app.enter()?;
-    // Bytes that are no text are nobody's id.
-    let path = path.map_err(|_| NOT_FOUND)?;
-    let id = path.iter().next().map(|(_, id)| id.to_owned()).ok_or(NOT_FOUND)?;
-    let found = app.backend.find_event(&session, id).await;
-    let found = found.map_err(|error| refuse(error, false))?.ok_or(NOT_FOUND)?;
-    Ok(json_response(StatusCode::OK, events_body::one(&found)))
+fn is_empty(events: &Value) -> bool {
+    events.as_list().is_some_and(<[Value]>::is_empty)
 }
 
-async fn index<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let session = auth::reader(&*app.backend, &headers, RESOURCE)?;
-    let _place = app.enter()?;
-    let (filter, paging) = events_query::read(&Query::parse(uri.query().unwrap_or(""))?)?;
-    let page = app.backend.list_events(&session, filter).await;
+async fn show<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
+    let found = call.app.backend.find_event(&call.session, call.name(0)).await;
+    let found = found.map_err(|error| refuse(error, false))?.ok_or(call.not_found())?;
+    Ok(answer_text(events_body::one(&found)))
+}
+
+async fn index<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
+    let (filter, paging) = events_query::read(&call.query()?)?;
+    let page = call.app.backend.list_events(&call.session, filter).await;
     let page = page.map_err(|error| refuse(error, false))?;
-    let printed = events_body::many(&page.events, Some((paging, page.total)));
-    Ok(json_response(StatusCode::OK, printed))
+    Ok(answer_text(events_body::many(&page.events, Some((paging, page.total)))))
 }
 
 fn answer(body: String, accepted: &Accepted) -> Response {
-    let mut response = json_response(StatusCode::OK, body);
+    let mut response = answer_text(body);
     // Names of topics are plain ASCII, so the value always is one.
     if let Ok(position) = HeaderValue::from_str(&accepted.position) {
         response.headers_mut().insert(POSITION, position);

@@ -7,6 +7,24 @@ use crate::core::period::text::{write_millis, write_seconds};
 use crate::core::properties::{Kind, Properties};
 use crate::http::backend::{Fault, Recorded};
 use crate::http::json;
+use crate::http::openapi::{Named, Schema};
+
+/// What an event is printed as.
+pub static EVENT: Named = Named(
+    "Event",
+    Schema::Object(&[
+        ("lago_id", Schema::Id),
+        ("transaction_id", Schema::Text),
+        ("lago_customer_id", Schema::Null),
+        ("code", Schema::Text),
+        ("timestamp", Schema::Instant),
+        ("precise_total_amount_cents", Schema::Maybe(&Schema::Decimal)),
+        ("properties", Schema::Map(&Schema::Any)),
+        ("lago_subscription_id", Schema::Null),
+        ("external_subscription_id", Schema::Maybe(&Schema::Text)),
+        ("created_at", Schema::Instant),
+    ]),
+);
 
 /// `{"event":{…}}`.
 pub fn one(event: &Recorded) -> String {

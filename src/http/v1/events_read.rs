@@ -2,23 +2,25 @@
 
 use std::fmt::Write;
 
-use serde_json::{Map, Value};
-
 use crate::core::double::Double;
+use crate::core::value::Value;
 use crate::http::backend::Draft;
+use crate::http::json;
 
-/// The members of an event that matter. Lists and objects given for a scalar count as absent.
-pub fn draft(event: &Map<String, Value>) -> Draft {
-    let member = |name: &str| event.get(name).and_then(text);
+/// The members of an event that matter. Lists and objects given for a scalar count as absent, and
+/// so does everything of what is no object.
+pub fn draft(event: &Value) -> Draft {
+    let member = |name: &str| text(event.get(name));
+    let properties = event.get("properties");
     Draft {
         transaction: member("transaction_id"),
         subscription: member("external_subscription_id"),
         code: member("code"),
         timestamp: member("timestamp"),
         precise_cents: member("precise_total_amount_cents"),
-        properties: event.get("properties").filter(|value| value.is_object()).map(|value| {
+        properties: properties.as_object().map(|_| {
             let mut out = String::new();
-            write_value(&mut out, value);
+            write_value(&mut out, properties);
             out
         }),
     }
@@ -27,10 +29,10 @@ pub fn draft(event: &Map<String, Value>) -> Draft {
 /// The text form of a scalar.
 fn text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number_text(number.as_str())),
+        Value::Text(text) => Some(text.clone()),
+        Value::Number(literal) => Some(number_text(literal)),
         Value::Bool(value) => Some(value.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        Value::Null | Value::List(_) | Value::Object(_) => None,
     }
 }
 
@@ -44,43 +46,32 @@ fn number_text(literal: &str) -> String {
 /// Appends a value as JSON. Its depth is bounded by the parser that read it.
 fn write_value(out: &mut String, value: &Value) {
     match value {
-        Value::Number(number) => out.push_str(&number_text(number.as_str())),
-        Value::Array(items) => {
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                separate(out, at);
-                write_value(out, item);
-            }
-            out.push(']');
-        }
-        Value::Object(members) => {
-            out.push('{');
-            for (at, (key, member)) in members.iter().enumerate() {
-                separate(out, at);
-                // Writing to a string cannot fail.
-                let _ = write!(out, "{}:", Value::from(key.as_str()));
-                write_value(out, member);
-            }
-            out.push('}');
-        }
-        Value::Null | Value::Bool(_) | Value::String(_) => {
-            let _ = write!(out, "{value}");
-        }
+        Value::Null => out.push_str("null"),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Number(literal) => out.push_str(&number_text(literal)),
+        Value::Text(text) => write_text(out, text),
+        Value::List(items) => json::list(out, json::ARRAY, items, write_value),
+        Value::Object(members) => json::list(out, json::OBJECT, members, |out, (key, member)| {
+            write_text(out, key);
+            out.push(':');
+            write_value(out, member);
+        }),
     }
 }
 
-fn separate(out: &mut String, at: usize) {
-    if at > 0 {
-        out.push(',');
-    }
+/// Appends a text as it is passed on: escaped no more than JSON demands.
+fn write_text(out: &mut String, text: &str) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "{}", serde_json::Value::from(text));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::body;
 
     fn read(json: &str) -> Draft {
-        draft(serde_json::from_str::<Value>(json).unwrap().as_object().unwrap())
+        draft(&body::events(json.as_bytes()).unwrap())
     }
 
     #[test]

@@ -1,37 +1,62 @@
 //! `/api/v1/subscriptions/:external_id/lifetime_usage` (specification 8.3).
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::get;
 use uuid::Uuid;
 
-use super::{Routes, freshness};
+use super::parameters::REFLECTS;
+use super::{freshness, parameters};
 use crate::core::catalog::commands::{UpdateLifetimeUsage, row_in};
 use crate::core::catalog::{LifetimeUsage, Subscription};
 use crate::http::backend::{Backend, Lifetime, LifetimeUsageRequest, Snapshot, UsageError};
 use crate::http::call::{Call, answer};
 use crate::http::error::ApiError;
 use crate::http::json::Object;
+use crate::http::openapi::{Named, Operation, Schema, Shape, one};
 use crate::http::query::Query;
-use crate::http::router::App;
+use crate::http::route::Routes;
 
 /// What a key has to be allowed to read or write, and the root key.
 const RESOURCE: &str = "lifetime_usage";
 const SUBSCRIPTION: &str = "subscription";
 
+/// What is read of a body.
+static INPUT: Named = Named(
+    "LifetimeUsageInput",
+    Schema::Input(
+        &["external_historical_usage_amount_cents"],
+        &[("external_historical_usage_amount_cents", Schema::Integer)],
+    ),
+);
+/// What [`Shown::print`] prints.
+static LIFETIME: Named = Named(
+    "LifetimeUsage",
+    Schema::Object(&[
+        ("lago_id", Schema::Id),
+        ("lago_subscription_id", Schema::Id),
+        ("external_subscription_id", Schema::Text),
+        ("external_historical_usage_amount_cents", Schema::Integer),
+        ("invoiced_usage_amount_cents", Schema::Integer),
+        ("current_usage_amount_cents", Schema::Integer),
+        ("from_datetime", Schema::Instant),
+        ("to_datetime", Schema::Instant),
+    ]),
+);
+
 /// The routes.
 pub fn routes<B: Backend>() -> Routes<B> {
-    let route = get(show::<B>).put(update::<B>);
-    vec![("/api/v1/subscriptions/:external_id/lifetime_usage", route)]
+    let about = "What a subscription has used since it began.";
+    let show_it = one("showLifetimeUsage", about, RESOURCE, &LIFETIME);
+    let about = "Sets what was used before events were recorded here.";
+    let update_it = one("updateLifetimeUsage", about, RESOURCE, &LIFETIME);
+    let further = |operation: Operation| {
+        operation.with(&parameters::LIFETIME).tells(REFLECTS).or(&[409, 504])
+    };
+    Routes::of(RESOURCE, "/api/v1/subscriptions/:external_id/lifetime_usage")
+        .get(show, further(show_it))
+        .put(update, further(update_it).reads(Shape::Root(RESOURCE, &INPUT)))
 }
 
-async fn show<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
+async fn show<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let catalogue = call.catalogue()?;
     let organization = &catalogue.tenant.organization.external_id;
     let rows = catalogue.directory.subscriptions(organization, call.path(0));
@@ -40,18 +65,14 @@ async fn show<B: Backend>(
     printed(&call, row).await
 }
 
-async fn update<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
-    let (external_id, status) = (call.path(0).to_owned(), status(&call.query()?)?);
+async fn update<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
+    let (external_id, status) = (call.name(0), status(&call.query()?)?);
     let input = call.root(RESOURCE)?;
     let row = call.command(UpdateLifetimeUsage { external_id, status, input }).await?;
     printed(&call, &row).await
 }
 
-async fn printed<B: Backend>(call: &Call<'_, B>, row: &Subscription) -> Result<Response, ApiError> {
+async fn printed<B: Backend>(call: &Call<B>, row: &Subscription) -> Result<Response, ApiError> {
     let request = LifetimeUsageRequest {
         subscription: row.external_id.clone(),
         row: row.id,

@@ -1,11 +1,7 @@
 //! Version 1 of Lago's API.
 
-use std::sync::Arc;
-
-use axum::routing::MethodRouter;
-
 use super::backend::Backend;
-use super::router::App;
+use super::route::{Route, Routes};
 
 mod billable_metrics;
 mod billable_metrics_body;
@@ -16,6 +12,7 @@ mod customers;
 mod customers_body;
 mod estimates;
 mod estimates_body;
+mod estimates_shape;
 pub mod events;
 pub(super) mod events_body;
 mod events_query;
@@ -25,11 +22,12 @@ mod group;
 mod lifetime_usage;
 mod organizations;
 pub(super) mod parameters;
-pub mod past_usage;
+mod past_usage;
 mod plans;
 mod plans_body;
+mod plans_input;
 mod presentation;
-pub mod projected_usage;
+mod projected_usage;
 mod projected_usage_body;
 mod subscription_charges;
 mod subscriptions;
@@ -37,11 +35,8 @@ mod subscriptions_body;
 mod taxes;
 mod taxes_body;
 
-/// Routes in the form of Lago's documentation (`/api/v1/taxes/:code`), with what answers there.
-pub type Routes<B> = Vec<(&'static str, MethodRouter<Arc<App<B>>>)>;
-
-/// The routes of the catalogue (specification chapter 9).
-pub fn catalogue_routes<B: Backend>() -> Routes<B> {
+/// The routes of the catalogue (specification chapter 9), of usage and of events.
+pub fn routes<B: Backend>() -> Vec<Route<B>> {
     let resources = [
         organizations::routes(),
         taxes::routes(),
@@ -51,7 +46,11 @@ pub fn catalogue_routes<B: Backend>() -> Routes<B> {
         charges::routes(),
         subscription_charges::routes(),
         subscriptions::routes(),
+        current_usage::routes(),
+        projected_usage::routes(),
+        past_usage::routes(),
+        events::routes(),
         lifetime_usage::routes(),
     ];
-    resources.into_iter().flatten().collect()
+    resources.into_iter().flat_map(Routes::into_inner).collect()
 }

@@ -1,19 +1,16 @@
 //! `/api/v1/organizations`: the caller's own (SDK contract 6.6).
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::get;
 
-use super::{Routes, taxes_body};
+use super::taxes_body::{self, TAX};
 use crate::core::catalog::book::Tenant;
 use crate::core::catalog::commands::UpdateOrganization;
 use crate::http::backend::Backend;
 use crate::http::call::{Call, answer};
 use crate::http::error::ApiError;
 use crate::http::json::Object;
-use crate::http::router::App;
+use crate::http::openapi::{MAYBE_TEXT, NOTHING, Named, Schema, Shape, one};
+use crate::http::route::Routes;
 
 /// What a key has to be allowed to read or write, and the root key.
 const RESOURCE: &str = "organization";
@@ -36,25 +33,66 @@ const ABSENT: [&str; 11] = [
     "tax_identification_number",
 ];
 
+static INPUT: Named = Named(
+    "OrganizationInput",
+    Schema::Input(
+        &[],
+        &[("default_currency", Schema::Text), ("timezone", Schema::Text), ("name", Schema::Text)],
+    ),
+);
+static ORGANIZATION: Named = Named(
+    "Organization",
+    Schema::Object(&[
+        ("lago_id", Schema::Id),
+        ("name", Schema::Text),
+        ("default_currency", Schema::Text),
+        ("created_at", Schema::Instant),
+        ("timezone", Schema::Text),
+        ("webhook_urls", NOTHING),
+        ("webhook_url", MAYBE_TEXT),
+        ("country", MAYBE_TEXT),
+        ("address_line1", MAYBE_TEXT),
+        ("address_line2", MAYBE_TEXT),
+        ("state", MAYBE_TEXT),
+        ("zipcode", MAYBE_TEXT),
+        ("email", MAYBE_TEXT),
+        ("city", MAYBE_TEXT),
+        ("legal_name", MAYBE_TEXT),
+        ("legal_number", MAYBE_TEXT),
+        ("tax_identification_number", MAYBE_TEXT),
+        ("net_payment_term", Schema::Integer),
+        ("email_settings", NOTHING),
+        ("document_numbering", Schema::Text),
+        ("finalize_zero_amount_invoice", Schema::Text),
+        (
+            "billing_configuration",
+            Schema::Object(&[
+                ("invoice_footer", MAYBE_TEXT),
+                ("invoice_grace_period", Schema::Integer),
+                ("document_locale", Schema::Text),
+            ]),
+        ),
+        ("taxes", Schema::List(&Schema::Ref(&TAX))),
+    ]),
+);
+
 /// The routes.
 pub fn routes<B: Backend>() -> Routes<B> {
-    vec![("/api/v1/organizations", get(show::<B>).put(update::<B>))]
+    let update_it = one("updateOrganization", "Changes the caller's.", RESOURCE, &ORGANIZATION);
+    Routes::of(RESOURCE, "/api/v1/organizations")
+        .get(
+            show,
+            one("showOrganization", "Shows the caller's organisation.", RESOURCE, &ORGANIZATION),
+        )
+        .put(update, update_it.reads(Shape::Root(RESOURCE, &INPUT)))
 }
 
-async fn show<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
+async fn show<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let tenant = call.catalogue()?.tenant;
     Ok(answer(RESOURCE, |out| print(out, &tenant)))
 }
 
-async fn update<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
+async fn update<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     call.command(UpdateOrganization { input: call.root(RESOURCE)? }).await?;
     let tenant = call.catalogue()?.tenant;
     Ok(answer(RESOURCE, |out| print(out, &tenant)))

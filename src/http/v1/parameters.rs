@@ -6,7 +6,65 @@ use super::presentation;
 use crate::core::usage::{Request, Selection};
 use crate::http::backend::WaitFor;
 use crate::http::error::ApiError;
+use crate::http::openapi::{Headers, Operation, Parameter, Schema, query};
 use crate::http::query::Query;
+
+/// Parameters that choose and split, which only current usage honours.
+pub(in crate::http) const FILTERS: [Parameter; 7] = [
+    query("charge_id", "This charge only.", Schema::Text),
+    query("charge_code", "Charges with this code only.", Schema::Text),
+    query("billable_metric_code", "Charges on this metric only.", Schema::Text),
+    query("group", "Events with these properties only: an object as JSON.", Schema::Text),
+    query("skip_grouping", "Whether rows are not split by group.", Schema::Flag),
+    query("filter_by_presentation", "Keys of the breakdowns: an array as JSON.", Schema::Text),
+    query("full_usage", "Whether the window starts with the subscription.", Schema::Flag),
+];
+/// Parameters of usages of now.
+const NOW: [Parameter; 2] = [
+    query("apply_taxes", "Whether taxes are added; they are if absent.", Schema::Flag),
+    query("max_staleness", "Milliseconds of lag beyond which to refuse.", Schema::Integer),
+];
+/// Parameters of lifetime usage.
+pub(super) const LIFETIME: [Parameter; 3] = [
+    query("subscription_status", "Which row of the external id.", Schema::Text),
+    query("min_offset", "Offsets to reflect: topic-partition:offset,...", Schema::Text),
+    query("wait", "Milliseconds to wait for them.", Schema::Integer),
+];
+/// Parameters of every usage.
+const USUAL: [Parameter; 4] = [
+    query("external_subscription_id", "The subscription, if several are active.", Schema::Text),
+    query("min_offset", "Offsets to reflect: topic-partition:offset,...", Schema::Text),
+    query("wait", "Milliseconds to wait for them.", Schema::Integer),
+    Parameter {
+        name: "If-None-Match",
+        place: "header",
+        about: "Tags of answers that the caller has.",
+        schema: Schema::Text,
+    },
+];
+/// What every usage tells of itself.
+const FRESHNESS: Headers = &[
+    ("ETag", "The same as long as the answer is.", Schema::Text),
+    ("Odometer-Offsets", "Next offsets of what is included.", Schema::Text),
+    ("Odometer-Lag-Ms", "Milliseconds behind; 0 if all that is known is in.", Schema::Integer),
+    ("Odometer-Catalog-Version", "Next offset of the catalogue.", Schema::Integer),
+];
+
+/// The same of an answer without a tag.
+pub(in crate::http) const REFLECTS: Headers = match FRESHNESS {
+    [_, reflects @ ..] => reflects,
+    [] => &[],
+};
+
+/// A usage of now, with the parameters, headers and statuses that all of them have.
+pub(in crate::http) fn described(operation: Operation) -> Operation {
+    reflecting(operation).with(&NOW)
+}
+
+/// A usage with the parameters, headers and statuses that all of them have.
+pub(in crate::http) fn reflecting(operation: Operation) -> Operation {
+    operation.with(&USUAL).tells(FRESHNESS).or(&[304, 405, 409, 504])
+}
 
 /// What the query string asks for.
 #[derive(Clone, Debug, PartialEq)]

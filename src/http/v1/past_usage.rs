@@ -9,22 +9,37 @@ use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
 use super::current_usage::{RESOURCE, if_none_match};
-use super::current_usage_body::object;
-use super::freshness;
+use super::current_usage_body::{PAST_USAGE, object};
+use super::{freshness, parameters};
 use crate::core::usage::CurrentUsage;
 use crate::http::auth;
 use crate::http::backend::{Backend, PastUsageRequest};
 use crate::http::error::{ApiError, json_response};
+use crate::http::openapi::{Schema, page, query};
 use crate::http::page::Page;
 use crate::http::query::Query;
+use crate::http::route::Routes;
 use crate::http::router::App;
 
 /// The list's root key.
 const ROOT: &str = "usage_periods";
 const METRIC: &str = "billable_metric";
 
+/// The routes.
+pub fn routes<B: Backend>() -> Routes<B> {
+    let about = "What a subscription used in its closed periods, the newest first.";
+    let periods = [
+        query("billable_metric_code", "Charges on this metric only.", Schema::Text),
+        query("periods_count", "The newest periods only.", Schema::Integer),
+    ];
+    Routes::of(RESOURCE, "/api/v1/customers/:external_customer_id/past_usage").raw_get(
+        show::<B>,
+        parameters::reflecting(page("pastUsage", about, ROOT, &PAST_USAGE)).with(&periods),
+    )
+}
+
 /// Answers a page of closed windows, newest first.
-pub async fn show<B: Backend>(
+async fn show<B: Backend>(
     State(app): State<Arc<App<B>>>,
     path: Result<RawPathParams, RawPathParamsRejection>,
     uri: Uri,

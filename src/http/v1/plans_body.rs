@@ -1,11 +1,92 @@
 //! Plans, charges and filters in answers (specification 9.3).
 
-use super::taxes_body;
+use super::taxes_body::{self, TAX};
 use crate::core::catalog::book::Tenant;
 use crate::core::catalog::commands::{CHARGE_PARENT, charges_in_force};
 use crate::core::catalog::{Charge, ChargeFilter, Interval, Plan, PricingUnit};
 use crate::core::value::Value;
 use crate::http::json::{self, ARRAY, OBJECT, Object, string};
+use crate::http::openapi::{CONDITION, MAYBE_TEXT, NOTHING, Named, Schema};
+
+/// Names of intervals.
+pub const INTERVALS: [&str; 5] = ["weekly", "monthly", "quarterly", "semiannual", "yearly"];
+/// Names of charge models.
+pub const MODELS: [&str; 7] =
+    ["standard", "graduated", "package", "percentage", "volume", "graduated_percentage", "dynamic"];
+
+/// What [`print`] prints.
+pub static PLAN: Named = Named(
+    "Plan",
+    Schema::Object(&[
+        ("lago_id", Schema::Id),
+        ("name", Schema::Text),
+        ("invoice_display_name", MAYBE_TEXT),
+        ("created_at", Schema::Instant),
+        ("code", Schema::Text),
+        ("interval", Schema::Word(&INTERVALS)),
+        ("description", MAYBE_TEXT),
+        ("amount_cents", Schema::Integer),
+        ("amount_currency", Schema::Text),
+        ("trial_period", Schema::Number),
+        ("pay_in_advance", Schema::Flag),
+        ("bill_charges_monthly", Schema::Maybe(&Schema::Flag)),
+        ("bill_fixed_charges_monthly", Schema::Null),
+        ("customers_count", Schema::Integer),
+        ("active_subscriptions_count", Schema::Integer),
+        ("draft_invoices_count", Schema::Integer),
+        ("parent_id", Schema::Maybe(&Schema::Id)),
+        ("pending_deletion", Schema::Flag),
+        ("charges", Schema::List(&Schema::Ref(&CHARGE))),
+        ("fixed_charges", NOTHING),
+        ("entitlements", NOTHING),
+        ("usage_thresholds", NOTHING),
+        ("applicable_usage_thresholds", NOTHING),
+        ("taxes", Schema::List(&Schema::Ref(&TAX))),
+    ]),
+);
+
+/// What [`charge`] prints.
+pub static CHARGE: Named = Named(
+    "Charge",
+    Schema::Object(&[
+        ("lago_id", Schema::Id),
+        ("lago_billable_metric_id", Schema::Id),
+        ("code", Schema::Text),
+        ("invoice_display_name", MAYBE_TEXT),
+        ("billable_metric_code", MAYBE_TEXT),
+        ("created_at", Schema::Instant),
+        ("charge_model", Schema::Word(&MODELS)),
+        ("invoiceable", Schema::Flag),
+        ("regroup_paid_fees", MAYBE_TEXT),
+        ("pay_in_advance", Schema::Flag),
+        ("prorated", Schema::Flag),
+        ("min_amount_cents", Schema::Integer),
+        ("accepts_target_wallet", Schema::Flag),
+        ("properties", Schema::Map(&Schema::Any)),
+        (
+            "applied_pricing_unit",
+            Schema::Maybe(&Schema::Object(&[
+                ("conversion_rate", Schema::Decimal),
+                ("code", Schema::Text),
+            ])),
+        ),
+        ("lago_parent_id", Schema::Maybe(&Schema::Id)),
+        ("filters", Schema::List(&Schema::Ref(&FILTER))),
+        ("taxes", Schema::List(&Schema::Ref(&TAX))),
+    ]),
+);
+
+/// What [`filter`] prints.
+pub static FILTER: Named = Named(
+    "ChargeFilter",
+    Schema::Object(&[
+        ("lago_id", Schema::Id),
+        ("charge_code", Schema::Text),
+        ("invoice_display_name", MAYBE_TEXT),
+        ("properties", Schema::Map(&Schema::Any)),
+        ("values", CONDITION),
+    ]),
+);
 
 /// Counters that Lago answers with 0.
 const COUNTERS: [&str; 3] =

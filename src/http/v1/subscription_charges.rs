@@ -1,14 +1,12 @@
 //! `/api/v1/subscriptions/:external_id/charges` and their filters (charge properties 10.5).
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::{get, post, put};
 use uuid::Uuid;
 
-use super::Routes;
-use super::plans_body::{charge as print, filter as print_filter};
+use super::plans_body::{
+    CHARGE as SHOWN, FILTER as SHOWN_FILTER, charge as print, filter as print_filter,
+};
+use super::plans_input::{CHARGE_INPUT, FILTER_INPUT};
 use crate::core::catalog::Charge;
 use crate::core::catalog::commands::{
     AddFilter, OverrideCharge, OverrideFilter, State as Catalogue, subscribed_charge,
@@ -16,7 +14,8 @@ use crate::core::catalog::commands::{
 use crate::http::backend::Backend;
 use crate::http::call::{Call, answer};
 use crate::http::error::ApiError;
-use crate::http::router::App;
+use crate::http::openapi::{Shape, one};
+use crate::http::route::Routes;
 
 /// What a key has to be allowed to read or write.
 const RESOURCE: &str = "subscription";
@@ -27,74 +26,65 @@ const FILTER: &str = "filter";
 
 /// The routes.
 pub fn routes<B: Backend>() -> Routes<B> {
-    vec![
-        (
-            "/api/v1/subscriptions/:external_id/charges/:charge_code",
-            get(show::<B>).put(update::<B>),
-        ),
-        (
-            "/api/v1/subscriptions/:external_id/charges/:charge_code/filters",
-            post(create_filter::<B>),
-        ),
-        (
-            "/api/v1/subscriptions/:external_id/charges/:charge_code/filters/:id",
-            put(update_filter::<B>),
-        ),
-    ]
+    let sent = Shape::Root(CHARGE, &CHARGE_INPUT);
+    let filter = Shape::Root(FILTER, &FILTER_INPUT);
+    Routes::of(RESOURCE, "/api/v1/subscriptions/:external_id/charges/:charge_code")
+        .get(show, one("showSubscribedCharge", "Shows a subscribed charge.", CHARGE, &SHOWN))
+        .put(
+            update,
+            one("overrideCharge", "Changes a charge for one subscription.", CHARGE, &SHOWN)
+                .reads(sent),
+        )
+        .at("/api/v1/subscriptions/:external_id/charges/:charge_code/filters")
+        .post(
+            create_filter,
+            one("addFilter", "Adds a filter for one subscription.", FILTER, &SHOWN_FILTER)
+                .reads(filter),
+        )
+        .at("/api/v1/subscriptions/:external_id/charges/:charge_code/filters/:id")
+        .put(
+            update_filter,
+            one("overrideFilter", "Changes a filter for one subscription.", FILTER, &SHOWN_FILTER)
+                .reads(filter),
+        )
 }
 
-async fn show<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
+async fn show<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let charge = find(&call)?;
     let tenant = call.catalogue()?.tenant;
     Ok(answer(CHARGE, |out| print(out, &charge, &tenant)))
 }
 
-async fn update<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
+async fn update<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     find(&call)?;
-    let (subscription, charge) = (call.path(0).to_owned(), call.path(1).to_owned());
+    let (subscription, charge) = (call.name(0), call.name(1));
     let input = call.root(CHARGE)?;
     let charge = call.command(OverrideCharge { subscription, charge, input }).await?;
     let tenant = call.catalogue()?.tenant;
     Ok(answer(CHARGE, |out| print(out, &charge, &tenant)))
 }
 
-async fn create_filter<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
+async fn create_filter<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     find(&call)?;
-    let (subscription, charge) = (call.path(0).to_owned(), call.path(1).to_owned());
+    let (subscription, charge) = (call.name(0), call.name(1));
     let input = call.root(FILTER)?;
     let reply = call.command(AddFilter { subscription, charge, input }).await?;
     Ok(answer(FILTER, |out| print_filter(out, &reply.filter, &reply.charge_code)))
 }
 
-async fn update_filter<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
+async fn update_filter<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let id = Uuid::try_parse(call.path(2)).ok();
     if find(&call)?.filters.iter().all(|filter| Some(filter.id) != id) {
         return Err(ApiError::NotFound("charge_filter"));
     }
-    let (subscription, charge) = (call.path(0).to_owned(), call.path(1).to_owned());
-    let (filter, input) = (call.path(2).to_owned(), call.root(FILTER)?);
+    let (subscription, charge) = (call.name(0), call.name(1));
+    let (filter, input) = (call.name(2), call.root(FILTER)?);
     let reply = call.command(OverrideFilter { subscription, charge, filter, input }).await?;
     Ok(answer(FILTER, |out| print_filter(out, &reply.filter, &reply.charge_code)))
 }
 
 /// The charge that the path names: what is not there comes before a missing root here.
-fn find<B: Backend>(call: &Call<'_, B>) -> Result<Charge, ApiError> {
+fn find<B: Backend>(call: &Call<B>) -> Result<Charge, ApiError> {
     let seen = call.catalogue()?;
     let state = Catalogue::new(&seen.tenant, &*seen.directory, seen.now, Uuid::nil());
     let found = subscribed_charge(&state, call.path(0), call.path(1));

@@ -2,15 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::{get, post};
 use uuid::Uuid;
 
-use super::Routes;
-use super::subscriptions_body::Shown;
+use super::subscriptions_body::{BILLING_TIMES, STATUSES, SUBSCRIPTION, Shown};
 use crate::core::catalog::commands::{
     CreateSubscription, EndSubscription, UpdateSubscription, row_in,
 };
@@ -20,70 +16,110 @@ use crate::core::instant::Instant;
 use crate::http::backend::{Backend, Snapshot};
 use crate::http::call::{Call, answer, answer_text};
 use crate::http::error::ApiError;
+use crate::http::openapi::{Named, Schema, Shape, one, page, query};
 use crate::http::page::Page;
 use crate::http::query::Query;
-use crate::http::router::App;
+use crate::http::route::Routes;
 
 /// What a key has to be allowed to read or write, and the root key.
 const RESOURCE: &str = "subscription";
 
+static INPUT: Named = Named(
+    "SubscriptionInput",
+    Schema::Input(
+        &["external_customer_id", "plan_code", "external_id"],
+        &[
+            ("external_customer_id", Schema::Text),
+            ("plan_code", Schema::Text),
+            ("external_id", Schema::Text),
+            ("name", Schema::Text),
+            ("billing_time", Schema::Word(&BILLING_TIMES)),
+            ("subscription_at", Schema::Text),
+            ("ending_at", Schema::Text),
+            ("plan_overrides", Schema::Map(&Schema::Any)),
+        ],
+    ),
+);
+static CHANGE: Named = Named(
+    "SubscriptionChange",
+    Schema::Input(
+        &[],
+        &[
+            ("name", Schema::Text),
+            ("subscription_at", Schema::Text),
+            ("ending_at", Schema::Text),
+            ("plan_overrides", Schema::Map(&Schema::Any)),
+        ],
+    ),
+);
+
 /// The routes.
 pub fn routes<B: Backend>() -> Routes<B> {
-    vec![
-        ("/api/v1/subscriptions", post(create::<B>).get(list::<B>)),
-        ("/api/v1/subscriptions/:external_id", get(show::<B>).put(update::<B>).delete(end::<B>)),
-    ]
+    let (created, changed) = (Shape::Root(RESOURCE, &INPUT), Shape::Root(RESOURCE, &CHANGE));
+    let status = [query("status", "Which row of the external id.", Schema::Word(&STATUSES))];
+    let filters = [
+        query("external_customer_id", "Of this customer only.", Schema::Text),
+        query("plan_code", "On this plan only.", Schema::Text),
+        query("status[]", "In one of these; active if absent.", Schema::Word(&STATUSES)),
+    ];
+    Routes::of(RESOURCE, "/api/v1/subscriptions")
+        .post(
+            create,
+            one("createSubscription", "Subscribes, or changes the plan.", RESOURCE, &SUBSCRIPTION)
+                .reads(created),
+        )
+        .get(
+            list,
+            page("listSubscriptions", "Lists subscriptions.", "subscriptions", &SUBSCRIPTION)
+                .with(&filters),
+        )
+        .at("/api/v1/subscriptions/:external_id")
+        .get(
+            show,
+            one("showSubscription", "Shows a subscription.", RESOURCE, &SUBSCRIPTION).with(&status),
+        )
+        .put(
+            update,
+            one("updateSubscription", "Changes a subscription.", RESOURCE, &SUBSCRIPTION)
+                .reads(changed)
+                .with(&status),
+        )
+        .delete(
+            end,
+            one("terminateSubscription", "Ends a subscription.", RESOURCE, &SUBSCRIPTION)
+                .with(&status),
+        )
 }
 
-async fn create<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
+async fn create<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let row = call.command(CreateSubscription { input: call.root(RESOURCE)? }).await?;
     printed(&call, &row)
 }
 
-async fn update<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
-    let (external_id, status) = (call.path(0).to_owned(), status(&call.query()?)?);
+async fn update<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
+    let (external_id, status) = (call.name(0), status(&call.query()?)?);
     let input = call.root(RESOURCE)?;
     let row = call.command(UpdateSubscription { external_id, status, input }).await?;
     printed(&call, &row)
 }
 
-async fn end<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
+async fn end<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let pending = status(&call.query()?)?.as_deref() == Some(Status::Pending.name());
-    let row = call.command(EndSubscription { external_id: call.path(0).to_owned(), pending });
+    let row = call.command(EndSubscription { external_id: call.name(0), pending });
     printed(&call, &row.await?)
 }
 
-async fn show<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
+async fn show<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let status = status(&call.query()?)?;
     let catalogue = call.catalogue()?;
     let organization = &catalogue.tenant.organization.external_id;
     let rows = catalogue.directory.subscriptions(organization, call.path(0));
     let row = row_in(&rows, status.as_deref(), catalogue.now);
-    let row = row.ok_or(ApiError::NotFound(RESOURCE))?;
+    let row = row.ok_or(call.not_found())?;
     Ok(answer(RESOURCE, |out| Shown::new(&catalogue, row).print(out)))
 }
 
-async fn list<B: Backend>(
-    State(app): State<Arc<App<B>>>,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let call = Call::open(&app, request, RESOURCE).await?;
+async fn list<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let query = call.query()?;
     let (page, filter) = (Page::read(&query)?, Filter::read(&query)?);
     let catalogue = call.catalogue()?;
@@ -96,7 +132,7 @@ async fn list<B: Backend>(
     })))
 }
 
-fn printed<B: Backend>(call: &Call<'_, B>, row: &Subscription) -> Result<Response, ApiError> {
+fn printed<B: Backend>(call: &Call<B>, row: &Subscription) -> Result<Response, ApiError> {
     let catalogue = call.catalogue()?;
     Ok(answer(RESOURCE, |out| Shown::new(&catalogue, row).print(out)))
 }

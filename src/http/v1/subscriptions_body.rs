@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::plans_body;
+use super::plans_body::{self, PLAN};
 use crate::core::catalog::past::ZoneChange;
 use crate::core::catalog::version::{CustomerRow, SubscriptionRows, Versioned};
 use crate::core::catalog::zones::{Named, terms_of};
@@ -13,6 +13,59 @@ use crate::core::instant::Instant;
 use crate::core::period::{self, Terms, Window};
 use crate::http::backend::Snapshot;
 use crate::http::json::{Object, date, millis};
+use crate::http::openapi::{MAYBE_INSTANT, MAYBE_TEXT, NOTHING, Named as Shape, Schema};
+
+/// Names of statuses.
+pub const STATUSES: [&str; 4] = ["pending", "active", "terminated", "canceled"];
+/// Names of billing times.
+pub const BILLING_TIMES: [&str; 2] = ["calendar", "anniversary"];
+
+/// What [`Shown::print`] prints.
+pub static SUBSCRIPTION: Shape = Shape(
+    "Subscription",
+    Schema::Object(&[
+        ("lago_id", Schema::Id),
+        ("external_id", Schema::Text),
+        ("lago_customer_id", Schema::Id),
+        ("external_customer_id", Schema::Text),
+        ("name", MAYBE_TEXT),
+        ("plan_code", Schema::Text),
+        ("plan_amount_cents", Schema::Integer),
+        ("plan_amount_currency", MAYBE_TEXT),
+        ("status", Schema::Word(&STATUSES)),
+        ("billing_time", Schema::Word(&BILLING_TIMES)),
+        ("subscription_at", Schema::Instant),
+        ("started_at", MAYBE_INSTANT),
+        ("trial_ended_at", Schema::Null),
+        ("ending_at", MAYBE_INSTANT),
+        ("terminated_at", MAYBE_INSTANT),
+        ("canceled_at", MAYBE_INSTANT),
+        ("created_at", Schema::Instant),
+        ("previous_plan_code", MAYBE_TEXT),
+        ("next_plan_code", MAYBE_TEXT),
+        ("downgrade_plan_date", Schema::Maybe(&Schema::Date)),
+        ("current_billing_period_started_at", MAYBE_INSTANT),
+        ("current_billing_period_ending_at", MAYBE_INSTANT),
+        ("on_termination_credit_note", Schema::Null),
+        ("on_termination_invoice", Schema::Text),
+        ("progressive_billing_disabled", Schema::Flag),
+        ("consolidate_invoice", Schema::Null),
+        ("purchase_order_number", Schema::Null),
+        ("cancellation_reason", Schema::Null),
+        ("activated_at", MAYBE_INSTANT),
+        (
+            "payment_method",
+            Schema::Object(&[
+                ("payment_method_id", Schema::Null),
+                ("payment_method_type", Schema::Text),
+            ]),
+        ),
+        ("plan", Schema::Maybe(&Schema::Ref(&PLAN))),
+        ("entitlements", NOTHING),
+        ("applicable_usage_thresholds", NOTHING),
+        ("applied_invoice_custom_sections", NOTHING),
+    ]),
+);
 
 /// Lists of what is not offered.
 const EMPTY: [&str; 3] =

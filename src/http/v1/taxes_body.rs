@@ -4,6 +4,27 @@ use std::fmt::Write;
 
 use crate::core::catalog::Tax;
 use crate::http::json::{Object, string};
+use crate::http::openapi::{MAYBE_TEXT, Named, Schema};
+
+/// What [`print`] prints.
+pub static TAX: Named = Named(
+    "Tax",
+    Schema::Object(&[
+        ("lago_id", Schema::Id),
+        ("name", Schema::Text),
+        ("code", Schema::Text),
+        ("rate", Schema::Number),
+        ("description", MAYBE_TEXT),
+        ("applied_to_organization", Schema::Flag),
+        ("add_ons_count", Schema::Integer),
+        ("customers_count", Schema::Integer),
+        ("plans_count", Schema::Integer),
+        ("charges_count", Schema::Integer),
+        ("commitments_count", Schema::Integer),
+        ("created_at", Schema::Instant),
+        ("applied_to_billing_entities_codes", Schema::List(&Schema::Text)),
+    ]),
+);
 
 /// Code of the one billing entity that an organisation has.
 pub const BILLING_ENTITY: &str = "default";

@@ -24,6 +24,12 @@ pub struct Depot {
     folder: PathBuf,
 }
 
+impl std::fmt::Display for Depot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.folder.display().fmt(f)
+    }
+}
+
 impl Depot {
     /// The depot that a path or a `file://` address names. Nothing is made yet.
     pub fn at(place: &str) -> Result<Self, BackupError> {

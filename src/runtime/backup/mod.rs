@@ -61,7 +61,7 @@ pub enum BackupError {
 pub struct Made {
     /// Name of its manifest.
     pub name: String,
-    /// Files it consists of, and their bytes.
+    /// Files it consists of.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,

@@ -27,7 +27,7 @@ pub fn restore(depot: &Depot, name: Option<&str>, to: &Path) -> Result<Restored,
     refuse_full(to)?;
     let name = match name {
         Some(name) => name.to_owned(),
-        None => depot.backups()?.pop().ok_or_else(|| BackupError::None(format!("{depot:?}")))?,
+        None => depot.backups()?.pop().ok_or_else(|| BackupError::None(depot.to_string()))?,
     };
     let manifest = depot.manifest(&name)?;
     let unfinished = beside(to);

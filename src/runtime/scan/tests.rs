@@ -120,7 +120,7 @@ impl World {
                 })
                 .unwrap();
                 let expected = expected.iter().filter(|(at, _)| *at >= from);
-                assert!(later.iter().eq(expected), "from {from}");
+                assert!(later.iter().eq(expected), "from {from:?}");
             }
         }
     }

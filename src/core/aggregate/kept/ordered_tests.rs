@@ -86,7 +86,9 @@ where
     let mut kept = Ordered::<M>::default();
     let mut arrived: Vec<usize> = Vec::new();
     for some in arrivals.chunks(BETWEEN) {
-        some.iter().for_each(|at| kept.insert(context, entry(*at)));
+        for at in some {
+            kept.insert(context, entry(*at));
+        }
         arrived.extend(some);
         arrived.sort_unstable();
         if let Some(since) = kept.since(context) {
@@ -102,7 +104,9 @@ where
             prop_assert_eq!(kept.since(context), None);
         }
         let mut right = Ordered::<M>::default();
-        arrived.iter().for_each(|at| right.insert(context, entry(*at)));
+        for at in &arrived {
+            right.insert(context, entry(*at));
+        }
         prop_assert_eq!(kept.reading(context), right.reading(context));
         if same_state {
             prop_assert_eq!(&kept, &right);
