@@ -1,5 +1,6 @@
 //! The commands of the program.
 
+pub mod backup;
 pub mod bench;
 pub mod catalog;
 pub mod check;
@@ -8,6 +9,7 @@ pub mod demo;
 pub mod explain;
 pub mod operator;
 pub mod serve;
+pub mod verify;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -69,6 +71,12 @@ enum Command {
         #[command(subcommand)]
         command: catalog::CatalogCommand,
     },
+    /// Back up the store of a stopped service
+    Backup(backup::BackupArgs),
+    /// Restore a backup into a new folder
+    Restore(backup::RestoreArgs),
+    /// Compare the store of a stopped service with a fold of its ledger from zero
+    Verify(verify::VerifyArgs),
     /// Go on behind records that are gone
     Gap {
         #[command(subcommand)]
@@ -161,6 +169,9 @@ fn dispatch(
             Ok(())
         }
         Command::Config { command: ConfigCommand::Defaults } => Ok(()),
+        Command::Backup(args) => backup::backup(&load(&[])?.0, &args),
+        Command::Restore(args) => backup::restore(&args),
+        Command::Verify(args) => verify::verify(&load(&[])?.0, &args),
         Command::Bench(args) => bench::run(&args, arguments, load(&[])?.0),
         Command::Gap { command } => operator::gap(command, &load(&[])?.0),
         Command::Rejected { command } => operator::rejected(command, &load(&[])?.0),

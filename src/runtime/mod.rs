@@ -5,6 +5,7 @@
 //! [`compactor`] brings ids and totals into the store; the [`merger`] sorts the ledger by accounts;
 //! the [`scanner`] reads it for rebuilds. The [`supervisor`] starts and stops them in order.
 
+pub mod backup;
 pub mod catalog_apply;
 pub mod catalog_log;
 pub mod catalog_start;
@@ -53,5 +54,6 @@ pub mod target;
 pub mod test_clock;
 pub mod turns;
 pub mod usages;
+pub mod verify;
 pub mod view;
 pub mod worker;

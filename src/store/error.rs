@@ -134,6 +134,15 @@ pub enum OpenError {
         /// What was found.
         detail: String,
     },
+    /// There is nothing to read.
+    #[error(
+        "there is no store in {}\nhint: give the folder that the service was run with",
+        path.display()
+    )]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A setting is outside its range.
     #[error("the store setting {name} is {value}, it must be at least {least}\nhint: raise it")]
     Setting {

@@ -90,6 +90,24 @@ impl Store {
         Ok(found)
     }
 
+    /// Visits all ids of a slot, in the order of their keys.
+    pub fn each_id(
+        &self,
+        slot: u8,
+        mut visit: impl FnMut(IdKey, Position),
+    ) -> Result<(), StoreError> {
+        const OPERATION: &str = "reading the ids";
+        let mut walk = self.walk(Family::Ids, &[slot])?;
+        walk.seek_to_first();
+        while let Some((key, value)) = walk.item() {
+            let key = IdKey::from_bytes(key).ok_or(Damage::Unreadable("id key"));
+            let key = key.map_err(self.damaged(OPERATION))?;
+            visit(key, read_position(value).map_err(self.damaged(OPERATION))?);
+            walk.next();
+        }
+        walk.status().map_err(self.engine(OPERATION))
+    }
+
     /// How many sorted files of ids stand side by side: what a negative look-up has to ask. Grows
     /// while merging does not keep up; whoever brings ids in should then wait.
     pub fn id_runs(&self) -> Result<u64, StoreError> {

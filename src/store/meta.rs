@@ -154,6 +154,19 @@ impl Store {
         self.put(batch, Key::Meta(key), bytes)
     }
 
+    /// Reads who the store is, whatever the number of its slots.
+    pub(super) fn stored_identity(&self) -> Result<Identity, OpenError> {
+        const OPERATION: &str = "reading the identity";
+        let path = self.path.clone();
+        let Some(bytes) = self.get(Key::Meta(MetaKey::Identity), OPERATION)? else {
+            return Err(OpenError::Missing { path });
+        };
+        Identity::from_bytes(&bytes).map_err(|damage| match damage {
+            Damage::Newer { .. } => OpenError::Newer { path, detail: damage.to_string() },
+            damage => self.damaged(OPERATION)(damage).into(),
+        })
+    }
+
     /// Reads who the store is, or decides it for a new one.
     pub(super) fn load_identity(&self, slots: u8) -> Result<Identity, OpenError> {
         const OPERATION: &str = "reading the identity";

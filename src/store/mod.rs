@@ -12,6 +12,7 @@ mod catalog;
 mod codec;
 mod commit;
 mod error;
+mod frozen;
 mod gaps;
 mod history;
 mod ids;
@@ -21,6 +22,7 @@ mod log;
 mod meta;
 mod options;
 mod outbox;
+mod read_only;
 mod rejected;
 mod rocks;
 mod tail;
@@ -33,10 +35,11 @@ pub use codec::block::{BLOCK_BYTES_MAX, BlockFull, BlockReader, BlockWriter, Row
 pub use codec::head::{SlotHead, SourceHead};
 pub use commit::{Commit, CommitStats, SealedBlock};
 pub use error::{OpenError, StoreError, TopicError};
+pub use frozen::Frozen;
 pub use gaps::Gap;
 pub use history::{
-    CHUNK_BYTES_MAX, ChunkId, EventStream, Hold, KeptName, LedgerView, MERGE_BYTES_MAX, MergeStats,
-    RowSet, Unmerged,
+    CHUNK_BYTES_MAX, ChunkId, EventStream, Flaw, Hold, KeptName, LedgerView, MERGE_BYTES_MAX,
+    MergeStats, RowSet, Unmerged,
 };
 pub use keys::{Family, IdKey, LogName};
 pub use log::{LogRecord, LogState};

@@ -1,6 +1,6 @@
 //! The store itself: opening, the one atomic commit, and the small helpers all families share.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -49,6 +49,8 @@ pub struct Store {
     pub(super) merging: Mutex<()>,
     /// Who wants which blocks to stay apart from the history.
     pub(super) holds: Holds,
+    /// Keeps writers away from a store that is opened to be read only.
+    pub(super) reading: Option<File>,
 }
 
 /// What the store remembers of its own cursors.
@@ -103,7 +105,16 @@ impl Store {
             fs::remove_dir_all(&ingest).map_err(file("clearing unfinished files", &ingest))?;
         }
         fs::create_dir(&ingest).map_err(file("creating the folder", &ingest))?;
-        let mut store = Self {
+        let mut store = Self::around(db, path, options, cache);
+        store.identity = store.load_identity(options.slots)?;
+        store.state = Mutex::new(store.load_state()?);
+        store.logs = store.load_logs()?;
+        Ok(store)
+    }
+
+    /// A store around an open database, before anything of it has been read.
+    pub(super) fn around(db: DB, path: &Path, options: &StoreOptions, cache: Cache) -> Self {
+        Self {
             db,
             path: path.to_owned(),
             identity: Identity::default(),
@@ -118,14 +129,11 @@ impl Store {
             ingested: Default::default(),
             merging: Mutex::default(),
             holds: Holds::default(),
-        };
-        store.identity = store.load_identity(options.slots)?;
-        store.state = Mutex::new(store.load_state()?);
-        store.logs = store.load_logs()?;
-        Ok(store)
+            reading: None,
+        }
     }
 
-    fn load_state(&self) -> Result<State, StoreError> {
+    pub(super) fn load_state(&self) -> Result<State, StoreError> {
         let next_sequences = (0..self.slots())
             .map(|slot| Ok(self.head(slot)?.map_or(0, |head| head.next_sequence)))
             .collect::<Result<_, StoreError>>()?;
@@ -246,7 +254,7 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Refuses a database that has families we do not know, before anything is written to it.
-fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
+pub(super) fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     if !path.join("CURRENT").exists() {
         return Ok(());
     }
@@ -264,7 +272,7 @@ fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn open_error(path: &Path, error: &Error) -> OpenError {
+pub(super) fn open_error(path: &Path, error: &Error) -> OpenError {
     let detail = error.as_ref().to_owned();
     let path = path.to_owned();
     if detail.contains("lock hold by") || detail.contains("While lock file") {

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)] // a test that cannot go on fails
 
 mod aggregation_store;
+mod backup;
 mod charge_check;
 mod commands;
 mod end_to_end;
@@ -54,3 +55,5 @@ mod vectors_pricing;
 mod vectors_run;
 mod vectors_schema;
 mod vectors_tax;
+mod verify;
+mod verify_log;

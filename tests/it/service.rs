@@ -282,6 +282,18 @@ impl TestService {
         self.open(fault);
     }
 
+    /// Goes on from another folder.
+    pub fn replace(&mut self, folder: &Path) {
+        self.stop();
+        folder.clone_into(&mut self.data);
+        self.open(Fault::None);
+    }
+
+    /// Where the store lies.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Stops cleanly.
     pub fn stop(&mut self) {
         if let Some(running) = self.running.take() {

@@ -23,6 +23,7 @@
 
 mod chunk;
 mod hold;
+mod inspect;
 mod merge;
 mod month;
 mod record;
@@ -32,6 +33,7 @@ mod view;
 
 pub use chunk::{CHUNK_BYTES_MAX, ChunkId};
 pub use hold::{Hold, Holds};
+pub use inspect::Flaw;
 #[cfg(test)]
 pub(super) use merge::Draft;
 pub use merge::{MERGE_BYTES_MAX, MergeStats, Unmerged};

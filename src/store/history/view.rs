@@ -50,6 +50,11 @@ impl Store {
 }
 
 impl LedgerView<'_> {
+    /// The slot.
+    pub(super) fn slot(&self) -> u8 {
+        self.slot
+    }
+
     /// Chunks hold all rows of the blocks before this sequence; the tail has the others.
     pub fn merged(&self) -> u64 {
         self.merged
