@@ -98,7 +98,7 @@ fn retries(client: &dyn Fn() -> Command, service: &Service, impatient: u64) {
     let places = take_all_places(service);
     let before = answered(service, 429);
     let mut running = Running::start(client(), &["retry", &service.url, KEY]);
-    let refused = || (answered(service, 429) >= before + impatient + 1).then_some(());
+    let refused = || (answered(service, 429) > before + impatient).then_some(());
     until("the client is refused", || {
         refused().or_else(|| running.0.try_wait().unwrap().map(|_| ()))
     });

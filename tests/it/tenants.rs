@@ -4,6 +4,8 @@
 //! The routes come from the description of the running service, so a route that nobody thought of
 //! here fails.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value as Json, json};
 use ureq::http::Request;
 
@@ -242,10 +244,12 @@ impl World {
         for name in [ALPHA, BETA] {
             std::fs::write(folder.path().join(format!("{name}.key")), format!("{name}-key"))
                 .unwrap();
-            file += &format!(
+            write!(
+                file,
                 "  - external_id: {name}\n    name: {name} Inc\n    api_keys:\n      \
                  - key_file: {name}.key\n"
-            );
+            )
+            .unwrap();
         }
         let path = folder.path().join("catalog.yaml");
         std::fs::write(&path, file).unwrap();

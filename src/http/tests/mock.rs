@@ -211,7 +211,6 @@ impl Backend for Mock {
         print: PrintPast,
     ) -> Result<PastUsageAnswer, UsageError> {
         let asked = CurrentUsageRequest {
-            max_staleness: None,
             customer: request.customer.clone(),
             subscription: Some(request.subscription.clone()),
             usage: Request::default(),
