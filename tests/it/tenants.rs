@@ -31,7 +31,7 @@ const EVENTS: &str = r#"{"events":[{"transaction_id":"{new}",
                 "timestamp":1709618828}]}"#;
 
 /// Every operation of the service.
-const WAYS: [(&str, &str, Way); 49] = [
+const WAYS: [(&str, &str, Way); 53] = [
     ("GET", "/api/v1/organizations", Way::Own),
     ("PUT", "/api/v1/organizations", Way::Own),
     ("POST", "/api/v1/taxes", Way::Names(&[r#"{"tax":{"name":"{new}","code":"{tax}","rate":1}}"#])),
@@ -89,12 +89,19 @@ const WAYS: [(&str, &str, Way); 49] = [
     ("GET", "/api/v1/plans/{code}/charges/{charge_code}/filters/{id}", Way::Path("")),
     ("PUT", "/api/v1/plans/{code}/charges/{charge_code}/filters/{id}", Way::Path(CHANGE)),
     ("DELETE", "/api/v1/plans/{code}/charges/{charge_code}/filters/{id}", Way::Path("")),
+    ("GET", "/api/v1/subscriptions/{external_id}/charges", Way::Path("")),
     ("GET", "/api/v1/subscriptions/{external_id}/charges/{charge_code}", Way::Path("")),
     ("PUT", "/api/v1/subscriptions/{external_id}/charges/{charge_code}", Way::Path(CHANGE)),
     (
         "POST",
         "/api/v1/subscriptions/{external_id}/charges/{charge_code}/filters",
         Way::Path(CHANGE),
+    ),
+    ("GET", "/api/v1/subscriptions/{external_id}/charges/{charge_code}/filters", Way::Path("")),
+    (
+        "GET",
+        "/api/v1/subscriptions/{external_id}/charges/{charge_code}/filters/{id}",
+        Way::Path(""),
     ),
     (
         "PUT",
@@ -118,6 +125,7 @@ const WAYS: [(&str, &str, Way); 49] = [
         "/api/v1/subscriptions",
         Way::Names(&["?external_customer_id={customer}", "?plan_code={plan}", "?status[]=active"]),
     ),
+    ("GET", "/api/v1/customers/{external_customer_id}/subscriptions", Way::Path("")),
     ("GET", "/api/v1/subscriptions/{external_id}", Way::Path("")),
     ("PUT", "/api/v1/subscriptions/{external_id}", Way::Path(CHANGE)),
     ("DELETE", "/api/v1/subscriptions/{external_id}", Way::Path("")),

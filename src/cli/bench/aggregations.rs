@@ -4,6 +4,7 @@
 //! Both are asked in turns, in the same run: in peace, for the first time after a start, right
 //! after an event that came a few thousand events late, and right after one that is older than all.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use clap::Args;
@@ -30,6 +31,8 @@ const QUESTIONS: usize = 1_000;
 const WARM_UP: usize = 50;
 /// Late events per subscription, each followed by one question.
 const LATE: u64 = 100;
+/// Very late ones: some aggregations read all events again after each.
+const VERY_LATE: u64 = 20;
 /// Events of one record of the log, and records of one append.
 const PER_RECORD: u64 = 100;
 const PER_APPEND: usize = 20;
@@ -139,9 +142,12 @@ fn measure(args: &AggregationsArgs, settings: &Settings) -> Result<Vec<Row>, Fai
             }
         }
     }
-    let late = each(&chosen, |case| after_late_events(&running, case, sizes, begun - LATE_BY, 0))?;
+    let late =
+        each(&chosen, |case| after_late_events(&running, case, sizes, begun - LATE_BY, 0..LATE))?;
     let oldest = begun - VERY_LATE_BY;
-    let very_late = each(&chosen, |case| after_late_events(&running, case, sizes, oldest, LATE))?;
+    let very_late = each(&chosen, |case| {
+        after_late_events(&running, case, sizes, oldest, LATE..LATE + VERY_LATE)
+    })?;
     running.stop("the end of the bench")?;
     let rows = chosen.iter().zip(in_peace).zip(after_start).zip(late).zip(very_late);
     Ok(rows
@@ -275,19 +281,19 @@ fn wait_for_slots(running: &Running, case: &Case, sizes: [u64; 2]) -> Result<(),
     Ok(())
 }
 
-/// Sends events of this time and the microseconds before it, and asks after each. `known` is how
-/// many events there are beside the first ones.
+/// Sends events of this time and the microseconds before it, and asks after each. `numbers` are
+/// theirs among those that come after the first ones.
 fn after_late_events(
     running: &Running,
     case: &Case,
     sizes: [u64; 2],
     latest: i64,
-    known: u64,
+    numbers: Range<u64>,
 ) -> Result<[Vec<Duration>; 2], Failure> {
     let log = log_of(running)?;
     let mut client = Client::connect(running.address)?;
     let mut times: [Vec<Duration>; 2] = Default::default();
-    for late in known..known + LATE {
+    for late in numbers {
         for (times, size) in times.iter_mut().zip(sizes) {
             let mut record = String::new();
             let at = latest - i64::try_from(late).unwrap_or(0);
