@@ -75,13 +75,17 @@ proptest! {
         let place = tempfile::tempdir().unwrap();
         let (depot, folder) = (depot(&place), place.path().join("restored"));
         let mut world = World::new(&Tuning { checkpoint_ms: 50, ..Tuning::default() }, &charges);
-        steps.iter().for_each(|step| world.happen(step));
+        for step in steps {
+            world.happen(step);
+        }
         back_up(&world, &depot);
         restore(&depot, None, &folder).unwrap();
         assert_sound(&folder);
         world.service.replace(&folder);
         world.verify("the restore");
-        steps.iter().for_each(|step| world.happen(step));
+        for step in steps {
+            world.happen(step);
+        }
         world.verify("the same steps once more");
     }
 }

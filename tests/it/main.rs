@@ -20,7 +20,6 @@ mod lifetime_usage;
 #[cfg(feature = "mutations")]
 mod mutations;
 mod openapi;
-mod openapi_check;
 mod oracle;
 mod past_usage;
 mod past_usage_windows;

@@ -362,7 +362,7 @@ proptest! {
         let mut accepted = records.clone();
         for record in accepted.iter_mut().flatten().filter(|record| record.refused) {
             record.refused = false;
-            world.apply_as(&mut slot, &book(), &[record.clone()], slot::Turn::Replayed);
+            world.apply_as(&mut slot, &book(), std::slice::from_ref(record), slot::Turn::Replayed);
         }
         // That they were refused once stays counted.
         let refused = records.iter().flatten().filter(|record| record.refused).count();

@@ -4,7 +4,6 @@ mod billable_metrics;
 mod catalogue;
 mod charges;
 mod client;
-#[path = "../../../tests/it/openapi_check.rs"]
 mod conformance;
 mod customers;
 mod events;
