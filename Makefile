@@ -1,7 +1,7 @@
 # Everything a newcomer needs is `make run` and `make test`; `make` alone lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test mutations vectors kill-test bench kafka fmt lint docs ci
+.PHONY: help run test sdk sdk-clients mutations vectors kill-test bench kafka fmt lint docs ci
 
 CARGO := dev/cargo
 # Property tests draw the same cases on every run; another seed (`make test PROPTEST_RNG_SEED=7`)
@@ -20,8 +20,21 @@ test: ## the whole test suite, a real Apache Kafka included
 	dev/setup --tests
 	dev/kafka install
 	dev/python -m unittest discover --start-directory tests/rig
+	$(MAKE) sdk-clients
 	$(CARGO) test --release --locked
 	$(MAKE) mutations
+
+sdk: ## Lago's official clients, unchanged, against a live service on real Kafka
+	dev/setup --tests
+	dev/kafka install
+	$(MAKE) sdk-clients
+	$(CARGO) test --release --locked --test it sdk
+
+# Fetches and builds the clients, so that no test waits for that.
+sdk-clients:
+	dev/python --list tests/sdk/python/requirements.txt --path
+	dev/node --list tests/sdk/javascript --path
+	$(CARGO) build --release --locked --manifest-path tests/sdk/rust/Cargo.toml
 
 # One test at a time: a fault is planted in the whole process.
 mutations: ## show that the tests bite: thirty planted faults, each of which must be found

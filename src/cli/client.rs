@@ -10,6 +10,8 @@ use super::Failure;
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Longest wait for an answer: somewhat longer than the service takes for any.
 const ANSWER_WAIT: Duration = Duration::from_secs(90);
+/// Longest wait for a change to be carried out: gaps wait for the fold, and replays for checkpoints.
+const CHANGE_WAIT: Duration = Duration::from_mins(10);
 /// Longest answer that is taken.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// Where an address without a port leads.
@@ -67,31 +69,51 @@ impl Address {
     ///
     /// Why there is no answer.
     pub fn get(&self, path: &str, key: &str) -> Result<(u16, String), Failure> {
+        let (status, body) = self.ask("GET", path, key, "")?;
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// Sends a request: status and bytes of the answer.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        key: &str,
+        body: &str,
+    ) -> Result<(u16, Vec<u8>), Failure> {
         if key.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err("the API key holds a blank or a control character".into());
         }
         let failed = |error: std::io::Error| {
             format!("{}:{} does not answer\n  {error}", self.host, self.port)
         };
-        let mut stream = self.connect().map_err(failed)?;
+        let wait = if method == "GET" { ANSWER_WAIT } else { CHANGE_WAIT };
+        let mut stream = self.connect(wait).map_err(failed)?;
         // Of this version no server sends a body in chunks, and each closes after its answer.
         let request = format!(
-            "GET {}{path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n\r\n",
-            self.prefix, self.host
+            "{method} {}{path} HTTP/1.0\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            self.prefix,
+            self.host,
+            body.len()
         );
         stream.write_all(request.as_bytes()).map_err(failed)?;
         let mut bytes = Vec::new();
         stream.take(ANSWER_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
-        read_answer(&String::from_utf8_lossy(&bytes))
+        read_answer(&bytes)
             .ok_or_else(|| format!("{}:{} does not speak HTTP", self.host, self.port).into())
     }
 
-    fn connect(&self) -> std::io::Result<TcpStream> {
+    fn connect(&self, wait: Duration) -> std::io::Result<TcpStream> {
         let mut last = std::io::Error::other("the name has no address");
         for address in (self.host.as_str(), self.port).to_socket_addrs()? {
             match TcpStream::connect_timeout(&address, CONNECT_WAIT) {
                 Ok(stream) => {
-                    stream.set_read_timeout(Some(ANSWER_WAIT))?;
+                    stream.set_read_timeout(Some(wait))?;
                     stream.set_write_timeout(Some(ANSWER_WAIT))?;
                     return Ok(stream);
                 }
@@ -103,10 +125,12 @@ impl Address {
 }
 
 /// Splits an answer into its status and its body.
-fn read_answer(text: &str) -> Option<(u16, String)> {
-    let (head, body) = text.split_once("\r\n\r\n")?;
+fn read_answer(bytes: &[u8]) -> Option<(u16, Vec<u8>)> {
+    const END: &[u8] = b"\r\n\r\n";
+    let end = bytes.windows(END.len()).position(|four| four == END)?;
+    let head = std::str::from_utf8(bytes.get(..end)?).ok()?;
     let status = head.strip_prefix("HTTP/")?.split(' ').nth(1)?.parse().ok()?;
-    Some((status, body.to_owned()))
+    Some((status, bytes.get(end + END.len()..)?.to_vec()))
 }
 
 #[cfg(test)]
@@ -142,9 +166,9 @@ mod tests {
 
     #[test]
     fn answers_are_split() {
-        let answer = "HTTP/1.0 404 Not Found\r\ncontent-length: 2\r\n\r\n{}";
-        assert_eq!(read_answer(answer), Some((404, "{}".to_owned())));
-        assert_eq!(read_answer("HTTP/1.0 200 OK\r\n"), None);
-        assert_eq!(read_answer("220 mail\r\n\r\n"), None);
+        let answer = b"HTTP/1.0 404 Not Found\r\ncontent-length: 2\r\n\r\n\xff}";
+        assert_eq!(read_answer(answer), Some((404, b"\xff}".to_vec())));
+        assert_eq!(read_answer(b"HTTP/1.0 200 OK\r\n"), None);
+        assert_eq!(read_answer(b"220 mail\r\n\r\n"), None);
     }
 }

@@ -6,6 +6,7 @@ pub mod check;
 mod client;
 pub mod demo;
 pub mod explain;
+pub mod operator;
 pub mod serve;
 
 use std::collections::BTreeMap;
@@ -67,6 +68,16 @@ enum Command {
     Catalog {
         #[command(subcommand)]
         command: catalog::CatalogCommand,
+    },
+    /// Go on behind records that are gone
+    Gap {
+        #[command(subcommand)]
+        command: operator::GapCommand,
+    },
+    /// Look at rejected records, and take them in after all
+    Rejected {
+        #[command(subcommand)]
+        command: operator::RejectedCommand,
     },
     /// Ask a running service why a figure is what it is
     Explain {
@@ -151,6 +162,8 @@ fn dispatch(
         }
         Command::Config { command: ConfigCommand::Defaults } => Ok(()),
         Command::Bench(args) => bench::run(&args, arguments, load(&[])?.0),
+        Command::Gap { command } => operator::gap(command, &load(&[])?.0),
+        Command::Rejected { command } => operator::rejected(command, &load(&[])?.0),
         Command::Explain { command } => {
             explain::run(&command, &sources.env, || Ok(load(&[])?.0.http.listen))
         }

@@ -14,12 +14,14 @@ use super::Failure;
 use crate::config::Settings;
 use crate::http;
 use crate::http::live::Live;
+use crate::http::operator;
 use crate::http::test_clock;
 use crate::runtime::catalog_apply;
 use crate::runtime::clock::{Clock, Stopwatch};
 use crate::runtime::commands::Commands;
 use crate::runtime::fatal::Fatal;
 use crate::runtime::fault::Fault;
+use crate::runtime::operator::Operator;
 use crate::runtime::supervisor::Service;
 use crate::runtime::test_clock::TestClock;
 use crate::telemetry::events::{Emit, Listening, ShutdownDone, ShutdownStarted, Starting};
@@ -99,6 +101,8 @@ impl Running {
         };
         let further = TestClock::of(&service).filter(|_| test).map(Arc::new);
         let further = further.map(test_clock::routes).unwrap_or_default();
+        let operator = Operator::of(&service, settings);
+        let further = further.merge(operator::routes(operator, &settings.http.operator_key));
         let http = settings.http.clone();
         let counted = Arc::clone(&metrics);
         let server = runtime.spawn(async move {

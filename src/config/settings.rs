@@ -159,6 +159,11 @@ settings! {
         requests_in_flight_max: usize = integer(1, 1_000_000),
         /// Longest time for requests to end on shutdown, milliseconds.
         drain_timeout_ms: u64 = integer(0, HOUR_MS),
+        /// Key of the operator's routes, read from `operator_key_file` where that is given; without
+        /// one there are no such routes.
+        operator_key: Secret = Kind::Secret,
+        /// File the operator's key was read from.
+        operator_key_file: Option<PathBuf> = Kind::Path,
     }
 
     /// Records that are no events.

@@ -9,6 +9,9 @@ use super::settings::{Kafka, Settings};
 /// Longest topic name Kafka takes.
 const TOPIC_LENGTH_MAX: usize = 249;
 
+/// Shortest key of the operator's routes: what is shorter can be guessed.
+const OPERATOR_KEY_BYTES_MIN: usize = 16;
+
 /// Everything that is wrong, each with the section it belongs to.
 pub fn check(settings: &Settings) -> Vec<(&'static str, Problem)> {
     let mut found = Vec::new();
@@ -123,6 +126,12 @@ fn check_rest(settings: &Settings) -> Vec<(&'static str, Problem)> {
     if settings.store.path.as_os_str().is_empty() {
         let detail = "the store needs a folder";
         found.push(("store", Problem::new("`store.path` is empty", detail)));
+    }
+    let key = settings.http.operator_key.expose();
+    if !key.is_empty() && key.len() < OPERATOR_KEY_BYTES_MIN {
+        let detail = format!("it has fewer than {OPERATOR_KEY_BYTES_MIN} bytes");
+        let problem = Problem::new("`http.operator_key` is too short", detail);
+        found.push(("http", problem.hint("make one with: openssl rand -hex 24")));
     }
     let limits = &settings.limits;
     let caps = [

@@ -147,6 +147,23 @@ impl Ids {
         }
     }
 
+    /// Decides on an event that is taken in out of turn: unlike any that is read, it may stand
+    /// before the copy that counts although both are of one partition. `lookup` must answer for
+    /// every id.
+    pub fn judge_late(&mut self, key: IdKey, position: Position, lookup: &impl Lookup) -> Verdict {
+        match self.unmerged(key.identity).or_else(|| lookup.position(key.identity)) {
+            Some(winner) if winner <= position => Verdict::Duplicate,
+            Some(winner) => {
+                self.accept(key, position);
+                Verdict::Replaces(winner)
+            }
+            None => {
+                self.accept(key, position);
+                Verdict::New
+            }
+        }
+    }
+
     /// Remembers an id from the ledger, on start. A later call for the same id must carry the copy
     /// that counts, as the ledger's order does.
     pub fn restore(&mut self, key: IdKey, position: Position) {

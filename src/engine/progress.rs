@@ -40,6 +40,23 @@ impl Progress {
         position.offset < self.next(position.source)
     }
 
+    /// Whether the record at a position lies behind what was read, also if the partition has begun
+    /// anew since: log time has gone on then.
+    pub fn passed(&self, position: &Position) -> bool {
+        self.get(position.source).is_some_and(|reached| {
+            position.offset < reached.next || position.log_time < reached.log_time
+        })
+    }
+
+    /// Puts a partition at a place, be it before where it was. Whoever does so sees to it that
+    /// positions still ascend.
+    pub fn set(&mut self, to: Reached) {
+        match self.0.binary_search_by_key(&to.source, |entry| entry.source) {
+            Ok(at) => self.0[at] = to,
+            Err(at) => self.0.insert(at, to),
+        }
+    }
+
     /// Raises a partition; an older figure changes nothing.
     pub fn advance(&mut self, to: Reached) {
         match self.0.binary_search_by_key(&to.source, |entry| entry.source) {

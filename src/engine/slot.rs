@@ -44,6 +44,16 @@ pub trait Tenants {
     fn give_back(&self, bytes: u64);
 }
 
+/// Why records are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// They were read: what was applied before is skipped.
+    Read,
+    /// They were refused when they were read, and are applied at their places after all. Whoever
+    /// applies them sees to it that none is applied twice, and has the index asked for all ids.
+    Replayed,
+}
+
 /// Everything a slot works on while it applies a batch.
 pub struct Context<'a, A, L, T, I> {
     /// The accounts.
@@ -58,6 +68,8 @@ pub struct Context<'a, A, L, T, I> {
     pub folding: &'a mut Folding,
     /// Number of the batch, ascending per slot.
     pub number: u64,
+    /// Whether its records come in the order of the log or were refused once.
+    pub turn: Turn,
     /// Sequence of the slot's open block.
     pub sequence: u64,
 }
@@ -113,19 +125,20 @@ impl Slot {
                 subscription: first.event.subscription,
             };
             let known_tenant = context.tenants.knows(name.organization);
-            let Context { accounts, ledger, tenants, lookup, folding, number, sequence } = context;
+            let Context { accounts, ledger, tenants, lookup, folding, number, turn, sequence } =
+                context;
             accounts.change(key, name, &mut |account, _| {
                 while let Some(incoming) = events.next_if(|event| event.account == key) {
-                    if self.progress.covers(&incoming.position) {
+                    if *turn == Turn::Read && self.progress.covers(&incoming.position) {
                         continue;
                     }
                     let bytes = incoming.event.properties.as_bytes().len() as u64 + ROW_BYTES;
                     if !known_tenant && !tenants.set_aside(bytes) {
-                        self.counters.rejected += 1;
+                        self.counters.rejected += u64::from(*turn == Turn::Read);
                         turned.unknown.push(incoming);
                         continue;
                     }
-                    let kind = self.judge(&incoming, account, *lookup);
+                    let kind = self.judge(&incoming, account, *lookup, *turn);
                     if !known_tenant && kind != Some(RowKind::Accepted) {
                         // Only first copies take room.
                         tenants.give_back(bytes);
@@ -166,9 +179,13 @@ impl Slot {
         incoming: &Incoming<'_>,
         account: &mut Account,
         lookup: &impl Lookup,
+        turn: Turn,
     ) -> Option<RowKind> {
         let share = |position| Digest::of(incoming.names, incoming.event.transaction, position);
         let verdict = match incoming.id {
+            Some(id) if turn == Turn::Replayed => {
+                self.ids.judge_late(id, incoming.position, lookup)
+            }
             Some(id) => self.ids.judge(id, incoming.position, lookup),
             None => Verdict::New,
         };

@@ -39,7 +39,7 @@ pub fn session<B: Backend>(
 }
 
 /// The second word of the header. The first one is not looked at.
-fn token(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
     let value = std::str::from_utf8(headers.get(header::AUTHORIZATION)?.as_bytes()).ok()?;
     value.split_ascii_whitespace().nth(1)
 }

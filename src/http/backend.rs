@@ -11,7 +11,7 @@ use crate::core::catalog::book::Tenant;
 use crate::core::catalog::commands::{Command, Refusal};
 use crate::core::catalog::directory::Directory;
 use crate::core::instant::Instant;
-use crate::core::usage::{CurrentUsage, ProjectedUsage, Request};
+use crate::core::usage::{CurrentUsage, ProjectedUsage, Request, Threshold};
 pub use crate::runtime::events::estimate::{Estimated, Instants, PrintEstimated, PrintInstants};
 pub use crate::runtime::events::story::{Found, PrintStory, Told, ToldCopy};
 pub use crate::runtime::events::{
@@ -224,6 +224,10 @@ pub struct LifetimeUsageRequest {
     pub subscription: String,
     /// The row.
     pub row: Uuid,
+    /// What was used before, in cents.
+    pub historical_cents: i64,
+    /// Amounts whose moments are wanted.
+    pub thresholds: Vec<Threshold>,
     /// Offsets that the answer has to reflect.
     pub wait_for: Option<WaitFor>,
 }

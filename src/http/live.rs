@@ -231,6 +231,8 @@ impl Backend for Live {
             wanted: self.wanted(request.wait_for.as_ref())?,
             subscription: request.subscription,
             row: request.row,
+            historical_cents: request.historical_cents,
+            thresholds: request.thresholds,
         };
         let answered = self.usages.lifetime(&question).await;
         let (reflects, lifetime) = answered.map_err(|refusal| self.refuse(&refusal))?;
@@ -317,10 +319,13 @@ impl Backend for Live {
         let caught_up =
             recovered == slots.len() && slots.iter().all(|s| shared.ends.caught_up(&s.progress));
         let stopping = shared.is_stopping();
-        let stopped =
-            shared.ends.stopped().into_iter().map(|(source, reason)| {
-                (format!("stopped {}", shared.sources.name(source)), reason)
-            });
+        let stopped = shared.ends.stopped().into_iter().map(|(source, stop)| {
+            (format!("stopped {}", shared.sources.name(source)), stop.to_string())
+        });
+        let catalogue = shared.ends.catalogue_stop();
+        let catalogue = catalogue.map(|stop| ("stopped catalog".to_owned(), stop.to_string()));
+        let passed = shared.metrics.gap_records.get();
+        let passed = (passed > 0).then(|| ("gap_records".to_owned(), passed.to_string()));
         Readiness {
             ready: caught_up && !stopping,
             detail: [
@@ -332,6 +337,8 @@ impl Backend for Live {
             ]
             .into_iter()
             .chain(stopped)
+            .chain(catalogue)
+            .chain(passed)
             .collect(),
         }
     }

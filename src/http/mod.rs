@@ -17,6 +17,8 @@ mod json;
 pub mod live;
 mod odometer;
 mod openapi;
+pub mod operator;
+pub mod operator_body;
 mod ops;
 mod page;
 mod path;

@@ -36,6 +36,8 @@ pub enum CatalogWriter {
         /// The topic.
         topic: String,
     },
+    /// Nowhere: the log is not the one that was read.
+    Stopped,
 }
 
 impl CatalogWriter {
@@ -54,6 +56,7 @@ impl CatalogWriter {
                 }
                 Ok(i64::try_from(next).unwrap_or(i64::MAX))
             }
+            Self::Stopped => Err(Fatal::Log("the catalogue log is not read".to_owned())),
             Self::Kafka { producer, topic } => append_kafka(producer, topic, &encoded, now),
         }
     }
@@ -131,6 +134,10 @@ pub fn apply_text(service: &Service, settings: &Settings, text: &str) -> Result<
 }
 
 fn apply(service: &Service, settings: &Settings, text: &str, base: &Path) -> Result<(), Fatal> {
+    if let Some(stop) = service.shared.ends.catalogue_stop() {
+        tracing::warn!(%stop, "the catalogue file is not applied");
+        return Ok(());
+    }
     let catalogue = &service.shared.catalogue;
     let now = service.shared.clock.now();
     let options = Options { now, prune: false };

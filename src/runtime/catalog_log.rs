@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ends::Stop;
 use super::fatal::Fatal;
 use super::shared::Shared;
 use super::source::EventSource;
@@ -14,7 +15,7 @@ use crate::core::catalog::directory::Directory;
 use crate::core::instant::Instant;
 use crate::log::catalog::decode_record;
 use crate::store::CatalogProgress;
-use crate::telemetry::events::{CatalogRecordIgnored, Emit};
+use crate::telemetry::events::{CatalogRecordIgnored, Emit, PartitionStopped};
 
 /// Records taken at once.
 const RECORDS_MAX: usize = 64;
@@ -22,23 +23,47 @@ const RECORDS_MAX: usize = 64;
 const BYTES_MAX: usize = 16 << 20;
 /// Longest wait for a record; also how soon the reader notices that it has to stop.
 const WAIT: Duration = Duration::from_millis(50);
+/// What an operator does about a catalogue that stands still.
+const STOPPED_HINT: &str = "use the brokers and the topic that this store was made with, and start \
+                            again; the catalogue cannot be changed meanwhile";
+
+/// The catalogue log cannot be read on: answers go on with the catalogue as it is.
+pub fn stop_reading(shared: &Shared, topic: &str, stop: Stop) {
+    PartitionStopped {
+        topic,
+        partition: 0,
+        offset: stop.expected,
+        available: stop.available,
+        reason: stop.reason,
+        detail: &stop.detail,
+        hint: STOPPED_HINT,
+    }
+    .emit(&shared.metrics);
+    shared.ends.stop_catalogue(stop);
+}
 
 /// Reads the catalogue log and keeps the catalogue up to it.
 pub struct CatalogReader {
     shared: Arc<Shared>,
+    topic: String,
     source: EventSource,
     progress: CatalogProgress,
 }
 
 impl CatalogReader {
     /// A reader that goes on where the store is; the source is positioned there.
-    pub fn new(shared: Arc<Shared>, source: EventSource, progress: CatalogProgress) -> Self {
-        Self { shared, source, progress }
+    pub fn new(
+        shared: Arc<Shared>,
+        topic: String,
+        source: EventSource,
+        progress: CatalogProgress,
+    ) -> Self {
+        Self { shared, topic, source, progress }
     }
 
     /// Applies records until the next offset is at least `end`.
     pub fn read_to(&mut self, end: i64) -> Result<(), Fatal> {
-        while self.progress.next_offset < end && !self.shared.is_stopping() {
+        while self.progress.next_offset < end && self.goes_on() {
             self.step()?;
         }
         Ok(())
@@ -46,10 +71,14 @@ impl CatalogReader {
 
     /// Applies records until the service stops.
     pub fn run(mut self) -> Result<(), Fatal> {
-        while !self.shared.is_stopping() {
+        while self.goes_on() {
             self.step()?;
         }
         Ok(())
+    }
+
+    fn goes_on(&self) -> bool {
+        !self.shared.is_stopping() && self.shared.ends.catalogue_stop().is_none()
     }
 
     fn step(&mut self) -> Result<(), Fatal> {
@@ -62,7 +91,9 @@ impl CatalogReader {
             return Err(Fatal::Log(gap));
         }
         if let Some(trouble) = drained.troubles.iter().find(|t| !t.kind.is_transient()) {
-            return Err(Fatal::Log(trouble.to_string()));
+            let mut stop = Stop::unknown(self.progress.next_offset, trouble.to_string());
+            stop.reason = trouble.kind.name();
+            stop_reading(&self.shared, &self.topic, stop);
         }
         for (offset, timestamp, payload) in records {
             if let Some(millis) = timestamp {

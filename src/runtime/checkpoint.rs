@@ -13,10 +13,11 @@ use super::merger::MERGE_DUE_BLOCKS;
 use super::shared::{Shared, worker_of};
 use super::turns::Turns;
 use super::worker::{Command, Handed};
+use crate::core::instant::Instant;
 use crate::core::position::Source;
 use crate::engine::dedup::BYTES_PER_ID;
 use crate::engine::keys::numbers;
-use crate::store::{Commit, LogName, SealedBlock, StoreError, Unmerged};
+use crate::store::{Commit, Gap, LogName, Rejected, SealedBlock, StoreError, Topic, Unmerged};
 use crate::telemetry::events::{
     CheckpointFailed, CheckpointWritten, Emit, LimitHit, RejectedDropped,
 };
@@ -54,8 +55,33 @@ pub enum Request {
         /// Told when it is durable.
         done: Option<Sender<()>>,
     },
+    /// A checkpoint with something that becomes durable with what it has done to the slots.
+    With {
+        /// Does it and says what else is to be written; none: nothing was done. No slot is sealed
+        /// meanwhile, so that all of it is in one commit.
+        prepare: Box<dyn FnOnce() -> Option<Extra> + Send>,
+        /// Told when it is durable.
+        done: Sender<()>,
+    },
     /// A last checkpoint, and the end.
     Stop,
+}
+
+/// What a checkpoint writes beside what the workers hand over.
+#[derive(Default)]
+pub struct Extra {
+    /// Records that are refused.
+    pub rejected: Vec<Rejected>,
+    /// Refused records whose events are taken in, and when.
+    pub replayed: Vec<(u64, Instant)>,
+    /// A gap that is accepted.
+    pub gap: Option<(Gap, Topic)>,
+}
+
+impl Extra {
+    fn is_empty(&self) -> bool {
+        self.rejected.is_empty() && self.replayed.is_empty() && self.gap.is_none()
+    }
 }
 
 /// The thread that writes checkpoints.
@@ -107,13 +133,19 @@ impl Checkpointer {
         loop {
             match requests.recv_timeout(self.schedule.interval) {
                 Ok(Request::Now { done }) => {
-                    self.checkpoint()?;
+                    self.checkpoint(Extra::default())?;
                     // Whoever asked may have given up waiting.
                     done.map(|done| done.send(()));
                 }
-                Err(RecvTimeoutError::Timeout) => self.checkpoint()?,
+                Ok(Request::With { prepare, done }) => {
+                    if let Some(extra) = prepare() {
+                        self.checkpoint(extra)?;
+                        let _ = done.send(());
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.checkpoint(Extra::default())?,
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => {
-                    return self.checkpoint();
+                    return self.checkpoint(Extra::default());
                 }
             }
         }
@@ -121,17 +153,18 @@ impl Checkpointer {
 
     /// Takes from all workers what the store lacks and writes it. It is tried until it succeeds:
     /// the workers hold on to everything meanwhile, and stop reading when they hold too much.
-    fn checkpoint(&mut self) -> Result<(), Fatal> {
+    fn checkpoint(&mut self, extra: Extra) -> Result<(), Fatal> {
         let watch = Stopwatch::start();
         let mut handed = self.collect()?;
         self.show_gauges(&handed);
         self.shared.fault.tamper(&mut handed);
-        if handed.iter().all(|handed| handed.slots.is_empty() && handed.rejected.is_empty()) {
+        let idle = |handed: &Handed| handed.slots.is_empty() && handed.rejected.is_empty();
+        if handed.iter().all(idle) && extra.is_empty() {
             // Totals may be due all the same: slots take turns, whether or not records come.
             self.hand_on(handed);
             return Ok(());
         }
-        let commit = self.commit_of(&handed);
+        let commit = self.commit_of(&handed, extra);
         let stats = loop {
             match self.shared.fault.around(|| self.shared.store.commit(&commit)) {
                 Ok(stats) => break stats,
@@ -241,8 +274,9 @@ impl Checkpointer {
         self.turns.due(usize::try_from(turns).unwrap_or(usize::MAX))
     }
 
-    fn commit_of(&self, handed: &[Handed]) -> Commit {
-        let mut commit = Commit::default();
+    fn commit_of(&self, handed: &[Handed], extra: Extra) -> Commit {
+        let Extra { rejected, replayed, gap } = extra;
+        let mut commit = Commit { replayed, gap, ..Commit::default() };
         for taken in handed.iter().flat_map(|handed| &handed.slots) {
             commit.heads.push((taken.slot, taken.head.clone()));
             commit.blocks.extend(taken.blocks.iter().map(|sealed| SealedBlock {
@@ -251,7 +285,8 @@ impl Checkpointer {
                 bytes: sealed.bytes.to_vec(),
             }));
         }
-        for rejected in handed.iter().flat_map(|handed| &handed.rejected) {
+        let of_workers = handed.iter().flat_map(|handed| &handed.rejected);
+        for rejected in of_workers.chain(&rejected) {
             if let Some(topic) = &self.schedule.dead_letters {
                 commit.outbox.push(dead_letters::entry(topic, rejected));
             }

@@ -70,6 +70,7 @@ impl Commands {
     pub fn of(service: &Service, settings: &Settings) -> Result<Self, Fatal> {
         let writer = match &service.catalog_log {
             Some(log) => CatalogWriter::Embedded(log.clone()),
+            None if service.shared.ends.catalogue_stop().is_some() => CatalogWriter::Stopped,
             None => CatalogWriter::kafka(settings)?,
         };
         Ok(Self::new(Arc::clone(&service.shared), writer))
@@ -139,6 +140,9 @@ fn decide_and_append<C: Command>(
     organization: &str,
     command: &C,
 ) -> Result<Appended<C::Reply>, Failure> {
+    if let Some(stop) = shared.ends.catalogue_stop() {
+        return Err(Failure::Log(format!("the catalogue log is not read: {stop}")));
+    }
     let rows = &shared.catalogue.rows;
     let failures = rows.failures();
     let book = shared.catalogue.book();

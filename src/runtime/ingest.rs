@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::ends::End;
+use super::ends::{End, Stop};
 use super::fatal::Fatal;
 use super::shared::Shared;
 use super::source::{Drained, EventSource};
@@ -18,7 +18,7 @@ use crate::engine::batch::{Batch, Refused};
 use crate::engine::keys::remainder;
 use crate::engine::progress::Reached;
 use crate::log::decode::{Decoder, Limits};
-use crate::log::kafka::{Message, Trouble};
+use crate::log::kafka::{Message, Trouble, TroubleKind};
 use crate::telemetry::events::{Emit, PartitionStopped};
 use crate::telemetry::metrics::PartitionGauges;
 
@@ -29,8 +29,7 @@ const DRAIN_WAIT: Duration = Duration::from_millis(50);
 const SPARES_MAX: usize = BATCHES_WAITING_MAX + 2;
 
 /// What an operator does about a partition that stands still.
-const STOPPED_HINT: &str = "restore the records, or start from a backup that is not behind them; \
-     nothing is skipped on its own";
+const STOPPED_HINT: &str = "remove the cause and start again; nothing is skipped on its own";
 
 /// Bounds of one batch.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +62,15 @@ impl Assigned {
     }
 }
 
+/// A change of what a reader reads.
+#[derive(Clone, Debug)]
+pub enum Assignment {
+    /// Read this partition, too.
+    Add(Assigned),
+    /// Read this one no more.
+    Drop(Source),
+}
+
 struct Cursor {
     reached: Reached,
     end: End,
@@ -89,7 +97,9 @@ pub struct Reader {
     decode_limits: Limits,
     limits: BatchLimits,
     batches: Vec<Sender<Arc<Batch>>>,
-    assigned_later: Receiver<Assigned>,
+    assigned_later: Receiver<Assignment>,
+    /// Partitions that were let go, and up to where their records were handed out.
+    left: HashMap<Source, i64>,
     /// Batches whose memory is used again once all workers are through with them.
     handed_out: Vec<Arc<Batch>>,
 }
@@ -103,7 +113,7 @@ impl Reader {
         decode_limits: Limits,
         limits: BatchLimits,
         batches: Vec<Sender<Arc<Batch>>>,
-        assigned_later: Receiver<Assigned>,
+        assigned_later: Receiver<Assignment>,
     ) -> Self {
         let cursors = assigned
             .iter()
@@ -119,6 +129,7 @@ impl Reader {
             limits,
             batches,
             assigned_later,
+            left: HashMap::new(),
             handed_out: Vec::new(),
         }
     }
@@ -158,13 +169,25 @@ impl Reader {
         self.hand_out(batch);
     }
 
-    /// Reads added partitions, too: the source begins anew where each partition stands.
+    /// Reads added partitions, too, and dropped ones no more: the source begins anew where each
+    /// partition stands.
     fn take_assignments(&mut self) -> Result<(), Fatal> {
         if self.assigned_later.is_empty() {
             return Ok(());
         }
-        while let Ok(partition) = self.assigned_later.try_recv() {
-            self.cursors.insert(partition.place(), Cursor::new(&self.shared, &partition));
+        while let Ok(assignment) = self.assigned_later.try_recv() {
+            match assignment {
+                Assignment::Add(partition) => {
+                    self.left.remove(&partition.source);
+                    self.cursors.insert(partition.place(), Cursor::new(&self.shared, &partition));
+                }
+                Assignment::Drop(source) => {
+                    self.let_go(source);
+                    if let Some(next) = self.left.get(&source) {
+                        self.shared.ends.leave(source, *next);
+                    }
+                }
+            }
         }
         let cursors = self.cursors.iter();
         let places =
@@ -229,7 +252,7 @@ impl Reader {
         }
     }
 
-    fn note(&self, drained: &Drained) -> Result<(), Fatal> {
+    fn note(&mut self, drained: &Drained) -> Result<(), Fatal> {
         if let Some(gap) = &drained.gap {
             return Err(Fatal::Log(gap.clone()));
         }
@@ -246,25 +269,39 @@ impl Reader {
         Ok(())
     }
 
-    fn stop(&self, topic: &str, partition: i32, trouble: &Trouble) {
+    /// Lets go of a partition that cannot be read. What is missing, and whether it is a gap, is for
+    /// whoever watches the partitions to find out and to tell.
+    fn stop(&mut self, topic: &str, partition: i32, trouble: &Trouble) {
+        let Some(source) = self.shared.sources.find(topic, partition) else { return };
+        let Some(expected) = self.let_go(source) else { return };
+        let mut stop = Stop::unknown(expected, trouble.detail.clone());
+        if matches!(trouble.kind, TroubleKind::OffsetOutOfRange | TroubleKind::UnknownTopic) {
+            self.shared.ends.stop(source, stop);
+            self.shared.ends.ask_look();
+            return;
+        }
+        stop.reason = trouble.kind.name();
         PartitionStopped {
             topic,
-            partition: u32::try_from(partition).unwrap_or(0),
-            offset: self.next_of(topic, partition),
-            reason: trouble.kind.name(),
-            detail: &trouble.detail,
+            partition: u32::from(source.partition()),
+            offset: expected,
+            available: None,
+            reason: stop.reason,
+            detail: &stop.detail,
             hint: STOPPED_HINT,
         }
         .emit(&self.shared.metrics);
-        if let Some(source) = self.shared.sources.find(topic, partition) {
-            self.shared.ends.stop(source, trouble.to_string());
-        }
+        self.shared.ends.stop(source, stop);
     }
 
-    fn next_of(&self, topic: &str, partition: i32) -> i64 {
-        let source = self.shared.sources.find(topic, partition);
-        let cursor = self.cursors.values().find(|cursor| Some(cursor.reached.source) == source);
-        cursor.map_or(0, |cursor| cursor.reached.next)
+    /// Takes no more records of a partition. Returns up to where they were handed out.
+    fn let_go(&mut self, source: Source) -> Option<i64> {
+        let mut cursors = self.cursors.iter();
+        let place = cursors.find(|(_, cursor)| cursor.reached.source == source);
+        let place = place.map(|(place, _)| *place)?;
+        let next = self.cursors.remove(&place)?.reached.next;
+        self.left.insert(source, next);
+        Some(next)
     }
 
     #[allow(clippy::cast_precision_loss)] // a histogram's sample

@@ -4,7 +4,6 @@
 //! All windows of an answer are priced in one pass over one cut of the ledger, in the order of
 //! time. Only the events that a window still to come needs are held.
 
-use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +12,11 @@ use uuid::Uuid;
 
 use super::clock::Stopwatch;
 use super::past_catalogue::AsOf;
+use super::past_dating::Dating;
+use super::past_pass::Pass;
 use super::past_period::Period;
 use super::past_windows::{RowWindow, row_windows};
-use super::scan::{Cut, EVENTS_BYTES_MAX, ScanError, usage};
+use super::scan::{Cut, ScanError};
 use super::shared::Shared;
 use super::usages::{Reflects, Refusal, Usages};
 use super::worker::{Command, CutAccount};
@@ -27,12 +28,11 @@ use crate::core::event::UsageBuf;
 use crate::core::instant::Instant;
 use crate::core::period;
 use crate::core::position::Source;
-use crate::core::usage::{CurrentUsage, UsageError, invoice_id};
+use crate::core::usage::{CurrentUsage, Threshold, UsageError, invoice_id};
 use crate::engine::digest::StableHasher;
 use crate::engine::keys::SlotNumber;
 use crate::engine::ledger::AccountKey;
 use crate::engine::progress::Progress;
-use crate::store::Store;
 
 /// What is asked about closed windows.
 #[derive(Clone, Debug)]
@@ -64,6 +64,10 @@ pub struct LifetimeQuestion {
     pub subscription: String,
     /// The row.
     pub row: Uuid,
+    /// What was used before, in cents.
+    pub historical_cents: i64,
+    /// Amounts whose moments are wanted.
+    pub thresholds: Vec<Threshold>,
     /// What the answer has to reflect.
     pub wanted: Wanted,
 }
@@ -87,12 +91,14 @@ pub struct PastPage<R> {
 }
 
 /// What a subscription and those that it followed have used, in cents without taxes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lifetime {
     /// Σ of the closed windows.
     pub invoiced_cents: i64,
     /// The running window; 0 unless the subscription is active.
     pub current_cents: i64,
+    /// Amounts of thresholds that were reached by usage, and when.
+    pub reached: Vec<(i64, Instant)>,
     /// The moment.
     pub now: Instant,
 }
@@ -169,11 +175,15 @@ impl Usages {
         let CutAccount { cut, progress, .. } = self.cut(place).await?;
         let reflects = self.reflects_past(progress, catalog_version, None);
         let limits = self.shared.scan_limits;
+        let dating = Dating::new(question.thresholds.clone(), question.historical_cents);
         let priced = self.priced(cut, place.1, periods, move |period, events| {
-            Ok((period.is_running(), period.usage(events, None, limits)?.amount_cents))
+            let cents = |events: &[UsageBuf]| Ok(period.usage(events, None, limits)?.amount_cents);
+            let sum = cents(events)?;
+            Ok((period.is_running(), sum, dating.reached(period.window, events, sum, &cents)?))
         });
         let mut lifetime = Lifetime { now, ..Lifetime::default() };
-        for (is_running, cents) in priced.await? {
+        for (is_running, cents, reached) in priced.await? {
+            lifetime.reached.extend(reached);
             let sum =
                 if is_running { &mut lifetime.current_cents } else { &mut lifetime.invoiced_cents };
             *sum = sum.checked_add(cents).ok_or(UsageError::AmountOutOfRange)?;
@@ -208,10 +218,10 @@ impl Usages {
         }
         loop {
             let moved = self.shared.moved.notified();
-            if self.shared.board.slot(slot).ready {
+            if self.shared.board.is_back(slot, key) {
                 return Ok((slot, key));
             }
-            self.shared.ask_for(slot);
+            self.shared.ask_for_account(slot, key);
             self.wait_for(moved, &watch).await?;
         }
     }
@@ -282,7 +292,9 @@ fn tag(question: &PastQuestion, periods: &[Period], total: usize, state: u128) -
     (&question.organization, &question.customer, &question.subscription).hash(&mut digest);
     (question.metric, question.periods_max).hash(&mut digest);
     (question.skip, question.take, total, state).hash(&mut digest);
-    periods.iter().for_each(|period| period.hash(&mut digest));
+    for period in periods {
+        period.hash(&mut digest);
+    }
     digest.finish128()
 }
 
@@ -314,8 +326,8 @@ fn list_past(shared: &Shared, question: &PastQuestion, now: Instant) -> Result<L
     let mut windows = windows.map_err(Refusal::Internal)?;
     windows.truncate(question.periods_max.unwrap_or(usize::MAX));
     let total = windows.len();
-    let page = windows.into_iter().skip(question.skip).take(question.take).collect();
-    let periods = periods(shared, &found, page)?;
+    let page: Vec<_> = windows.into_iter().skip(question.skip).take(question.take).collect();
+    let periods = periods(shared, &found, &page)?;
     Ok(Listing { periods, total, catalog_version: found.book.version(), now })
 }
 
@@ -330,7 +342,7 @@ fn list_lifetime(
     let row = row.ok_or(Refusal::NoActiveSubscription)?;
     let takes = |other: &Subscription| is_of_chain(other, row);
     let windows = row_windows(&shared.catalogue.rows, &found.tenant, &found.rows, takes, now);
-    let mut periods = periods(shared, &found, windows.map_err(Refusal::Internal)?)?;
+    let mut periods = periods(shared, &found, &windows.map_err(Refusal::Internal)?)?;
     let total = periods.len();
     if row.status_at(now) == Status::Active
         && let Some(resolved) = shared.catalogue.resolve_row(&found.tenant, row)
@@ -349,102 +361,15 @@ fn is_of_chain(one: &Subscription, other: &Subscription) -> bool {
 fn periods(
     shared: &Shared,
     Found { tenant, rows: of_id, .. }: &Found,
-    windows: Vec<RowWindow>,
+    windows: &[RowWindow],
 ) -> Result<Vec<Period>, Refusal> {
     let rows = &shared.catalogue.rows;
     let instants = windows.iter().map(|window| window.closed.closes_at).collect();
     let mut as_of = AsOf::new(rows, &tenant.organization.external_id, instants);
     let mut periods = Vec::with_capacity(windows.len());
-    for window in &windows {
+    for window in windows {
         let period = Period::closed(&mut as_of, rows, tenant, of_id, window);
         periods.extend(period.map_err(Refusal::Internal)?);
     }
     Ok(periods)
-}
-
-/// One pass over the events of an account, which prices windows as it goes past their ends.
-struct Pass<'p, R> {
-    periods: &'p [Period],
-    price: &'p dyn Fn(&Period, &[UsageBuf]) -> Result<R, UsageError>,
-    /// Places of the periods that are not priced yet, the one that ends first last.
-    left: Vec<usize>,
-    priced: Vec<Option<R>>,
-    held: Vec<UsageBuf>,
-    bytes: usize,
-}
-
-impl<'p, R> Pass<'p, R> {
-    fn new(
-        periods: &'p [Period],
-        price: &'p dyn Fn(&Period, &[UsageBuf]) -> Result<R, UsageError>,
-    ) -> Self {
-        let mut left: Vec<usize> = (0..periods.len()).collect();
-        left.sort_by_key(|place| std::cmp::Reverse(periods[*place].window.to));
-        let priced = periods.iter().map(|_| None).collect();
-        Self { periods, price, left, priced, held: Vec::new(), bytes: 0 }
-    }
-
-    /// Prices all periods; the results are in their order.
-    fn over(mut self, cut: &Cut, store: &Store, account: AccountKey) -> Result<Vec<R>, ScanError> {
-        let codes: HashSet<&str> =
-            self.periods.iter().flat_map(|period| period.codes().map(|(code, _)| code)).collect();
-        let from = self.reach();
-        let to = self.periods.iter().map(|period| period.window.to).max();
-        let (Some(from), Some(to)) = (from, to) else { return Ok(Vec::new()) };
-        cut.each_event(store, account, (from, to), &mut |row| {
-            self.close_before(row.timestamp)?;
-            if codes.contains(row.code) {
-                self.hold(UsageBuf::of(row.code, &usage(row)))?;
-            }
-            Ok(())
-        })?;
-        self.close_before(Instant::MAX)?;
-        Ok(self.priced.into_iter().flatten().collect())
-    }
-
-    /// The first instant whose events a period that is left may need; none without one.
-    fn reach(&self) -> Option<Instant> {
-        let reach = |place: &usize| {
-            let period = &self.periods[*place];
-            let looks_back = period.codes().any(|(_, recurring)| recurring);
-            if looks_back { Instant::MIN } else { period.window.from.floor_ms() }
-        };
-        self.left.iter().map(reach).min()
-    }
-
-    fn hold(&mut self, event: UsageBuf) -> Result<(), ScanError> {
-        self.bytes += event.weight();
-        if self.bytes > EVENTS_BYTES_MAX {
-            return Err(ScanError::TooLarge);
-        }
-        self.held.push(event);
-        Ok(())
-    }
-
-    /// Prices the periods that end before an instant, and lets go what none after them needs.
-    fn close_before(&mut self, at: Instant) -> Result<(), ScanError> {
-        let before = self.left.len();
-        while let Some(place) =
-            self.left.pop_if(|place| self.periods[*place].window.to < at || at == Instant::MAX)
-        {
-            self.priced[place] = Some((self.price)(&self.periods[place], &self.held)?);
-        }
-        if self.left.len() < before {
-            self.let_go();
-        }
-        Ok(())
-    }
-
-    fn let_go(&mut self) {
-        let left = || self.left.iter().map(|place| &self.periods[*place]);
-        let first = left().map(|period| period.window.from.floor_ms()).min();
-        let carried: HashSet<&str> = left()
-            .flat_map(Period::codes)
-            .filter_map(|(code, recurring)| recurring.then_some(code))
-            .collect();
-        self.held.retain(|event| {
-            first.is_some_and(|first| event.timestamp >= first) || carried.contains(&*event.code)
-        });
-        self.bytes = self.held.iter().map(UsageBuf::weight).sum();
-    }
 }

@@ -1,11 +1,8 @@
 //! Where reading begins: the slots' own positions, held against what the log has.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
-
-use super::clock::Stopwatch;
+use super::ends::{Stop, gap};
 use super::fatal::Fatal;
 use super::ingest::Assigned;
 use super::shared::Shared;
@@ -14,19 +11,12 @@ use crate::core::instant::Instant;
 use crate::core::position::Source;
 use crate::engine::progress::{Progress, Reached};
 use crate::log::embedded::EmbeddedLog;
-use crate::log::kafka::{KafkaTopics, Properties, Watermarks};
+use crate::log::kafka::Watermarks;
 use crate::store::{Store, TopicSeen};
-use crate::telemetry::events::{Emit, PartitionStarted, PartitionStopped};
+use crate::telemetry::events::{Emit, PartitionStarted};
 
-/// Time between two looks at the topics: how soon added partitions are read.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// Pause within which a stop is noticed.
-const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// Longest wait for an answer of the brokers.
 pub const BROKER_WAIT: Duration = Duration::from_secs(30);
-
-const GAP_HINT: &str = "restore the missing records, or restore a backup of the store that goes \
-                        back to them; nothing is skipped on its own";
 
 /// Where the slots stand, partition by partition.
 pub struct Positions {
@@ -43,154 +33,46 @@ impl Positions {
         Ok(Self { slots: slots.collect::<Result<_, Fatal>>()? })
     }
 
+    /// The positions of the slots that are back, and of the others those that the store has.
+    pub fn now(shared: &Shared) -> Result<Self, Fatal> {
+        let mut positions = Self::load(&shared.store)?;
+        for (slot, progress) in (0..).zip(&mut positions.slots) {
+            let view = shared.board.slot(slot);
+            if view.ready {
+                *progress = (*view.progress).clone();
+            }
+        }
+        Ok(positions)
+    }
+
     /// The least position of any slot: everything before it is applied by all. None: some slot has
     /// never read the partition, so it is read from its beginning.
-    fn least(&self, source: Source) -> Option<Reached> {
+    pub fn least(&self, source: Source) -> Option<Reached> {
         let reached = self.slots.iter().map(|progress| progress.get(source));
         reached.collect::<Option<Vec<_>>>()?.into_iter().min_by_key(|reached| reached.next)
     }
 
+    /// The greatest log time that any slot has reached in a partition.
+    pub fn log_time(&self, source: Source) -> Instant {
+        let reached = self.slots.iter().filter_map(|progress| progress.get(source));
+        reached.map(|reached| reached.log_time).max().unwrap_or_default()
+    }
+
     /// Where a partition is read from, if the log still has it.
-    fn start(&self, source: Source, marks: Watermarks) -> Result<Reached, String> {
+    pub fn start(&self, source: Source, marks: Watermarks) -> Result<Reached, Stop> {
         let Some(least) = self.least(source) else {
             return Ok(Reached { source, next: marks.low, log_time: Instant::default() });
         };
-        if least.next < marks.low {
-            return Err(format!(
-                "offset {} is wanted, the log begins at {}",
-                least.next, marks.low
-            ));
-        }
-        if least.next > marks.high {
-            return Err(format!("offset {} is wanted, the log ends at {}", least.next, marks.high));
-        }
-        Ok(least)
+        let (reason, detail) = if least.next < marks.low {
+            (gap::OFFSET_GONE, format!("the log begins at {}", marks.low))
+        } else if least.next > marks.high {
+            (gap::BEYOND_END, format!("the log ends at {}", marks.high))
+        } else {
+            return Ok(least);
+        };
+        let available = Some((marks.low, marks.high));
+        Err(Stop { reason, expected: least.next, available, detail, read: false })
     }
-}
-
-/// The partitions of the events topics: found at start, and again whenever some are added.
-pub struct Partitions {
-    kafka: KafkaTopics,
-    cluster_id: String,
-    topics: Vec<String>,
-    known: BTreeSet<Source>,
-}
-
-impl Partitions {
-    /// Asks the brokers who they are. Nothing is known of the topics yet.
-    pub fn connect(properties: &Properties, topics: &[String]) -> Result<Self, Fatal> {
-        let kafka = KafkaTopics::connect(properties).map_err(|error| log(&error))?;
-        let cluster_id = kafka.cluster_id(BROKER_WAIT).map_err(|error| log(&error))?;
-        Ok(Self { kafka, cluster_id, topics: topics.to_vec(), known: BTreeSet::new() })
-    }
-
-    /// Registers the partitions that are there and returns those that were not known before, each
-    /// with the place to read from. One whose wanted offset is gone stands still, with its reason.
-    pub fn discover(&mut self, shared: &Shared) -> Result<Vec<Assigned>, Fatal> {
-        let found = self.kafka.describe(&self.topics, BROKER_WAIT).map_err(|error| log(&error))?;
-        let seen = found.iter().map(|topic| TopicSeen {
-            name: topic.name.clone(),
-            cluster_id: self.cluster_id.clone(),
-            topic_id: uuid::Uuid::from_u128(topic.id),
-            partitions: u32::try_from(topic.partitions).unwrap_or(0),
-        });
-        let registered = shared.store.register_topics(&seen.collect::<Vec<_>>())?;
-        let mut positions = None;
-        let mut assigned = Vec::new();
-        for topic in &registered {
-            shared.sources.name_topic(topic.label, &topic.seen.name);
-            for partition in 0..topic.seen.partitions {
-                let number = u16::try_from(partition).map_err(|_| {
-                    Fatal::Log(format!("topic {} has more than 65536 partitions", topic.seen.name))
-                })?;
-                let source = Source::new(topic.label, number);
-                if self.known.contains(&source) {
-                    continue;
-                }
-                let positions = match &positions {
-                    Some(positions) => positions,
-                    None => positions.insert(Positions::load(&shared.store)?),
-                };
-                assigned.extend(self.start(shared, positions, &topic.seen.name, source)?);
-                self.known.insert(source);
-            }
-        }
-        Ok(assigned)
-    }
-
-    fn start(
-        &self,
-        shared: &Shared,
-        positions: &Positions,
-        name: &str,
-        source: Source,
-    ) -> Result<Option<Assigned>, Fatal> {
-        let number = i32::from(source.partition());
-        let partition = u32::from(source.partition());
-        let marks =
-            self.kafka.watermarks(name, number, BROKER_WAIT).map_err(|error| log(&error))?;
-        match positions.start(source, marks) {
-            Ok(reached) => {
-                let offset = reached.next;
-                PartitionStarted { topic: name, partition, offset }.emit(&shared.metrics);
-                Ok(Some(Assigned {
-                    topic: self.topics.iter().position(|topic| topic == name).unwrap_or(0),
-                    name: name.to_owned(),
-                    source,
-                    reached,
-                    end_at_start: marks.high,
-                }))
-            }
-            Err(detail) => {
-                PartitionStopped {
-                    topic: name,
-                    partition,
-                    offset: positions.least(source).map_or(0, |reached| reached.next),
-                    reason: "offset_gone",
-                    detail: &detail,
-                    hint: GAP_HINT,
-                }
-                .emit(&shared.metrics);
-                shared.ends.stop(source, detail);
-                Ok(None)
-            }
-        }
-    }
-
-    /// Looks for added partitions and re-created topics until the service stops. New partitions go
-    /// to the readers in turn.
-    pub fn watch(mut self, shared: &Shared, readers: &[Sender<Assigned>]) -> Result<(), Fatal> {
-        let mut since = Stopwatch::start();
-        let mut turn = 0;
-        while !shared.is_stopping() {
-            if since.elapsed() < LOOK_EVERY {
-                std::thread::sleep(LOOK_PAUSE);
-                continue;
-            }
-            since = Stopwatch::start();
-            let found = match self.discover(shared) {
-                Ok(found) => found,
-                // A topic that was created again has other records at the offsets we know.
-                Err(fatal @ Fatal::Topic(_)) => return Err(fatal),
-                Err(trouble) => {
-                    tracing::warn!(%trouble, "the topics cannot be looked at");
-                    continue;
-                }
-            };
-            for assigned in found {
-                turn += 1;
-                if let Some(reader) = readers.get(turn % readers.len().max(1)) {
-                    // A reader that is gone has reported why.
-                    let _ = reader.send(assigned);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn log(error: &dyn std::fmt::Display) -> Fatal {
-    Fatal::Log(error.to_string())
 }
 
 /// The one partition of the embedded log.
@@ -231,7 +113,7 @@ mod tests {
         Positions { slots: next.iter().map(slot).collect() }
     }
 
-    fn start(next: &[Option<i64>], low: i64, high: i64) -> Result<i64, String> {
+    fn start(next: &[Option<i64>], low: i64, high: i64) -> Result<i64, Stop> {
         let marks = Watermarks { low, high };
         positions(next).start(SOURCE, marks).map(|reached| reached.next)
     }
@@ -250,7 +132,9 @@ mod tests {
 
     #[test]
     fn a_gap_is_told_and_nothing_is_skipped() {
-        assert!(start(&[Some(4)], 5, 10).unwrap_err().contains("begins at 5"));
-        assert!(start(&[Some(11)], 5, 10).unwrap_err().contains("ends at 10"));
+        let stop = start(&[Some(4)], 5, 10).unwrap_err();
+        assert_eq!((stop.reason, stop.expected), (gap::OFFSET_GONE, 4));
+        assert_eq!(stop.available, Some((5, 10)));
+        assert_eq!(start(&[Some(11)], 5, 10).unwrap_err().reason, gap::BEYOND_END);
     }
 }

@@ -23,7 +23,7 @@ use crate::engine::keys::{KeyHasher, SlotNumber, names_hash, numbers, slot_of};
 use crate::engine::ledger::AccountKey;
 use crate::runtime::source::SourceNames;
 use crate::serving::board::Board;
-use crate::store::{Rejected, Store};
+use crate::store::{Rejected, Store, StoreError};
 use crate::telemetry::metrics::Metrics;
 
 /// Everything that is made once at start and then only looked at.
@@ -126,6 +126,21 @@ impl Shared {
         self.moved.notify_waiters();
     }
 
+    /// Shows what the store has kept: names of topics that are not read any more, and what accepted
+    /// gaps have cost.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn show_kept(&self) -> Result<(), StoreError> {
+        for topic in self.store.topics()? {
+            self.sources.name_topic(topic.label, &topic.seen.name);
+        }
+        let passed = self.store.gaps()?.iter().map(|gap| gap.records).sum();
+        self.metrics.gap_records.inc_by(passed);
+        Ok(())
+    }
+
     /// A refused record as the store keeps it.
     pub fn rejected_row(&self, refused: &Refused) -> Rejected {
         Rejected {
@@ -136,6 +151,7 @@ impl Shared {
             detail: refused.rejection.to_string(),
             log_time: refused.position.log_time,
             bytes: refused.bytes.clone(),
+            replayed: None,
         }
     }
 }

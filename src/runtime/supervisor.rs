@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::{Notify, watch};
 
-use super::catalog_log::CatalogReader;
+use super::catalog_log::{self, CatalogReader};
 use super::catalogue::Catalogue;
 use super::checkpoint::{Checkpointer, Request, Schedule};
 use super::clock::Clock;
@@ -18,8 +18,9 @@ use super::ends::Ends;
 use super::fatal::Fatal;
 use super::fault::Fault;
 use super::ignored::Ignored;
-use super::ingest::{Assigned, BatchLimits, Reader};
-use super::positions::{self, BROKER_WAIT, Partitions};
+use super::ingest::{Assigned, Assignment, BatchLimits, Reader};
+use super::partitions::Partitions;
+use super::positions;
 use super::publish::{Publisher, own_topic};
 use super::rebuilds::{self, RebuildJobs, Rebuilds};
 use super::rows::Rows;
@@ -27,16 +28,15 @@ use super::scanner;
 use super::shared::{Shared, worker_of};
 use super::source::{EventSource, SourceNames};
 use super::worker::{BATCHES_WAITING_MAX, COMMANDS_WAITING_MAX, Command, Worker};
-use super::{merger, outbox, sweeper};
+use super::{catalog_start, merger, operator, outbox, sweeper};
 use crate::config::Settings;
 use crate::core::aggregate::kept::Caps;
 use crate::core::usage::ScanLimits;
 use crate::engine::batch::Batch;
 use crate::engine::keys::{KeyHasher, numbers};
-use crate::log::decode;
 use crate::log::embedded::EmbeddedLog;
-use crate::log::kafka::admin::{create_eternal_topic, create_topic};
-use crate::log::kafka::{KafkaProducer, KafkaSource, KafkaTopics};
+use crate::log::kafka::admin::create_topic;
+use crate::log::kafka::{KafkaProducer, KafkaSource};
 use crate::serving::board::Board;
 use crate::store::{CatalogProgress, LogName, Store, StoreOptions};
 use crate::telemetry::events::{Emit, StoreOpened};
@@ -115,6 +115,7 @@ impl Service {
             fault,
             stopping: AtomicBool::new(false),
         });
+        shared.show_kept().map_err(Fatal::store("reading what was kept"))?;
         let (fatal, fatal_seen) = watch::channel(None);
         let crew = Crew { shared, fatal };
         let shared = Arc::clone(&crew.shared);
@@ -163,7 +164,7 @@ impl Service {
 }
 
 /// The threads of the readers, and where they are told of partitions that were added.
-type Readers = (Vec<JoinHandle<()>>, Vec<Sender<Assigned>>);
+type Readers = (Vec<JoinHandle<()>>, Vec<Sender<Assignment>>);
 
 /// The queues of the workers, and their threads.
 type Workers = (Vec<Sender<Arc<Batch>>>, Vec<JoinHandle<()>>);
@@ -268,38 +269,25 @@ impl Starting<'_> {
         embedded: Option<&EmbeddedLog>,
         progress: CatalogProgress,
     ) -> Result<JoinHandle<()>, Fatal> {
+        let shared = Arc::clone(&self.crew.shared);
         let (source, end) = match embedded {
             Some(log) => {
                 let next = u64::try_from(progress.next_offset).unwrap_or(0);
                 let end = i64::try_from(log.end()).unwrap_or(i64::MAX);
                 (EventSource::Embedded { log: log.clone(), next }, end)
             }
-            None => self.kafka_catalog(progress)?,
+            None => match catalog_start::kafka_source(self.settings, &shared.store, progress)? {
+                Ok((source, end)) => (EventSource::Kafka(Box::new(source)), end),
+                Err(stop) => {
+                    catalog_log::stop_reading(&shared, &self.settings.kafka.catalog_topic, stop);
+                    return self.crew.start("catalog".to_owned(), || Ok(()));
+                }
+            },
         };
-        let shared = Arc::clone(&self.crew.shared);
-        let mut reader = CatalogReader::new(shared, source, progress);
+        let topic = self.settings.kafka.catalog_topic.clone();
+        let mut reader = CatalogReader::new(shared, topic, source, progress);
         reader.read_to(end)?;
         self.crew.start("catalog".to_owned(), move || reader.run())
-    }
-
-    fn kafka_catalog(&self, progress: CatalogProgress) -> Result<(EventSource, i64), Fatal> {
-        let log = |error: &dyn std::fmt::Display| Fatal::Log(error.to_string());
-        let properties = self.settings.kafka_properties();
-        let topic = self.settings.kafka.catalog_topic.clone();
-        create_eternal_topic(&properties, &topic).map_err(|error| log(&error))?;
-        let topics = KafkaTopics::connect(&properties).map_err(|error| log(&error))?;
-        let marks = topics.watermarks(&topic, 0, BROKER_WAIT).map_err(|error| log(&error))?;
-        if progress.next_offset < marks.low || progress.next_offset > marks.high {
-            return Err(Fatal::Log(format!(
-                "the catalogue log does not fit the store\n  offset {} is wanted, {topic} has {} \
-                 to {}\n  hint: use the brokers that this store was made with",
-                progress.next_offset, marks.low, marks.high
-            )));
-        }
-        let mut source =
-            KafkaSource::connect(&properties, &[topic]).map_err(|error| log(&error))?;
-        source.assign(&[(0, 0, progress.next_offset)]).map_err(|error| log(&error))?;
-        Ok((EventSource::Kafka(Box::new(source)), marks.high))
     }
 
     /// The partitions to be read, and who looks out for more.
@@ -312,11 +300,15 @@ impl Starting<'_> {
             return Ok((vec![positions::assign_embedded(shared, log)?], None));
         }
         let properties = self.settings.kafka_properties();
-        own_topic(self.settings)?;
+        if shared.ends.catalogue_stop().is_none() {
+            // On brokers that are others nothing is created.
+            own_topic(self.settings)?;
+        }
         let topics = self.settings.kafka.all_events_topics();
         let mut partitions = Partitions::connect(&properties, &topics)?;
-        let assigned = partitions.discover(shared)?;
-        Ok((assigned, Some(partitions)))
+        let (found, result) = partitions.discover(shared);
+        result?;
+        Ok((found.assigned, Some(partitions)))
     }
 
     fn schedule(&self, embedded: Option<crate::core::position::Source>) -> Schedule {
@@ -358,7 +350,7 @@ impl Starting<'_> {
         &self,
         embedded: Option<&EmbeddedLog>,
     ) -> Result<(Arc<Publisher>, Option<JoinHandle<()>>), Fatal> {
-        Publisher::start(&self.crew, self.settings, self.decode_limits(), embedded)
+        Publisher::start(&self.crew, self.settings, operator::limits(self.settings), embedded)
     }
 
     fn start_outbox(&self) -> Result<Option<JoinHandle<()>>, Fatal> {
@@ -401,7 +393,7 @@ impl Starting<'_> {
                 Arc::clone(&self.crew.shared),
                 source,
                 &mine,
-                self.decode_limits(),
+                operator::limits(self.settings),
                 BatchLimits {
                     events_max: self.settings.fold.batch_events_max,
                     bytes_max: self.settings.fold.batch_bytes_max,
@@ -435,18 +427,14 @@ impl Starting<'_> {
         source.assign(&partitions).map_err(|error| log(&error))?;
         Ok(EventSource::Kafka(Box::new(source)))
     }
-
-    fn decode_limits(&self) -> decode::Limits {
-        let events = &self.settings.events;
-        decode::Limits {
-            record_bytes_max: events.record_bytes_max,
-            depth_max: events.depth_max,
-            events_per_record_max: events.events_per_record_max,
-        }
-    }
 }
 
-fn open_store(settings: &Settings, metrics: &Metrics) -> Result<Store, Fatal> {
+/// Opens the store of these settings, or creates it.
+///
+/// # Errors
+///
+/// It is in use, of a newer release, or cannot be read.
+pub fn open_store(settings: &Settings, metrics: &Metrics) -> Result<Store, Fatal> {
     let path = &settings.store.path;
     let created = !path.join("CURRENT").exists();
     let options = StoreOptions {

@@ -2,6 +2,7 @@
 
 mod rebuilding;
 mod returning;
+mod steered;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,16 +28,17 @@ use crate::core::position::Position;
 use crate::engine::account::Folding;
 use crate::engine::batch::{Batch, Refused};
 use crate::engine::counters::Counters;
-use crate::engine::dedup::Lookup;
+use crate::engine::dedup::{IdKey, Lookup};
 use crate::engine::keys::SlotNumber;
 use crate::engine::ledger::AccountKey;
 use crate::engine::progress::Progress;
-use crate::engine::slot::{Context, Tenants};
+use crate::engine::slot::{Context, Tenants, Turn};
 use crate::engine::totals::Cells;
 use crate::store::account::encode_account;
 use crate::store::{IdKey as StoreIdKey, Rejected};
 use crate::telemetry::events::{Emit, LimitHit};
 use crate::telemetry::metrics::Metrics;
+pub use steered::Move;
 
 /// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues
 /// too.
@@ -87,6 +89,10 @@ pub enum Command {
     },
     /// A rebuild is through.
     Install(u8, Vec<(Opened, Option<Cells>)>),
+    /// Stand at another place of a partition: see [`Move`].
+    Move(Move, Sender<()>),
+    /// Apply events that were refused once. Returns the positions of those that are refused again.
+    Replay(Arc<Batch>, Sender<Vec<Position>>),
     /// A question about events of a slot.
     Events(u8, events::Ask),
     /// End.
@@ -230,6 +236,7 @@ impl Worker {
                 lookup: &found,
                 folding: &mut self.folding,
                 number,
+                turn: Turn::Read,
                 sequence: owned.sequence,
             },
         );
@@ -257,6 +264,12 @@ impl Worker {
         let lookups = &self.shared.metrics.ids_lookups;
         lookups.store.inc_by(doubtful.len() as u64);
         lookups.memory.inc_by((batch.events_len(slot.number) - doubtful.len()) as u64);
+        self.positions_of(at, &doubtful)
+    }
+
+    /// What the store's index says about ids.
+    fn positions_of(&self, at: usize, doubtful: &[IdKey]) -> Found {
+        let slot = &self.slots[at].slot;
         if doubtful.is_empty() {
             return Found::default();
         }
@@ -319,6 +332,14 @@ impl Worker {
                 let _ = reply.send(self.sweep(slot, from));
             }
             Command::Install(slot, results) => self.install(slot, results),
+            Command::Move(to, done) => {
+                self.move_to(to);
+                // Whoever asked is the checkpointer, which is gone only at the end.
+                let _ = done.send(());
+            }
+            Command::Replay(batch, reply) => {
+                let _ = reply.send(self.replay(&batch));
+            }
             Command::Events(slot, ask) => {
                 if let Some(at) = self.at(slot) {
                     events::answer(&self.shared, &self.slots[at], || self.cut(at), ask);

@@ -4,10 +4,13 @@ use rocksdb::WriteBatch;
 
 use super::codec::head::SlotHead;
 use super::error::StoreError;
+use super::gaps::Gap;
 use super::keys::{Key, LogName, MetaKey};
 use super::outbox::OutboxEntry;
 use super::rejected::Rejected;
 use super::rocks::{State, Store, locked};
+use super::topics::Topic;
+use crate::core::instant::Instant;
 
 /// A sealed block on its way into the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +39,10 @@ pub struct Commit {
     pub trims: Vec<(LogName, u64)>,
     /// Small records of the caller, by name.
     pub meta: Vec<(String, Vec<u8>)>,
+    /// Refused records whose events are taken in by this commit, and when.
+    pub replayed: Vec<(u64, Instant)>,
+    /// A gap that is accepted: the heads stand behind it.
+    pub gap: Option<(Gap, Topic)>,
 }
 
 /// What a commit did.
@@ -69,6 +76,13 @@ impl Store {
         self.put_tail_bytes(&mut batch, &tail_bytes)?;
         for (slot, head) in &commit.heads {
             self.put(&mut batch, Key::Meta(MetaKey::Head(*slot)), head.to_bytes())?;
+        }
+        for (sequence, at) in &commit.replayed {
+            self.put_replayed(&mut batch, *sequence, *at)?;
+        }
+        if let Some((gap, topic)) = &commit.gap {
+            self.put_gap(&mut batch, gap)?;
+            self.put_topic(&mut batch, topic)?;
         }
         let rejected = self.put_rejected(&mut batch, state.rejected, &commit.rejected)?;
         let outbox = self.put_outbox(&mut batch, state.outbox, &commit.outbox)?;

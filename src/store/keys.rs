@@ -209,6 +209,8 @@ pub enum MetaKey<'a> {
     HistoryUpto(u8),
     /// 12 | slot u8: a merge up to this sequence was begun; there while it may have left chunks.
     MergeBegun(u8),
+    /// 13 | number u64: a gap that was accepted.
+    Gap(u64),
 }
 
 impl Key<'_> {
@@ -283,6 +285,10 @@ impl MetaKey<'_> {
             }
             Self::HistoryUpto(slot) => out.extend([11, slot]),
             Self::MergeBegun(slot) => out.extend([12, slot]),
+            Self::Gap(number) => {
+                out.push(13);
+                out.extend(number.to_be_bytes());
+            }
         }
     }
 }
@@ -342,7 +348,7 @@ mod tests {
     fn layouts_on_disk_stay_as_they_are() {
         let first = Instant(-2);
         let chunk = ChunkId { first, generation: 3, number: 4 };
-        let cases: [(Key<'_>, &[u8]); 20] = [
+        let cases: [(Key<'_>, &[u8]); 21] = [
             (Key::Tail { slot: 7, sequence: 258 }, &[7, 0, 0, 0, 0, 0, 0, 1, 2]),
             (
                 Key::Record { slot: 1, account: AccountKey(2) },
@@ -381,6 +387,7 @@ mod tests {
             (Key::Meta(MetaKey::LogStart(LogName::Events)), &[9, 0]),
             (Key::Meta(MetaKey::HistoryUpto(5)), &[11, 5]),
             (Key::Meta(MetaKey::MergeBegun(5)), &[12, 5]),
+            (Key::Meta(MetaKey::Gap(6)), &[13, 0, 0, 0, 0, 0, 0, 0, 6]),
         ];
         for (key, bytes) in cases {
             assert_eq!(key.to_bytes(), bytes, "{key:?}");

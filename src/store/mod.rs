@@ -12,6 +12,7 @@ mod catalog;
 mod codec;
 mod commit;
 mod error;
+mod gaps;
 mod history;
 mod ids;
 mod ingest;
@@ -32,6 +33,7 @@ pub use codec::block::{BLOCK_BYTES_MAX, BlockFull, BlockReader, BlockWriter, Row
 pub use codec::head::{SlotHead, SourceHead};
 pub use commit::{Commit, CommitStats, SealedBlock};
 pub use error::{OpenError, StoreError, TopicError};
+pub use gaps::Gap;
 pub use history::{
     CHUNK_BYTES_MAX, ChunkId, EventStream, Hold, KeptName, LedgerView, MERGE_BYTES_MAX, MergeStats,
     RowSet, Unmerged,

@@ -1,5 +1,8 @@
 //! Records that were refused, with their bytes: capped in bytes, oldest out, counted.
 //!
+//! Layout, format 2: version u8 | when it was replayed, 8 bytes big endian, 0 while it was not |
+//! the rest as in format 1.
+//!
 //! Layout, format 1: version u8 | source text | offset zigzag | index varint | reason text |
 //! detail text | log time zigzag | bytes; texts and bytes with their lengths.
 
@@ -12,7 +15,11 @@ use super::error::StoreError;
 use super::keys::{Family, Key, MetaKey};
 use super::rocks::{Store, locked};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+const CURSORS_FORMAT: u8 = 1;
+/// Bytes of format 2 that format 1 lacks. They are no part of what the cap counts, so that a mark
+/// changes no size.
+const MARK_BYTES: u64 = 8;
 const WHAT: &str = "rejected record";
 const CURSORS: &str = "rejected cursors";
 /// Bytes one page of the list holds at most; one record is always given.
@@ -35,6 +42,8 @@ pub struct Rejected {
     pub log_time: Instant,
     /// The bytes as they were read.
     pub bytes: Vec<u8>,
+    /// When its events were taken in after all.
+    pub replayed: Option<Instant>,
 }
 
 /// How much is kept and what was let go.
@@ -62,6 +71,7 @@ pub struct RejectedPage {
 impl Rejected {
     fn to_bytes(&self) -> Vec<u8> {
         let mut out = vec![FORMAT];
+        out.extend(self.replayed.map_or(0, |at| at.0).to_be_bytes());
         put_bytes(&mut out, self.source.as_bytes());
         put_zigzag(&mut out, self.offset);
         put_varint(&mut out, u64::from(self.index));
@@ -74,7 +84,10 @@ impl Rejected {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Damage> {
         let mut input = Input(bytes);
-        input.version(FORMAT, WHAT)?;
+        let replayed = match input.version(FORMAT, WHAT)? {
+            1 => 0,
+            _ => i64::from_be_bytes(input.array(WHAT)?),
+        };
         let rejected = Self {
             source: input.text(WHAT)?.to_owned(),
             offset: input.zigzag(WHAT)?,
@@ -83,6 +96,7 @@ impl Rejected {
             detail: input.text(WHAT)?.to_owned(),
             log_time: Instant(input.zigzag(WHAT)?),
             bytes: input.bytes(WHAT)?.to_vec(),
+            replayed: (replayed != 0).then_some(Instant(replayed)),
         };
         input.end(WHAT)?;
         Ok(rejected)
@@ -91,7 +105,7 @@ impl Rejected {
 
 impl RejectedState {
     fn to_bytes(self) -> Vec<u8> {
-        let mut out = vec![FORMAT];
+        let mut out = vec![CURSORS_FORMAT];
         for value in [self.first, self.next, self.bytes, self.dropped] {
             put_varint(&mut out, value);
         }
@@ -100,7 +114,7 @@ impl RejectedState {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, Damage> {
         let mut input = Input(bytes);
-        input.version(FORMAT, CURSORS)?;
+        input.version(CURSORS_FORMAT, CURSORS)?;
         let state = Self {
             first: input.varint(CURSORS)?,
             next: input.varint(CURSORS)?,
@@ -145,6 +159,29 @@ impl Store {
         Ok(page)
     }
 
+    /// One refused record; none if it was let go, or never was.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn rejected_at(&self, sequence: u64) -> Result<Option<Rejected>, StoreError> {
+        const OPERATION: &str = "reading a refused record";
+        let Some(bytes) = self.get(Key::Rejected { sequence }, OPERATION)? else { return Ok(None) };
+        Rejected::from_bytes(&bytes).map(Some).map_err(self.damaged(OPERATION))
+    }
+
+    /// Marks a record as replayed; one that was let go meanwhile stays gone.
+    pub(super) fn put_replayed(
+        &self,
+        batch: &mut WriteBatch,
+        sequence: u64,
+        at: Instant,
+    ) -> Result<(), StoreError> {
+        let Some(mut entry) = self.rejected_at(sequence)? else { return Ok(()) };
+        entry.replayed = Some(at);
+        self.put(batch, Key::Rejected { sequence }, entry.to_bytes())
+    }
+
     pub(super) fn load_rejected(&self) -> Result<RejectedState, StoreError> {
         const OPERATION: &str = "reading the rejected cursors";
         let Some(bytes) = self.get(Key::Meta(MetaKey::Rejected), OPERATION)? else {
@@ -166,8 +203,8 @@ impl Store {
             let value = entry.to_bytes();
             self.put(batch, Key::Rejected { sequence: state.next }, &value)?;
             state.next += 1;
-            state.bytes += value.len() as u64;
-            added.push(value.len() as u64);
+            state.bytes += weight(&value);
+            added.push(weight(&value));
         }
         if state.bytes > self.rejected_bytes_max {
             self.drop_oldest(batch, before.next, &added, &mut state)?;
@@ -192,7 +229,7 @@ impl Store {
         while state.bytes > self.rejected_bytes_max && state.first < state.next {
             let sequence = state.first;
             let bytes = if sequence < stored_end {
-                let bytes = walk.value().map(|value| value.len() as u64);
+                let bytes = walk.value().map(weight);
                 walk.next();
                 bytes
             } else {
@@ -207,6 +244,12 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// What a stored record counts against the cap.
+fn weight(value: &[u8]) -> u64 {
+    let mark = if value.first() == Some(&1) { 0 } else { MARK_BYTES };
+    (value.len() as u64).saturating_sub(mark)
 }
 
 /// The number in a key that is nothing else.

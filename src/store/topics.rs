@@ -1,10 +1,11 @@
 //! The topics a store reads: their numbers in positions, and what they were when they were first
 //! read.
 //!
-//! Layout, format 1: version u8 | label u16 big endian | topic id 16 bytes | cluster id text with
-//! its length | partitions varint.
+//! Layout, formats 1 and 2: version u8 | label u16 big endian | topic id 16 bytes | cluster id text
+//! with its length | partitions varint. Format 2 adds: number of waiting partitions varint | each
+//! as a varint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rocksdb::WriteBatch;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use super::error::{StoreError, TopicError};
 use super::keys::{Family, Key, MetaKey};
 use super::rocks::{Store, locked};
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const WHAT: &str = "topic record";
 /// Labels lie between 0 and this, both excluded.
 const LABELS_END: u32 = 1 << 16;
@@ -39,6 +40,8 @@ pub struct Topic {
     pub label: u16,
     /// What it was when it was last seen.
     pub seen: TopicSeen,
+    /// Partitions of a topic that was made anew, for which nobody has said yet where to go on.
+    pub waiting: BTreeSet<u16>,
 }
 
 impl Topic {
@@ -48,23 +51,37 @@ impl Topic {
         out.extend(self.seen.topic_id.as_bytes());
         put_bytes(&mut out, self.seen.cluster_id.as_bytes());
         put_varint(&mut out, u64::from(self.seen.partitions));
+        put_varint(&mut out, self.waiting.len() as u64);
+        self.waiting.iter().for_each(|partition| put_varint(&mut out, u64::from(*partition)));
         out
     }
 
     fn from_bytes(name: &[u8], bytes: &[u8]) -> Result<Self, Damage> {
         let name = std::str::from_utf8(name).map_err(|_| Damage::Unreadable(WHAT))?.to_owned();
         let mut input = Input(bytes);
-        input.version(FORMAT, WHAT)?;
+        let version = input.version(FORMAT, WHAT)?;
         let label = u16::from_be_bytes(input.array(WHAT)?);
         let topic_id = Uuid::from_bytes(input.array(WHAT)?);
         let cluster_id = input.text(WHAT)?.to_owned();
         let partitions = input.varint32(WHAT)?;
+        let mut waiting = BTreeSet::new();
+        if version > 1 {
+            for _ in 0..input.count(WHAT)? {
+                let partition = u16::try_from(input.varint(WHAT)?);
+                waiting.insert(partition.map_err(|_| Damage::Unreadable(WHAT))?);
+            }
+        }
         input.end(WHAT)?;
-        Ok(Self { label, seen: TopicSeen { name, cluster_id, topic_id, partitions } })
+        let seen = TopicSeen { name, cluster_id, topic_id, partitions };
+        Ok(Self { label, seen, waiting })
     }
 
     /// Refuses a topic that is not the one that was read before; it may have grown.
-    fn check(&self, seen: &TopicSeen) -> Result<(), TopicError> {
+    ///
+    /// # Errors
+    ///
+    /// [`TopicError::Changed`].
+    pub fn check(&self, seen: &TopicSeen) -> Result<(), TopicError> {
         let stored = &self.seen;
         let ids = ("the topic id", stored.topic_id.to_string(), seen.topic_id.to_string());
         let clusters = ("the cluster id", stored.cluster_id.clone(), seen.cluster_id.clone());
@@ -82,6 +99,19 @@ impl Topic {
             });
         }
         Ok(())
+    }
+
+    /// This topic once reading of one partition may go on in what is there under its name. If that
+    /// is another topic, its other partitions wait until the same is said of them.
+    #[must_use]
+    pub fn accepted(&self, seen: TopicSeen, partition: u16) -> Self {
+        let mut waiting = self.waiting.clone();
+        if self.check(&seen).is_err() {
+            let both = self.seen.partitions.min(seen.partitions);
+            waiting = (0..u16::try_from(both).unwrap_or(u16::MAX)).collect();
+        }
+        waiting.remove(&partition);
+        Self { label: self.label, seen, waiting }
     }
 }
 
@@ -127,13 +157,23 @@ impl Store {
         for topic in seen {
             // Every name was entered above.
             let label = labels.get(topic.name.as_str()).copied().unwrap_or_default();
-            let topic = Topic { label, seen: topic.clone() };
-            self.put(&mut batch, Key::Meta(MetaKey::Topic(&topic.seen.name)), topic.to_bytes())?;
+            let waiting = known.get(&topic.name).map(|known| known.waiting.clone());
+            let waiting = waiting.unwrap_or_default();
+            let topic = Topic { label, seen: topic.clone(), waiting };
+            self.put_topic(&mut batch, &topic)?;
             topics.push(topic);
         }
         self.write_synced(batch, "registering topics")?;
         topics.sort_by(|a, b| a.seen.name.cmp(&b.seen.name));
         Ok(topics)
+    }
+
+    pub(super) fn put_topic(
+        &self,
+        batch: &mut WriteBatch,
+        topic: &Topic,
+    ) -> Result<(), StoreError> {
+        self.put(batch, Key::Meta(MetaKey::Topic(&topic.seen.name)), topic.to_bytes())
     }
 }
 

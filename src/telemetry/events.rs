@@ -66,6 +66,7 @@ impl Emit for PartitionStarted<'_> {
         let Self { topic, partition, offset } = self;
         let gauges = metrics.partition(topic, partition);
         gauges.reading.set(1);
+        metrics.show_available(topic, partition, None);
         gauges.next_offset.set(u64::try_from(offset).unwrap_or(0));
         tracing::info!(topic, partition, offset, "partition started");
     }
@@ -80,6 +81,8 @@ pub struct PartitionStopped<'a> {
     pub partition: u32,
     /// Where reading would go on.
     pub offset: i64,
+    /// The first offset that the log has, and the one after its last, if they are known.
+    pub available: Option<(i64, i64)>,
     /// Why, in one word of the code, such as `offset_gone`.
     pub reason: &'static str,
     /// What was found.
@@ -90,10 +93,51 @@ pub struct PartitionStopped<'a> {
 
 impl Emit for PartitionStopped<'_> {
     fn emit(self, metrics: &Metrics) {
-        let Self { topic, partition, offset, reason, detail, hint } = self;
-        metrics.partition(topic, partition).reading.set(0);
+        let Self { topic, partition, offset, available, reason, detail, hint } = self;
+        let gauges = metrics.partition(topic, partition);
+        gauges.reading.set(0);
+        gauges.next_offset.set(u64::try_from(offset).unwrap_or(0));
+        metrics.show_available(topic, partition, available);
         metrics.count_stop(reason);
-        tracing::error!(topic, partition, offset, reason, detail, hint, "partition stopped");
+        let (low, high) = (available.map(|ends| ends.0), available.map(|ends| ends.1));
+        tracing::error!(
+            topic,
+            partition,
+            offset,
+            available_from = low,
+            available_to = high,
+            reason,
+            detail,
+            hint,
+            "partition stopped"
+        );
+    }
+}
+
+/// Somebody has decided to go on behind a gap.
+#[derive(Clone, Copy, Debug)]
+pub struct GapAccepted<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition.
+    pub partition: u32,
+    /// Why the partition stood still.
+    pub reason: &'a str,
+    /// The offset that was wanted.
+    pub expected: i64,
+    /// Where reading goes on.
+    pub from: i64,
+    /// Offsets that are known to be passed over.
+    pub records: u64,
+    /// Who has decided.
+    pub by: &'a str,
+}
+
+impl Emit for GapAccepted<'_> {
+    fn emit(self, metrics: &Metrics) {
+        let Self { topic, partition, reason, expected, from, records, by } = self;
+        metrics.gap_records.inc_by(records);
+        tracing::warn!(topic, partition, reason, expected, from, records, by, "gap accepted");
     }
 }
 
@@ -320,6 +364,7 @@ mod tests {
                 topic: "events_raw",
                 partition: 1,
                 offset: 12,
+                available: Some((40, 50)),
                 reason: "offset_gone",
                 detail: "the log starts at 40",
                 hint: "restore the records",
@@ -333,6 +378,11 @@ mod tests {
             &metrics,
             "odometer_partition_reading{topic=\"events_raw\",partition=\"1\"} 0"
         ));
+        let available =
+            "odometer_partition_available_offset{topic=\"events_raw\",partition=\"1\",end=\"low\"}";
+        assert!(has(&metrics, &format!("{available} 40")));
+        emitted(PartitionStarted { topic: "events_raw", partition: 1, offset: 40 }, &metrics);
+        assert!(!metrics.encode().contains(available), "it is read again");
         assert!(has(&metrics, "odometer_partition_stops_total{reason=\"offset_gone\"} 1"));
     }
 

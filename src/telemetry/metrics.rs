@@ -67,6 +67,13 @@ struct Partition {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PartitionEnd {
+    topic: String,
+    partition: u32,
+    end: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Route {
     route: &'static str,
 }
@@ -149,6 +156,9 @@ pub struct Metrics {
     pub lag_ms: Gauge,
     partition_next_offset: Family<Partition, Gauge>,
     partition_reading: Family<Partition, Gauge>,
+    partition_available: Family<PartitionEnd, Gauge>,
+    /// [`names::GAP_RECORDS`].
+    pub gap_records: Counter,
     partition_stops: Family<Reason, Counter>,
     /// [`names::CHECKPOINT_SECONDS`].
     pub checkpoint_seconds: Histogram,
@@ -192,6 +202,8 @@ pub struct Metrics {
     pub outbox_pending: Gauge,
     /// [`names::REJECTED_BYTES`].
     pub rejected_bytes: Gauge,
+    /// [`names::REJECTED_REPLAYED`].
+    pub rejected_replayed: Counter,
     /// [`names::REJECTED_DROPPED`].
     pub rejected_dropped: Counter,
     limit_hits: Family<Limit, Counter>,
@@ -241,6 +253,8 @@ impl Metrics {
             lag_ms: register(r, &names::LAG_MS, Gauge::default()),
             partition_next_offset: register(r, &names::PARTITION_NEXT_OFFSET, Family::default()),
             partition_reading: register(r, &names::PARTITION_READING, Family::default()),
+            partition_available: register(r, &names::PARTITION_AVAILABLE, Family::default()),
+            gap_records: register(r, &names::GAP_RECORDS, Counter::default()),
             partition_stops: register(r, &names::PARTITION_STOPS, Family::default()),
             checkpoint_seconds: register(
                 r,
@@ -269,6 +283,7 @@ impl Metrics {
             http_request_seconds: register(r, &names::HTTP_REQUEST_SECONDS, http_seconds),
             outbox_pending: register(r, &names::OUTBOX_PENDING, Gauge::default()),
             rejected_bytes: register(r, &names::REJECTED_BYTES, Gauge::default()),
+            rejected_replayed: register(r, &names::REJECTED_REPLAYED, Counter::default()),
             rejected_dropped: register(r, &names::REJECTED_DROPPED, Counter::default()),
             limit_hits: register(r, &names::LIMIT_HITS, Family::default()),
             resident_bytes: register(r, &names::RESIDENT_BYTES, Gauge::default()),
@@ -295,6 +310,23 @@ impl Metrics {
     pub fn count_request(&self, route: &'static str, status: u16, took: Duration) {
         self.http_requests.get_or_create(&Request { route, status }).inc();
         self.http_request_seconds.get_or_create(&Route { route }).observe(took.as_secs_f64());
+    }
+
+    /// Shows what the log has of a stopped partition; nothing once it is read, or nobody knows.
+    pub fn show_available(&self, topic: &str, partition: u32, available: Option<(i64, i64)>) {
+        let labels = |end| PartitionEnd { topic: topic.to_owned(), partition, end };
+        for (end, offset) in
+            [("low", available.map(|ends| ends.0)), ("high", available.map(|ends| ends.1))]
+        {
+            match offset.and_then(|offset| u64::try_from(offset).ok()) {
+                Some(offset) => {
+                    self.partition_available.get_or_create(&labels(end)).set(offset);
+                }
+                None => {
+                    self.partition_available.remove(&labels(end));
+                }
+            }
+        }
     }
 
     /// Counts a stopped partition.
@@ -354,6 +386,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.count_rejected("not_json", 3);
         metrics.partition("events_raw", 2).next_offset.set(41);
+        metrics.show_available("events_raw", 2, Some((50, 60)));
         metrics.count_request("/livez", 200, Duration::from_millis(2));
         metrics.count_stop("offset_gone");
         metrics.count_catalog_ignored("stale");

@@ -71,6 +71,10 @@ definitions! {
         "Offset of the next record to fold";
     PARTITION_READING: Gauge "odometer_partition_reading" ["topic", "partition"]
         "1 while the partition is read, 0 once it has stopped";
+    PARTITION_AVAILABLE: Gauge "odometer_partition_available_offset" ["topic", "partition", "end"]
+        "What the log has of a partition that has stopped: first offset, and the one after the last";
+    GAP_RECORDS: Counter "odometer_gap_records_total" []
+        "Offsets that accepted gaps have passed over since the store was created";
     PARTITION_STOPS: Counter "odometer_partition_stops_total" ["reason"]
         "Partitions that stopped being read, by reason";
     CHECKPOINT_SECONDS: Histogram "odometer_checkpoint_seconds" []
@@ -119,6 +123,8 @@ definitions! {
         "Messages that wait to leave the process";
     REJECTED_BYTES: Gauge "odometer_rejected_bytes" []
         "Rejected records kept in the store, in bytes";
+    REJECTED_REPLAYED: Counter "odometer_rejected_replayed_total" []
+        "Rejected records whose events were taken in after all";
     REJECTED_DROPPED: Counter "odometer_rejected_dropped_total" []
         "Rejected records dropped because their room was full";
     LIMIT_HITS: Counter "odometer_limit_hits_total" ["limit"]

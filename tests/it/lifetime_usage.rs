@@ -95,3 +95,60 @@ fn set_any(service: &TestService, cents: i64) {
     let answer = service.send(("PUT", ACME, PATH), &[], &body);
     assert_eq!(answer.status, 200, "{}", answer.body);
 }
+
+/// An entry of the thresholds.
+fn row(cents: i64, ratio: f64, reached_at: Option<&str>) -> Json {
+    let members = [json!(cents), json!(ratio), json!(reached_at)];
+    let names = ["amount_cents", "completion_ratio", "reached_at"];
+    names.iter().map(|name| (*name).to_owned()).zip(members).collect()
+}
+
+#[test]
+fn thresholds_tell_how_far_it_is_and_when_they_were_reached() {
+    let mut service = with_plans("2025-03-05T10:00:00Z");
+    let put = |rows: Json| {
+        let body = json!({"plan": {"usage_thresholds": rows}});
+        service.send(("PUT", ACME, "/api/v1/plans/plan-20"), &[], &body)
+    };
+    for refused in [
+        json!([{"amount_cents": 0}]),
+        json!([{"amount_cents": "much"}]),
+        json!([{"amount_cents": 1, "recurring": true}, {"amount_cents": 2, "recurring": true}]),
+    ] {
+        let answer = put(refused);
+        let details = json!({"usage_thresholds": ["value_is_invalid"]});
+        assert_eq!((answer.status, &answer.json()["error_details"]), (422, &details));
+    }
+    let many: Vec<Json> = (1..=21).map(|cents| json!({ "amount_cents": cents })).collect();
+    assert_eq!(put(json!(many)).status, 422);
+    let rows = json!([
+        {"amount_cents": 900, "threshold_display_name": "much"},
+        {"amount_cents": "300"},
+        {"amount_cents": 400, "recurring": true},
+    ]);
+    let shown = put(rows).json()["plan"]["usage_thresholds"].clone();
+    assert_eq!(shown[0]["threshold_display_name"], "much");
+    let rest = |row: &Json| (row["amount_cents"].clone(), row["recurring"].clone());
+    assert_eq!(rest(&shown[1]), (json!(300), json!(false)));
+    assert_eq!(rest(&shown[2]), (json!(400), json!(true)));
+
+    subscribe(&service, "plan-20", &json!({}));
+    used(&service, "t1", "2025-03-10T00:00:00Z", 1);
+    used(&service, "t2", "2025-03-12T06:00:00Z", 1);
+    let first = row(300, 1.0, Some("2025-03-12T06:00:00Z"));
+    let thresholds = |service: &TestService| lifetime(service, "")["usage_thresholds"].clone();
+    lasting(&mut service, |service| {
+        let expected = json!([first, row(900, 100.0 / 600.0, None), row(1_300, 0.0, None)]);
+        assert_eq!(thresholds(service), expected);
+    });
+    // In April, of an event of March, all are passed and the step once: 1400 in all.
+    service.set_clock(at("2025-04-02T00:00:00Z"));
+    used(&service, "t3", "2025-03-20T00:00:00Z", 5);
+    let late = Some("2025-03-20T00:00:00Z");
+    let rest = row(1_500, 300.0 / 400.0, None);
+    let expected = json!([first, row(900, 1.0, late), row(1_300, 1.0, late), rest]);
+    lasting(&mut service, |service| assert_eq!(thresholds(service), expected));
+    // What was used before counts from the beginning.
+    set(&service, 350);
+    assert_eq!(thresholds(&service)[0], row(300, 1.0, Some("2025-03-05T10:00:00Z")));
+}

@@ -121,12 +121,17 @@ impl Place {
 
     /// The program with the settings of this place, and none of its surroundings.
     pub fn program(&self, arguments: &[&str]) -> Command {
+        self.program_at(brokers(), arguments)
+    }
+
+    /// [`Place::program`] with other brokers.
+    pub fn program_at(&self, brokers: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_odometer"));
         let set = |name: &str, value: &str| ["--set".to_owned(), format!("{name}={value}")];
         command
             .current_dir(self.folder.path())
             .args(arguments)
-            .args(["--brokers", brokers(), "--listen", "127.0.0.1:0", "--data"])
+            .args(["--brokers", brokers, "--listen", "127.0.0.1:0", "--data"])
             .arg(self.path("data"))
             .args(set("kafka.events_topics", &self.events))
             .args(set("kafka.http_events_topic", &format!("{}-http", self.events)))
@@ -205,6 +210,12 @@ impl Service {
     fn fail(&self, what: &str) -> ! {
         let shown = self.seen.len().saturating_sub(LINES_SHOWN);
         panic!("the service {what}; its last words:\n{}", self.seen[shown..].join("\n"));
+    }
+
+    /// Sends a signal by its name, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
     /// SIGKILL. Returns the messages that it logged since the last look.

@@ -23,11 +23,15 @@ enum Way {
 }
 
 const CHANGE: &str = r#"{"{root}":{"name":"x","invoice_display_name":"x","rate":1}}"#;
-const EVENT: &str = r#"{"event":{"transaction_id":"{new}","external_subscription_id":"{subscription}","code":"{metric}","timestamp":1709618828}}"#;
-const EVENTS: &str = r#"{"events":[{"transaction_id":"{new}","external_subscription_id":"{subscription}","code":"{metric}","timestamp":1709618828}]}"#;
+const EVENT: &str = r#"{"event":{"transaction_id":"{new}",
+                "external_subscription_id":"{subscription}","code":"{metric}",
+                "timestamp":1709618828}}"#;
+const EVENTS: &str = r#"{"events":[{"transaction_id":"{new}",
+                "external_subscription_id":"{subscription}","code":"{metric}",
+                "timestamp":1709618828}]}"#;
 
 /// Every operation of the service.
-const WAYS: [(&str, &str, Way); 49] = [
+const WAYS: [(&str, &str, Way); 53] = [
     ("GET", "/api/v1/organizations", Way::Own),
     ("PUT", "/api/v1/organizations", Way::Own),
     ("POST", "/api/v1/taxes", Way::Names(&[r#"{"tax":{"name":"{new}","code":"{tax}","rate":1}}"#])),
@@ -38,9 +42,8 @@ const WAYS: [(&str, &str, Way); 49] = [
     (
         "POST",
         "/api/v1/billable_metrics",
-        Way::Names(&[
-            r#"{"billable_metric":{"name":"{new}","code":"{metric}","aggregation_type":"count_agg"}}"#,
-        ]),
+        Way::Names(&[r#"{"billable_metric":{"name":"{new}","code":"{metric}",
+                "aggregation_type":"count_agg"}}"#]),
     ),
     ("GET", "/api/v1/billable_metrics", Way::Own),
     ("POST", "/api/v1/billable_metrics/evaluate_expression", Way::Own),
@@ -62,9 +65,14 @@ const WAYS: [(&str, &str, Way); 49] = [
         "POST",
         "/api/v1/plans",
         Way::Names(&[
-            r#"{"plan":{"name":"x","code":"{new}","interval":"monthly","amount_cents":0,"amount_currency":"EUR","tax_codes":["{tax}"]}}"#,
-            r#"{"plan":{"name":"x","code":"{new}","interval":"monthly","amount_cents":0,"amount_currency":"EUR","charges":[{"billable_metric_id":"{metric_id}","charge_model":"standard","properties":{"amount":"1"}}]}}"#,
-            r#"{"plan":{"name":"x","code":"{plan}","interval":"monthly","amount_cents":0,"amount_currency":"EUR"}}"#,
+            r#"{"plan":{"name":"x","code":"{new}","interval":"monthly",
+                "amount_cents":0,"amount_currency":"EUR","tax_codes":["{tax}"]}}"#,
+            r#"{"plan":{"name":"x","code":"{new}","interval":"monthly",
+                "amount_cents":0,"amount_currency":"EUR",
+                "charges":[{"billable_metric_id":"{metric_id}",
+                "charge_model":"standard","properties":{"amount":"1"}}]}}"#,
+            r#"{"plan":{"name":"x","code":"{plan}","interval":"monthly",
+                "amount_cents":0,"amount_currency":"EUR"}}"#,
         ]),
     ),
     ("GET", "/api/v1/plans", Way::Own),
@@ -81,12 +89,19 @@ const WAYS: [(&str, &str, Way); 49] = [
     ("GET", "/api/v1/plans/{code}/charges/{charge_code}/filters/{id}", Way::Path("")),
     ("PUT", "/api/v1/plans/{code}/charges/{charge_code}/filters/{id}", Way::Path(CHANGE)),
     ("DELETE", "/api/v1/plans/{code}/charges/{charge_code}/filters/{id}", Way::Path("")),
+    ("GET", "/api/v1/subscriptions/{external_id}/charges", Way::Path("")),
     ("GET", "/api/v1/subscriptions/{external_id}/charges/{charge_code}", Way::Path("")),
     ("PUT", "/api/v1/subscriptions/{external_id}/charges/{charge_code}", Way::Path(CHANGE)),
     (
         "POST",
         "/api/v1/subscriptions/{external_id}/charges/{charge_code}/filters",
         Way::Path(CHANGE),
+    ),
+    ("GET", "/api/v1/subscriptions/{external_id}/charges/{charge_code}/filters", Way::Path("")),
+    (
+        "GET",
+        "/api/v1/subscriptions/{external_id}/charges/{charge_code}/filters/{id}",
+        Way::Path(""),
     ),
     (
         "PUT",
@@ -97,9 +112,12 @@ const WAYS: [(&str, &str, Way); 49] = [
         "POST",
         "/api/v1/subscriptions",
         Way::Names(&[
-            r#"{"subscription":{"external_customer_id":"{customer}","plan_code":"{plan}","external_id":"{new}"}}"#,
-            r#"{"subscription":{"external_customer_id":"beta_customer","plan_code":"{plan}","external_id":"{new}"}}"#,
-            r#"{"subscription":{"external_customer_id":"beta_customer","plan_code":"beta_plan","external_id":"{subscription}"}}"#,
+            r#"{"subscription":{"external_customer_id":"{customer}",
+                "plan_code":"{plan}","external_id":"{new}"}}"#,
+            r#"{"subscription":{"external_customer_id":"beta_customer",
+                "plan_code":"{plan}","external_id":"{new}"}}"#,
+            r#"{"subscription":{"external_customer_id":"beta_customer",
+                "plan_code":"beta_plan","external_id":"{subscription}"}}"#,
         ]),
     ),
     (
@@ -107,6 +125,7 @@ const WAYS: [(&str, &str, Way); 49] = [
         "/api/v1/subscriptions",
         Way::Names(&["?external_customer_id={customer}", "?plan_code={plan}", "?status[]=active"]),
     ),
+    ("GET", "/api/v1/customers/{external_customer_id}/subscriptions", Way::Path("")),
     ("GET", "/api/v1/subscriptions/{external_id}", Way::Path("")),
     ("PUT", "/api/v1/subscriptions/{external_id}", Way::Path(CHANGE)),
     ("DELETE", "/api/v1/subscriptions/{external_id}", Way::Path("")),
@@ -154,8 +173,10 @@ const MORE_WAYS: [(&str, &str, Way); 13] = [
         "POST",
         "/odometer/v1/usage/query",
         Way::Names(&[
-            r#"{"queries":[{"external_customer_id":"{customer}","external_subscription_id":"{subscription}"}]}"#,
-            r#"{"queries":[{"external_customer_id":"beta_customer","external_subscription_id":"{subscription}"}]}"#,
+            r#"{"queries":[{"external_customer_id":"{customer}",
+                "external_subscription_id":"{subscription}"}]}"#,
+            r#"{"queries":[{"external_customer_id":"beta_customer",
+                "external_subscription_id":"{subscription}"}]}"#,
         ]),
     ),
     ("POST", "/api/v1/events/batch_estimate_instant_fees", Way::Names(&[EVENTS])),

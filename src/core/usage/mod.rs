@@ -17,6 +17,7 @@ mod rows;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod thresholds;
 
 pub use ask::{Ask, BucketAsk, Measured, Quantities, allowance, pricing_keys, quantity};
 pub use error::UsageError;
@@ -27,6 +28,9 @@ pub use projected::{Elapsed, ProjectedUsage, project};
 pub use request::{Request, Selection};
 pub use rows::{ChargeUsage, FilterUsage, GroupUsage, PricingUnitSum, Sum};
 pub use scan::{Scan, ScanLimits};
+pub use thresholds::{
+    Completion, Threshold, USAGE_THRESHOLDS, completions, crossed, thresholds_of,
+};
 
 use uuid::Uuid;
 

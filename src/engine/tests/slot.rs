@@ -18,7 +18,7 @@ use crate::engine::digest::Digest;
 use crate::engine::keys::{KeyHasher, names_hash};
 use crate::engine::ledger::{AccountKey, AccountName, Row, RowKind};
 use crate::engine::progress::{Progress, Reached};
-use crate::engine::slot::{Accounts, Context, Ledger, Slot, Tenants};
+use crate::engine::slot::{self, Accounts, Context, Ledger, Slot, Tenants};
 
 const HASHER: KeyHasher = KeyHasher::new([3; 16]);
 const PARTITIONS: u16 = 3;
@@ -110,7 +110,7 @@ impl Lookup for HashMap<u128, Position> {
     }
 }
 
-fn slot(ids_max: usize) -> Slot {
+fn new_slot(ids_max: usize) -> Slot {
     Slot {
         number: 0,
         progress: Progress::default(),
@@ -127,6 +127,16 @@ fn book() -> Book {
 impl World {
     /// Applies records of one partition, which end before an offset, as one batch.
     fn apply(&mut self, slot: &mut Slot, tenants: &Book, records: &[Record]) -> usize {
+        self.apply_as(slot, tenants, records, slot::Turn::Read)
+    }
+
+    fn apply_as(
+        &mut self,
+        slot: &mut Slot,
+        tenants: &Book,
+        records: &[Record],
+        turn: slot::Turn,
+    ) -> usize {
         let mut batch = Batch::default();
         for Record { sample, subscription, refused } in records {
             let position = sample.position;
@@ -151,8 +161,11 @@ impl World {
         }
         batch.seal(SLOTS);
         let mut folding = folding();
-        let found: HashMap<u128, Position> = slot
-            .doubtful(&batch)
+        let asked = match turn {
+            slot::Turn::Read => slot.doubtful(&batch),
+            slot::Turn::Replayed => batch.ids(0).map(|(id, _)| id).collect(),
+        };
+        let found: HashMap<u128, Position> = asked
             .iter()
             .filter_map(|id| Some((id.identity, *self.index.get(&id.identity)?)))
             .collect();
@@ -165,6 +178,7 @@ impl World {
                 lookup: &found,
                 folding: &mut folding,
                 number: 1,
+                turn,
                 sequence: 1,
             },
         );
@@ -303,7 +317,7 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
 }
 
 fn read(records: &[Vec<Record>], turns: &[Turn], ids_max: usize) -> (World, Slot) {
-    let (mut world, mut slot, book) = (World::default(), slot(ids_max), book());
+    let (mut world, mut slot, book) = (World::default(), new_slot(ids_max), book());
     let all = records.iter().map(Vec::len).max().unwrap_or(0);
     let rest = (0..usize::from(PARTITIONS)).map(|partition| (partition, all, 0, false));
     for (partition, count, again, merge) in turns.iter().copied().chain(rest) {
@@ -339,6 +353,24 @@ proptest! {
     }
 
     #[test]
+    fn what_is_replayed_counts_as_if_it_had_never_been_refused(
+        records in records(),
+        turns in turns(),
+        ids_max in 0..12_usize,
+    ) {
+        let (mut world, mut slot) = read(&records, &turns, ids_max);
+        let mut accepted = records.clone();
+        for record in accepted.iter_mut().flatten().filter(|record| record.refused) {
+            record.refused = false;
+            world.apply_as(&mut slot, &book(), &[record.clone()], slot::Turn::Replayed);
+        }
+        // That they were refused once stays counted.
+        let refused = records.iter().flatten().filter(|record| record.refused).count();
+        prop_assert_eq!(std::mem::take(&mut slot.counters.rejected), refused as u64);
+        judge(&world, &slot, &accepted);
+    }
+
+    #[test]
     fn reading_again_changes_nothing(records in records(), turns in turns()) {
         let (mut world, mut slot) = read(&records, &turns, 4);
         let before = (slot.digest, slot.counters, slot.progress.clone(), world.rows.len());
@@ -369,7 +401,7 @@ fn record(transaction: &str, position: Position) -> Record {
 
 #[test]
 fn copies_of_an_unknown_tenants_event_take_no_room() {
-    let (mut world, mut slot) = (World::default(), slot(10));
+    let (mut world, mut slot) = (World::default(), new_slot(10));
     let book = Book { known: Cell::new(false), room: Cell::new(1000) };
     world.apply(&mut slot, &book, &[record("a", at(5, 1, 0))]);
     let room = book.room.get();
@@ -383,7 +415,7 @@ fn copies_of_an_unknown_tenants_event_take_no_room() {
 
 #[test]
 fn an_account_is_named_by_its_first_row_even_if_earlier_events_were_turned_away() {
-    let (mut world, mut slot) = (World::default(), slot(10));
+    let (mut world, mut slot) = (World::default(), new_slot(10));
     let book = Book { known: Cell::new(false), room: Cell::new(0) };
     assert_eq!(world.apply(&mut slot, &book, &[record("a", at(5, 1, 0))]), 1);
     assert_eq!((slot.counters.rejected, world.rows.len()), (1, 0));

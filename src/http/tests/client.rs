@@ -43,6 +43,8 @@ pub fn settings() -> config::Http {
         read_timeout_ms: 15_000,
         requests_in_flight_max: 8,
         drain_timeout_ms: 15_000,
+        operator_key: config::Secret::default(),
+        operator_key_file: None,
     }
 }
 

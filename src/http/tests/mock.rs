@@ -211,11 +211,13 @@ impl Backend for Mock {
         print: PrintPast,
     ) -> Result<PastUsageAnswer, UsageError> {
         let asked = CurrentUsageRequest {
+            max_staleness: None,
             customer: request.customer.clone(),
             subscription: Some(request.subscription.clone()),
             usage: Request::default(),
             full_usage: false,
             wait_for: request.wait_for.clone(),
+            max_staleness: None,
             if_none_match: request.if_none_match.clone(),
         };
         let answer = self.current_usage(session, asked, |_| String::new()).await?;
@@ -235,8 +237,9 @@ impl Backend for Mock {
             "behind" => return Err(offset_not_reached(false)),
             _ => {}
         }
-        let lifetime =
-            Lifetime { invoiced_cents: 30, current_cents: 4, now: Instant(1_709_251_200_000_000) };
+        let now = Instant(1_709_251_200_000_000);
+        let reached = vec![(20, now)];
+        let lifetime = Lifetime { invoiced_cents: 30, current_cents: 4, reached, now };
         Ok(LifetimeUsageAnswer { freshness: freshness(), lifetime })
     }
 

@@ -13,6 +13,8 @@ fn an_organisation_reads_and_changes_itself_alone() {
     assert_eq!(organization["default_currency"], "USD");
     assert_eq!(organization["timezone"], "UTC");
     assert_eq!(organization["taxes"], json!([]));
+    // Clients in typed languages read a boolean.
+    assert_eq!(organization["finalize_zero_amount_invoice"], json!(true));
     assert!(organization["created_at"].as_str().unwrap().ends_with('Z'));
     let tax = r#"{"tax":{"name":"VAT","code":"vat","rate":20,"applied_to_organization":true}}"#;
     server.post("taxes", tax).ok();

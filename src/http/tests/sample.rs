@@ -220,6 +220,7 @@ pub fn story(transaction: &str, subscription: Option<&str>, print: PrintStory) -
         detail: "timestamp: invalid_format".into(),
         log_time: Instant(MARCH + 5 * DAY),
         bytes: b"{\"a\":1}".to_vec(),
+        replayed: None,
     };
     let refused = RefusedCopies { records: vec![record], looked_at: 1, kept: 2 };
     let copy = ToldCopy {

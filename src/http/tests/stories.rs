@@ -67,6 +67,24 @@ fn an_unknown_event_is_told_with_where_it_was_looked_for() {
     assert_eq!(server.send("KEY", "POST", "/odometer/v1/events/t/story", "{}").status, 404);
 }
 
+#[test]
+fn every_usage_answer_is_refused_if_it_is_old() {
+    let server = start();
+    server.mock.world.put("a", customer());
+    server.mock.world.put("a", subscription("s", 1));
+    for path in
+        ["customers/c/past_usage?external_subscription_id=s", "subscriptions/s/lifetime_usage?"]
+    {
+        let ask = |max: &str| server.get(&format!("/api/v1/{path}&max_staleness={max}"));
+        assert_eq!(ask("12").status, 200, "{path}");
+        let old = ask("11");
+        assert_eq!((old.status, old.header("odometer-lag-ms")), (503, Some("12")), "{path}");
+        assert_eq!((old.header("etag"), old.header("retry-after")), (None, Some("1")), "{path}");
+        assert!(old.body.contains("\"code\":\"too_stale\""), "{}", old.body);
+        assert_eq!(ask("soon").status, 422, "{path}");
+    }
+}
+
 fn subscription(external_id: &str, number: u128) -> Body {
     Body::Subscription(Subscription {
         id: Uuid::from_u128(number),

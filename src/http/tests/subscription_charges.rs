@@ -101,6 +101,26 @@ fn filters_of_a_subscription_are_added_and_changed() {
 }
 
 #[test]
+fn charges_and_filters_are_listed_and_shown() {
+    let (server, plan) = with_subscription();
+    let list = server.read("subscriptions/s/charges?per_page=1&page=2").ok();
+    assert_eq!(list["charges"], json!([plan["plan"]["charges"][1]]));
+    assert_eq!(list["meta"]["total_count"], 2);
+    let parent = &plan["plan"]["charges"][0]["filters"][0];
+    assert_eq!(server.read(&format!("{CHARGE}/filters")).ok()["filters"], json!([parent]));
+    let one = format!("{CHARGE}/filters/{}", parent["lago_id"].as_str().unwrap());
+    assert_eq!(server.read(&one).ok()["filter"], *parent);
+    server.read(&format!("{CHARGE}/filters/x")).refused(404, "charge_filter_not_found");
+    server.read("subscriptions/none/charges").refused(404, "subscription_not_found");
+    server.read("subscriptions/s/charges/none/filters").refused(404, "charge_not_found");
+    for path in ["subscriptions/s/charges", &format!("{CHARGE}/filters"), &one] {
+        let target = format!("/api/v1/{path}");
+        server.send("OTHER", "GET", &target, "").refused(404, "subscription_not_found");
+        server.send("LIMITED", "GET", &target, "").status_is(403);
+    }
+}
+
+#[test]
 fn refusals_come_in_order() {
     let (server, _) = with_subscription();
     let put = |members: Json| server.put_json(CHARGE, &json!({ "charge": members }));

@@ -306,6 +306,14 @@ fn lists_are_filtered_and_paged() {
             assert_eq!(list["meta"]["total_count"], expected.len(), "{query}");
         }
     }
+    // The subscriptions of one customer, on the route that clients take for them.
+    let own = server.read("customers/acme/subscriptions").ok();
+    assert_eq!(own, server.read("subscriptions?external_customer_id=acme").ok());
+    let other = server.read("customers/emca/subscriptions?external_customer_id=acme").ok();
+    assert_eq!(other, server.read("subscriptions?external_customer_id=emca").ok());
+    server.read("customers/none/subscriptions").refused(404, "customer_not_found");
+    let foreign = server.send("OTHER", "GET", "/api/v1/customers/acme/subscriptions", "");
+    foreign.refused(404, "customer_not_found");
     let one = server.read("subscriptions?per_page=1").ok();
     assert_eq!(one["meta"]["total_count"], 3);
     assert_eq!(one["subscriptions"][0], server.read("subscriptions/s3").ok()["subscription"]);

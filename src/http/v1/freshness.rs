@@ -68,6 +68,18 @@ pub fn max_staleness(query: &Query<'_>) -> Result<Option<i64>, ApiError> {
     millis.map(Some).ok_or(ApiError::malformed("max_staleness"))
 }
 
+/// Refuses an answer that is older than the caller wants, whatever it took to find out.
+///
+/// # Errors
+///
+/// [`ApiError::TooStale`] if it is.
+pub fn fresh_enough(freshness: &Freshness, max_staleness: Option<i64>) -> Result<(), ApiError> {
+    if max_staleness.is_none_or(|max| freshness.lag_ms <= max) {
+        return Ok(());
+    }
+    Err(ApiError::TooStale(freshness.clone()))
+}
+
 /// Reads `topic-partition:next`. Names of topics may hold hyphens, so the last one parts.
 fn next_offset(text: &str) -> Option<NextOffset> {
     let (place, next) = text.rsplit_once(':')?;

@@ -7,11 +7,12 @@ use super::parameters::REFLECTS;
 use super::{freshness, parameters};
 use crate::core::catalog::commands::{UpdateLifetimeUsage, row_in};
 use crate::core::catalog::{LifetimeUsage, Subscription};
+use crate::core::usage::{Completion, Threshold, USAGE_THRESHOLDS, completions, thresholds_of};
 use crate::http::backend::{Backend, Lifetime, LifetimeUsageRequest, Snapshot, UsageError};
 use crate::http::call::{Call, answer};
 use crate::http::error::ApiError;
 use crate::http::json::Object;
-use crate::http::openapi::{Named, Operation, Schema, Shape, one};
+use crate::http::openapi::{MAYBE_INSTANT, Named, Operation, Schema, Shape, one};
 use crate::http::query::Query;
 use crate::http::route::Routes;
 
@@ -30,15 +31,27 @@ static INPUT: Named = Named(
 /// What [`Shown::print`] prints.
 static LIFETIME: Named = Named(
     "LifetimeUsage",
+    Schema::Partly(
+        &[
+            ("lago_id", Schema::Id),
+            ("lago_subscription_id", Schema::Id),
+            ("external_subscription_id", Schema::Text),
+            ("external_historical_usage_amount_cents", Schema::Integer),
+            ("invoiced_usage_amount_cents", Schema::Integer),
+            ("current_usage_amount_cents", Schema::Integer),
+            ("from_datetime", Schema::Instant),
+            ("to_datetime", Schema::Instant),
+        ],
+        &[("usage_thresholds", Schema::List(&Schema::Ref(&COMPLETION)))],
+    ),
+);
+/// What [`completion`] prints.
+static COMPLETION: Named = Named(
+    "ThresholdCompletion",
     Schema::Object(&[
-        ("lago_id", Schema::Id),
-        ("lago_subscription_id", Schema::Id),
-        ("external_subscription_id", Schema::Text),
-        ("external_historical_usage_amount_cents", Schema::Integer),
-        ("invoiced_usage_amount_cents", Schema::Integer),
-        ("current_usage_amount_cents", Schema::Integer),
-        ("from_datetime", Schema::Instant),
-        ("to_datetime", Schema::Instant),
+        ("amount_cents", Schema::Integer),
+        ("completion_ratio", Schema::Number),
+        ("reached_at", MAYBE_INSTANT),
     ]),
 );
 
@@ -62,20 +75,29 @@ async fn show<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let rows = catalogue.directory.subscriptions(organization, call.path(0));
     let row = row_in(&rows, status(&call.query()?)?.as_deref(), catalogue.now);
     let row = row.ok_or(ApiError::NotFound(SUBSCRIPTION))?;
-    printed(&call, row).await
+    let max_staleness = freshness::max_staleness(&call.query()?)?;
+    printed(&call, row, max_staleness).await
 }
 
 async fn update<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let (external_id, status) = (call.name(0), status(&call.query()?)?);
     let input = call.root(RESOURCE)?;
     let row = call.command(UpdateLifetimeUsage { external_id, status, input }).await?;
-    printed(&call, &row).await
+    // The change is made, so its answer is given however old the figures beside it are.
+    printed(&call, &row, None).await
 }
 
-async fn printed<B: Backend>(call: &Call<B>, row: &Subscription) -> Result<Response, ApiError> {
+async fn printed<B: Backend>(
+    call: &Call<B>,
+    row: &Subscription,
+    max_staleness: Option<i64>,
+) -> Result<Response, ApiError> {
+    let before = Before::new(&call.catalogue()?, row);
     let request = LifetimeUsageRequest {
         subscription: row.external_id.clone(),
         row: row.id,
+        historical_cents: before.historical_cents,
+        thresholds: before.thresholds.clone(),
         wait_for: freshness::wait_for(&call.query()?)?,
     };
     let used = call.app.backend.lifetime_usage(&call.session, request).await;
@@ -84,8 +106,8 @@ async fn printed<B: Backend>(call: &Call<B>, row: &Subscription) -> Result<Respo
         UsageError::NoActiveSubscription => ApiError::NotFound(SUBSCRIPTION),
         error => ApiError::from_usage(error, call.app.limit()),
     })?;
-    let shown = Shown::new(&call.catalogue()?, row, used.lifetime);
-    let mut response = answer(RESOURCE, |out| shown.print(out));
+    freshness::fresh_enough(&used.freshness, max_staleness)?;
+    let mut response = answer(RESOURCE, |out| print(out, row, &before, &used.lifetime));
     freshness::add_headers(response.headers_mut(), &used.freshness);
     Ok(response)
 }
@@ -96,34 +118,63 @@ fn status(query: &Query<'_>) -> Result<Option<String>, ApiError> {
     Ok(status.filter(|status| !status.is_empty()).map(str::to_owned))
 }
 
-/// A lifetime usage as it is shown.
-struct Shown<'a> {
-    row: &'a Subscription,
+/// What the catalogue says of a lifetime usage.
+struct Before {
     id: Uuid,
     historical_cents: i64,
-    used: Lifetime,
+    thresholds: Vec<Threshold>,
 }
 
-impl<'a> Shown<'a> {
-    fn new(catalogue: &Snapshot, row: &'a Subscription, used: Lifetime) -> Self {
-        let organization = &catalogue.tenant.organization;
-        let id = LifetimeUsage::id_of(organization.id, row);
-        let stored = catalogue.directory.lifetime(&organization.external_id, id);
-        let historical_cents = stored.map_or(0, |stored| stored.historical_cents);
-        Self { row, id, historical_cents, used }
+impl Before {
+    fn new(catalogue: &Snapshot, row: &Subscription) -> Self {
+        let tenant = &catalogue.tenant;
+        let id = LifetimeUsage::id_of(tenant.organization.id, row);
+        let stored = catalogue.directory.lifetime(&tenant.organization.external_id, id);
+        let of_plan = |id| tenant.plan(id).map(|plan| (thresholds_of(&plan.echo), plan.parent));
+        // A private plan without thresholds has those of the plan that it overrides (8.4).
+        let thresholds = match of_plan(row.plan) {
+            Some((own, Some(parent))) if own.is_empty() => of_plan(parent),
+            of_plan => of_plan,
+        };
+        Self {
+            id,
+            historical_cents: stored.map_or(0, |stored| stored.historical_cents),
+            thresholds: thresholds.map_or_else(Vec::new, |(thresholds, _)| thresholds),
+        }
     }
+}
 
-    fn print(&self, out: &mut String) {
-        Object::print(out, |object| {
-            object
-                .id("lago_id", self.id)
-                .id("lago_subscription_id", self.row.id)
-                .text("external_subscription_id", &self.row.external_id)
-                .integer("external_historical_usage_amount_cents", self.historical_cents)
-                .integer("invoiced_usage_amount_cents", self.used.invoiced_cents)
-                .integer("current_usage_amount_cents", self.used.current_cents)
-                .seconds("from_datetime", self.row.subscription_at)
-                .seconds("to_datetime", self.used.now);
-        });
-    }
+fn print(out: &mut String, row: &Subscription, before: &Before, used: &Lifetime) {
+    let total = before.historical_cents.saturating_add(used.invoiced_cents);
+    let total = total.saturating_add(used.current_cents);
+    let reached_at = |amount| match used.reached.iter().find(|(own, _)| *own == amount) {
+        Some((_, at)) => Some(*at),
+        // It had been reached before the subscription came here.
+        None => (amount <= before.historical_cents).then_some(row.subscription_at),
+    };
+    Object::print(out, |object| {
+        object
+            .id("lago_id", before.id)
+            .id("lago_subscription_id", row.id)
+            .text("external_subscription_id", &row.external_id)
+            .integer("external_historical_usage_amount_cents", before.historical_cents)
+            .integer("invoiced_usage_amount_cents", used.invoiced_cents)
+            .integer("current_usage_amount_cents", used.current_cents)
+            .seconds("from_datetime", row.subscription_at)
+            .seconds("to_datetime", used.now);
+        if !before.thresholds.is_empty() {
+            let list = completions(&before.thresholds, total, reached_at);
+            object.array(USAGE_THRESHOLDS, &list, completion);
+        }
+    });
+}
+
+fn completion(out: &mut String, own: &Completion) {
+    Object::print(out, |object| {
+        object
+            .integer("amount_cents", own.amount_cents)
+            // A number such as 0.25 or 1.0.
+            .member("completion_ratio", |out| out.push_str(&own.ratio.to_string()))
+            .maybe_seconds("reached_at", own.reached_at);
+    });
 }

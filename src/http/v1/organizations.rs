@@ -63,7 +63,7 @@ static ORGANIZATION: Named = Named(
         ("net_payment_term", Schema::Integer),
         ("email_settings", NOTHING),
         ("document_numbering", Schema::Text),
-        ("finalize_zero_amount_invoice", Schema::Text),
+        ("finalize_zero_amount_invoice", Schema::Flag),
         (
             "billing_configuration",
             Schema::Object(&[
@@ -116,7 +116,8 @@ fn print(out: &mut String, tenant: &Tenant) {
             .integer("net_payment_term", 0)
             .array("email_settings", [], |_, ()| {})
             .text("document_numbering", "per_customer")
-            .text("finalize_zero_amount_invoice", "finalize")
+            // A boolean here, unlike a customer's, which may also inherit it.
+            .flag("finalize_zero_amount_invoice", true)
             .member("billing_configuration", |out| {
                 Object::print(out, |object| {
                     object

@@ -60,6 +60,7 @@ async fn show<B: Backend>(
     // Bytes that are no text are nobody's id.
     let customer = path.ok().and_then(|path| path.iter().next().map(|(_, id)| id.to_owned()));
     let page = asked.page;
+    let max_staleness = freshness::max_staleness(&query)?;
     let request = PastUsageRequest {
         customer: customer.unwrap_or_default(),
         subscription: asked.subscription,
@@ -72,6 +73,7 @@ async fn show<B: Backend>(
     };
     let answer = app.backend.past_usage(&session, request, print).await;
     let answer = answer.map_err(|error| ApiError::from_usage(error, app.limit()))?;
+    freshness::fresh_enough(&answer.freshness, max_staleness)?;
     let mut response = match answer.page {
         Some(periods) => {
             let rows = periods.periods.iter();

@@ -1,9 +1,12 @@
 //! Plans, charges and filters in answers (specification 9.3).
 
+use uuid::Uuid;
+
 use super::taxes_body::{self, TAX};
 use crate::core::catalog::book::Tenant;
 use crate::core::catalog::commands::{CHARGE_PARENT, charges_in_force};
 use crate::core::catalog::{Charge, ChargeFilter, Interval, Plan, PricingUnit};
+use crate::core::usage::USAGE_THRESHOLDS;
 use crate::core::value::Value;
 use crate::http::json::{self, ARRAY, OBJECT, Object, string};
 use crate::http::openapi::{CONDITION, MAYBE_TEXT, NOTHING, Named, Schema};
@@ -39,9 +42,22 @@ pub static PLAN: Named = Named(
         ("charges", Schema::List(&Schema::Ref(&CHARGE))),
         ("fixed_charges", NOTHING),
         ("entitlements", NOTHING),
-        ("usage_thresholds", NOTHING),
-        ("applicable_usage_thresholds", NOTHING),
+        ("usage_thresholds", Schema::List(&Schema::Ref(&THRESHOLD))),
+        ("applicable_usage_thresholds", Schema::List(&Schema::Ref(&THRESHOLD))),
         ("taxes", Schema::List(&Schema::Ref(&TAX))),
+    ]),
+);
+
+/// What [`threshold`] prints.
+static THRESHOLD: Named = Named(
+    "UsageThreshold",
+    Schema::Object(&[
+        ("lago_id", Schema::Id),
+        ("threshold_display_name", MAYBE_TEXT),
+        ("amount_cents", Schema::Integer),
+        ("recurring", Schema::Flag),
+        ("created_at", Schema::Instant),
+        ("updated_at", Schema::Instant),
     ]),
 );
 
@@ -85,6 +101,7 @@ pub static FILTER: Named = Named(
         ("invoice_display_name", MAYBE_TEXT),
         ("properties", Schema::Map(&Schema::Any)),
         ("values", CONDITION),
+        ("created_at", Schema::Instant),
     ]),
 );
 
@@ -92,8 +109,9 @@ pub static FILTER: Named = Named(
 const COUNTERS: [&str; 3] =
     ["customers_count", "active_subscriptions_count", "draft_invoices_count"];
 /// Lists of what is not offered.
-const EMPTY: [&str; 4] =
-    ["fixed_charges", "entitlements", "usage_thresholds", "applicable_usage_thresholds"];
+const EMPTY: [&str; 2] = ["fixed_charges", "entitlements"];
+/// Lists of the plan's thresholds.
+const THRESHOLDS: [&str; 2] = [USAGE_THRESHOLDS, "applicable_usage_thresholds"];
 
 /// Prints a plan with its charges.
 pub fn print(out: &mut String, plan: &Plan, tenant: &Tenant) {
@@ -134,7 +152,26 @@ pub fn print(out: &mut String, plan: &Plan, tenant: &Tenant) {
         for name in EMPTY {
             object.array(name, [], |_, ()| {});
         }
+        for name in THRESHOLDS {
+            let rows = plan.echo.get(USAGE_THRESHOLDS).as_list().unwrap_or_default();
+            object.array(name, rows, |out, row| threshold(out, plan, row));
+        }
         taxes(object, &plan.taxes, tenant);
+    });
+}
+
+/// Prints a threshold. It is named by what it says.
+fn threshold(out: &mut String, plan: &Plan, row: &Value) {
+    let mut text = String::new();
+    json::value(&mut text, row);
+    Object::print(out, |object| {
+        object
+            .id("lago_id", Uuid::new_v5(&plan.id, text.as_bytes()))
+            .maybe_text("threshold_display_name", row.get("threshold_display_name").as_text())
+            .member("amount_cents", |out| json::value(out, row.get("amount_cents")))
+            .member("recurring", |out| json::value(out, row.get("recurring")))
+            .seconds("created_at", plan.created_at)
+            .seconds("updated_at", plan.created_at);
     });
 }
 
@@ -180,7 +217,9 @@ pub fn filter(out: &mut String, filter: &ChargeFilter, charge_code: &str) {
                     json::key(out, key);
                     json::list(out, ARRAY, values, |out, value| string(out, value));
                 });
-            });
+            })
+            // Not upstream's, but the official Rust client does not read a filter without it.
+            .seconds("created_at", filter.created_at);
     });
 }
 

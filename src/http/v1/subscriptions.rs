@@ -89,6 +89,12 @@ pub fn routes<B: Backend>() -> Routes<B> {
             one("terminateSubscription", "Ends a subscription.", RESOURCE, &SUBSCRIPTION)
                 .with(&status),
         )
+        .at("/api/v1/customers/:external_customer_id/subscriptions")
+        .get(
+            list_of_customer,
+            page("listSubscriptionsOf", "Lists a customer's.", "subscriptions", &SUBSCRIPTION)
+                .with(&filters[1..]),
+        )
 }
 
 async fn create<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
@@ -121,8 +127,21 @@ async fn show<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
 
 async fn list<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
     let query = call.query()?;
-    let (page, filter) = (Page::read(&query)?, Filter::read(&query)?);
+    page_of(call.catalogue()?, Page::read(&query)?, Filter::read(&query)?).await
+}
+
+async fn list_of_customer<B: Backend>(call: Call<B>) -> Result<Response, ApiError> {
+    let query = call.query()?;
+    let (page, mut filter) = (Page::read(&query)?, Filter::read(&query)?);
     let catalogue = call.catalogue()?;
+    let organization = &catalogue.tenant.organization.external_id;
+    let customer = catalogue.directory.customer(organization, call.path(0));
+    filter.customer = Some(customer.ok_or(ApiError::CustomerNotFound)?.external_id.clone());
+    page_of(catalogue, page, filter).await
+}
+
+/// The selected subscriptions of a page.
+async fn page_of(catalogue: Snapshot, page: Page, filter: Filter) -> Result<Response, ApiError> {
     let seen = catalogue.clone();
     // Every subscription may be looked at, which takes a while when there are millions.
     let selected = tokio::task::spawn_blocking(move || select(&seen, &filter, page)).await;

@@ -115,6 +115,7 @@ mod tests {
             detail: "timestamp: invalid_format".into(),
             log_time: Instant(0),
             bytes: bytes.as_bytes().to_vec(),
+            replayed: None,
         }
     }
 

@@ -10,6 +10,7 @@ fn refused(number: i64, bytes: usize) -> Rejected {
         detail: "the record is not JSON: expected value".to_owned(),
         log_time: Instant(5),
         bytes: vec![b'{'; bytes],
+        replayed: None,
     }
 }
 

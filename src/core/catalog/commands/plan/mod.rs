@@ -9,6 +9,7 @@ mod members;
 mod overrides;
 mod pricing_unit;
 mod private;
+mod thresholds;
 mod write;
 
 use crate::core::catalog::book::Tenant;

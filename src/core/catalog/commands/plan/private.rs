@@ -2,6 +2,7 @@
 //! properties 10.5).
 
 use super::overrides::{CHARGE_PARENT, override_charge, private_plan};
+use super::thresholds::take_thresholds;
 use super::write::{put_plan, take_amount, take_currency, take_texts};
 use crate::core::catalog::check::Errors;
 use crate::core::catalog::commands::input::{Input, text_of};
@@ -60,6 +61,7 @@ fn take(
         take_currency(input, plan, &mut errors);
     }
     take_texts(input, plan, &mut errors);
+    take_thresholds(input, plan, &mut errors);
     Refusal::unless_empty(errors)?;
     if let Some(codes) = input.texts("tax_codes") {
         plan.taxes = taxes(state, &codes, changes)?;

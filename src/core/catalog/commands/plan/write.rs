@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::charge::{self, Code};
+use super::thresholds::take_thresholds;
 use super::{charge_update, charges_in_force};
 use crate::core::catalog::check::Errors;
 use crate::core::catalog::commands::input::{Input, text_of};
@@ -73,6 +74,7 @@ impl Command for CreatePlan {
         take_currency(input, &mut plan, &mut errors);
         take_timing(input, &mut plan, &mut errors);
         take_texts(input, &mut plan, &mut errors);
+        take_thresholds(input, &mut plan, &mut errors);
         Refusal::unless_empty(errors)?;
         plan.taxes = taxes(state, &input.texts("tax_codes").unwrap_or_default(), &mut changes)?;
         for charge in input.list("charges").into_iter().flatten() {
@@ -118,6 +120,7 @@ impl Command for UpdatePlan {
             plan.bill_charges_monthly &= bills_seldom(plan.interval);
         }
         take_texts(input, &mut plan, &mut errors);
+        take_thresholds(input, &mut plan, &mut errors);
         Refusal::unless_empty(errors)?;
         if let Some(codes) = input.texts("tax_codes") {
             plan.taxes = taxes(state, &codes, &mut changes)?;

@@ -1,0 +1,116 @@
+//! What operators ask of a running service: gaps and refused records.
+
+use std::sync::Arc;
+
+use super::ends::Stop;
+use super::gaps::{self, Accept, Refusal};
+use super::replay::{self, ReplayError, Replayed, Selection};
+use super::shared::Shared;
+use super::supervisor::Service;
+use crate::config::Settings;
+use crate::log::decode::Limits;
+pub use crate::store::{Gap, Rejected, RejectedPage, RejectedState, StoreError};
+
+/// The operator's hand on a running service. Everything blocks.
+pub struct Operator {
+    shared: Arc<Shared>,
+    properties: Vec<(String, String)>,
+    limits: Limits,
+}
+
+/// A partition that stands still.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// `topic-partition`.
+    pub partition: String,
+    /// Why.
+    pub stop: Stop,
+}
+
+/// Gaps that are there, and those that were accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// Partitions that stand still.
+    pub stopped: Vec<Stopped>,
+    /// Accepted gaps, oldest first.
+    pub accepted: Vec<Gap>,
+}
+
+impl Operator {
+    /// Over a running service with these settings.
+    pub fn of(service: &Service, settings: &Settings) -> Self {
+        Self {
+            shared: Arc::clone(&service.shared),
+            properties: settings.kafka_properties(),
+            limits: limits(settings),
+        }
+    }
+
+    /// Whether all slots are back from the store, or never will be: the service ends.
+    pub fn is_recovered(&self) -> bool {
+        self.shared.is_stopping() || self.shared.all_back()
+    }
+
+    /// Partitions that stand still, and gaps that were accepted.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn gaps(&self) -> Result<Gaps, StoreError> {
+        let stopped = self.shared.ends.stopped().into_iter().map(|(source, stop)| {
+            let partition = self.shared.sources.name(source);
+            Stopped { partition, stop }
+        });
+        Ok(Gaps { stopped: stopped.collect(), accepted: self.shared.store.gaps()? })
+    }
+
+    /// Accepts a gap.
+    ///
+    /// # Errors
+    ///
+    /// See [`Refusal`].
+    pub fn accept(&self, asked: &Accept) -> Result<Gap, Refusal> {
+        gaps::accept(&self.shared, &self.properties, asked)
+    }
+
+    /// Refused records from a number on.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn rejected(
+        &self,
+        from: u64,
+        limit: usize,
+    ) -> Result<(RejectedPage, RejectedState), StoreError> {
+        Ok((self.shared.store.rejected(from, limit)?, self.shared.store.rejected_state()))
+    }
+
+    /// One refused record.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn rejected_at(&self, number: u64) -> Result<Option<Rejected>, StoreError> {
+        self.shared.store.rejected_at(number)
+    }
+
+    /// Takes refused records in after all.
+    ///
+    /// # Errors
+    ///
+    /// See [`ReplayError`].
+    pub fn replay(&self, selection: &Selection) -> Result<Replayed, ReplayError> {
+        replay::replay(&self.shared, self.limits, selection)
+    }
+}
+
+/// What a record may be, by the settings.
+pub fn limits(settings: &Settings) -> Limits {
+    let events = &settings.events;
+    Limits {
+        record_bytes_max: events.record_bytes_max,
+        depth_max: events.depth_max,
+        events_per_record_max: events.events_per_record_max,
+    }
+}
