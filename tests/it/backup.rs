@@ -75,7 +75,7 @@ proptest! {
         let place = tempfile::tempdir().unwrap();
         let (depot, folder) = (depot(&place), place.path().join("restored"));
         let mut world = World::new(&Tuning { checkpoint_ms: 50, ..Tuning::default() }, &charges);
-        for step in steps {
+        for step in &steps {
             world.happen(step);
         }
         back_up(&world, &depot);
@@ -83,7 +83,7 @@ proptest! {
         assert_sound(&folder);
         world.service.replace(&folder);
         world.verify("the restore");
-        for step in steps {
+        for step in &steps {
             world.happen(step);
         }
         world.verify("the same steps once more");

@@ -67,7 +67,7 @@ pub fn crossed(thresholds: &[Threshold], from: i64, to: i64) -> Vec<i64> {
 fn steps(last: i64, step: Option<i64>, total: i64) -> impl Iterator<Item = i64> {
     let step = step.unwrap_or(0);
     let completed = total.saturating_sub(last).max(0).checked_div(step).unwrap_or(0);
-    let first = completed.saturating_sub(STEPS_MAX) + 1;
+    let first = completed.saturating_sub(STEPS_MAX).max(0) + 1;
     (first..=completed).map(move |k| last.saturating_add(k.saturating_mul(step)))
 }
 

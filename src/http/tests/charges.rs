@@ -150,8 +150,10 @@ fn filters_are_added_read_changed_and_removed() {
     assert_eq!(
         created["filter"],
         json!({"lago_id": id, "charge_code": "gb", "invoice_display_name": "US",
-            "properties": {"amount": "2"}, "values": {"region": ["us"]}})
+            "properties": {"amount": "2"}, "values": {"region": ["us"]},
+            "created_at": created["filter"]["created_at"]})
     );
+    assert!(created["filter"]["created_at"].is_string());
     let one = format!("{path}/{id}");
     assert_eq!(server.read(&one).ok(), created);
     // Properties are replaced as a whole, values never.
