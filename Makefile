@@ -37,7 +37,7 @@ sdk-clients:
 	$(CARGO) build --release --locked --manifest-path tests/sdk/rust/Cargo.toml
 
 # One test at a time: a fault is planted in the whole process.
-mutations: ## show that the tests bite: thirty planted faults, each of which must be found
+mutations: ## show that the tests bite: planted faults, each of which must be found
 	dev/setup --tests
 	dev/kafka install
 	$(CARGO) test --release --locked --features mutations --test it mutations -- --nocapture

@@ -10,7 +10,7 @@ use super::Failure;
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Longest wait for an answer: somewhat longer than the service takes for any.
 const ANSWER_WAIT: Duration = Duration::from_secs(90);
-/// Longest wait for a change to be carried out: gaps wait for the fold, and replays for checkpoints.
+/// Longest wait for a change to be carried out: gaps wait for the fold, replays for checkpoints.
 const CHANGE_WAIT: Duration = Duration::from_mins(10);
 /// Longest answer that is taken.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;

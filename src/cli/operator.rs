@@ -81,7 +81,7 @@ pub enum RejectedCommand {
 /// Who is asked.
 #[derive(Debug, Args)]
 pub struct Target {
-    /// A running service, http://HOST:PORT; without it, the store in store.path
+    /// Address of a running service; without it, the store in store.path
     #[arg(long)]
     url: Option<String>,
 }

@@ -72,7 +72,7 @@ definitions! {
     PARTITION_READING: Gauge "odometer_partition_reading" ["topic", "partition"]
         "1 while the partition is read, 0 once it has stopped";
     PARTITION_AVAILABLE: Gauge "odometer_partition_available_offset" ["topic", "partition", "end"]
-        "What the log has of a partition that has stopped: first offset, and the one after the last";
+        "What the log has of a stopped partition: first offset, and the one after the last";
     GAP_RECORDS: Counter "odometer_gap_records_total" []
         "Offsets that accepted gaps have passed over since the store was created";
     PARTITION_STOPS: Counter "odometer_partition_stops_total" ["reason"]

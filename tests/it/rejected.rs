@@ -1,5 +1,5 @@
-//! Rejected records through the program itself, on real Kafka: listed, shown, and replayed once what
-//! was against them is gone, with the process killed in between.
+//! Rejected records through the program itself, on real Kafka: listed, shown, and replayed once
+//! what was against them is gone, with the process killed in between.
 
 use serde_json::{Value, json};
 

@@ -306,7 +306,7 @@ impl World {
             "plans",
             &json!({"plan": {
                 "name": "n", "code": name("plan"), "interval": "monthly", "amount_cents": 1,
-                "amount_currency": "EUR",
+                "amount_currency": "EUR", "pay_in_advance": false,
                 "charges": [{
                     "billable_metric_id": metric_id, "code": name("charge"),
                     "charge_model": "standard", "pay_in_advance": true,
@@ -446,11 +446,17 @@ fn foreign_objects_are_like_none_on_every_route() {
                 world.ask(BETA, method, &(target(path, &owners) + &query), &body)
             };
             let (foreign, none) = (ask(&alpha), ask(&nobody));
-            assert!(!(200..300).contains(&none.0), "{method} {path}: {none:?}");
+            // Past usage of nobody is an empty list (specification 8.1).
+            let empty = path.ends_with("/past_usage") && none.1.contains(r#""total_count":0"#);
+            assert!(empty || !(200..300).contains(&none.0), "{method} {path}: {none:?}");
             assert_eq!((foreign.0, alpha.forget(&foreign.1, &nobody)), none, "{method} {path}");
         }
     }
-    for (method, path, operation) in &operations {
+    // Reads first: what is asked by name afterwards makes things of alpha's names that are beta's.
+    let (reads, writes): (Vec<_>, Vec<_>) = operations
+        .iter()
+        .partition(|(method, path, _)| method == "GET" || path.ends_with("/query"));
+    for (method, path, operation) in reads.into_iter().chain(writes) {
         let templates: &[&str] = match way_of(method, path) {
             Way::Names(templates) => templates,
             Way::Own if method == "GET" => &[""],

@@ -62,7 +62,9 @@ def main() -> None:
     config.write_text(settings())
     report = given.report / "report.json"
     command = [
-        str(pathlib.Path(sys.executable).with_name("st")),
+        sys.executable,
+        "-m",
+        "schemathesis.cli",
         f"--config-file={config}",
         "run",
         f"{given.url}/openapi.json",
@@ -73,7 +75,7 @@ def main() -> None:
         f"--seed={given.seed}",
         f"--max-time={given.seconds}",
         "--continue-on-failure",
-        "--workers=4",
+        "--workers=1",
         "--no-shrink",
         "--warnings=off",
         "--no-color",

@@ -512,7 +512,7 @@ async function retry(url, key) {
   await refused(429, "too_many_requests", connect(url, key).taxes.findAllTaxes());
   const impatient = connect(url, key, { rateLimitRetry: { retryOnRateLimit: false } });
   const limit = await impatient.taxes.findAllTaxes().catch((error) => error);
-  assert.ok(limit instanceof LagoRateLimitError, `${limit}`);
+  assert.ok(limit instanceof LagoRateLimitError, `${limit} ${limit.status}`);
   assert.deepEqual([limit.remaining, limit.reset], [0, 1]);
   assert.ok(limit.limit >= 1);
   const patient = connect(url, key, { rateLimitRetry: { maxRetries: 3 } });
