@@ -9,10 +9,10 @@
 //!
 //! So a slot is saved for one of three reasons:
 //!
-//! - **Size.** All slots together have blocks of [`MEAN_BYTES`] for each that no saved totals
+//! - **Size.** All slots together have blocks of `MEAN_BYTES` for each that no saved totals
 //!   include; while there are more, the slot with most is saved. At an even load the slots so come
 //!   one after the other, each with about twice the mean, and nothing is saved while nothing comes.
-//!   A slot that has more than [`SOON_BYTES`] is saved whatever the others have.
+//!   A slot that has more than `SOON_BYTES` is saved whatever the others have.
 //! - **Age.** Each slot is looked at once in a while in turn, so that a quiet one is not forgotten.
 //! - **The bounds** [`REFOLD_BYTES_MAX`] and [`REFOLD_BLOCKS_MAX`] hold whatever a save writes.
 //!   Size and age wait until the new blocks are a fair part of what the last save wrote.

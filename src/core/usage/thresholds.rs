@@ -53,7 +53,7 @@ fn parts(thresholds: &[Threshold]) -> (Vec<i64>, Option<i64>) {
 }
 
 /// The amounts that are reached when a total goes from one value to another, ascending: those after
-/// the first and up to the second. Of a recurring threshold the newest [`STEPS_MAX`].
+/// the first and up to the second. Of a recurring threshold the newest `STEPS_MAX`.
 pub fn crossed(thresholds: &[Threshold], from: i64, to: i64) -> Vec<i64> {
     let (fixed, step) = parts(thresholds);
     let last = fixed.last().copied().unwrap_or(0);

@@ -2,7 +2,7 @@
 //!
 //! Most events come in order, some a little late. The last ones are therefore kept as they are, so
 //! that another one just sorts in between, and only what is older is folded. What comes later than
-//! that has the fold go back to a saved prefix (see [`Marks`]) and on from there with events that
+//! that has the fold go back to a saved prefix (see `Marks`) and on from there with events that
 //! are read again.
 
 use std::fmt::Debug;

@@ -32,7 +32,7 @@ use crate::core::pricing::{Model, ModelKind};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Recipe {
     /// They are not kept: the events are read whenever somebody asks. Of all that the catalogue
-    /// accepts only prorated unique counts under graduated prices are; see the [module](self).
+    /// accepts only prorated unique counts under graduated prices are; see the module.
     Scanned,
     /// They are kept by these rules.
     Kept(Rules),
