@@ -151,7 +151,7 @@ pub fn rejected(command: RejectedCommand, settings: &Settings) -> Result<(), Fai
             let store = open(settings)?;
             let limit = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
             let page = store.rejected(from, limit)?;
-            tell(print::rejected(&page, store.rejected_state()).as_bytes())
+            tell(print::rejected(&page).as_bytes())
         }
         RejectedCommand::Show { number, bytes, target } => {
             if let Some(url) = &target.url {

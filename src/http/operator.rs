@@ -126,7 +126,7 @@ async fn rejected(State(api): State<Arc<Api>>, request: Request) -> Response {
         Err(error) => return error.into_response(),
     };
     blocking(move || match api.operator.rejected(from, limit) {
-        Ok((page, state)) => json_response(StatusCode::OK, print::rejected(&page, state)),
+        Ok(page) => json_response(StatusCode::OK, print::rejected(&page)),
         Err(error) => failed(&error),
     })
     .await

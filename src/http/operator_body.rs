@@ -2,7 +2,7 @@
 
 use super::json::{self, ARRAY, Object};
 use crate::core::instant::Instant;
-use crate::runtime::operator::{Gap, Gaps, Rejected, RejectedPage, RejectedState, Stopped};
+use crate::runtime::operator::{Gap, Gaps, Rejected, RejectedPage, Stopped};
 use crate::runtime::replay::Replayed;
 
 /// Partitions that stand still, and gaps that were accepted.
@@ -44,8 +44,8 @@ fn gap(out: &mut String, gap: &Gap) {
 }
 
 /// A page of rejected records, without their bytes.
-pub fn rejected(page: &RejectedPage, state: RejectedState) -> String {
-    let mut out = String::new();
+pub fn rejected(page: &RejectedPage) -> String {
+    let (mut out, state) = (String::new(), page.state);
     Object::print(&mut out, |object| {
         object.member("rejected", |out| {
             json::list(out, ARRAY, &page.entries, |out, (number, entry)| {

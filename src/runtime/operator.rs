@@ -9,7 +9,7 @@ use super::shared::Shared;
 use super::supervisor::Service;
 use crate::config::Settings;
 use crate::log::decode::Limits;
-pub use crate::store::{Gap, Rejected, RejectedPage, RejectedState, StoreError};
+pub use crate::store::{Gap, Rejected, RejectedPage, StoreError};
 
 /// The operator's hand on a running service. Everything blocks.
 pub struct Operator {
@@ -78,12 +78,8 @@ impl Operator {
     /// # Errors
     ///
     /// The store cannot be read.
-    pub fn rejected(
-        &self,
-        from: u64,
-        limit: usize,
-    ) -> Result<(RejectedPage, RejectedState), StoreError> {
-        Ok((self.shared.store.rejected(from, limit)?, self.shared.store.rejected_state()))
+    pub fn rejected(&self, from: u64, limit: usize) -> Result<RejectedPage, StoreError> {
+        self.shared.store.rejected(from, limit)
     }
 
     /// One refused record.

@@ -66,6 +66,8 @@ pub struct RejectedPage {
     pub entries: Vec<(u64, Rejected)>,
     /// Where the next page begins; none if this is the last.
     pub next: Option<u64>,
+    /// How much was kept when the page was read.
+    pub state: RejectedState,
 }
 
 impl Rejected {
@@ -136,7 +138,7 @@ impl Store {
     pub fn rejected(&self, from: u64, limit: usize) -> Result<RejectedPage, StoreError> {
         const OPERATION: &str = "listing refused records";
         let state = self.rejected_state();
-        let mut page = RejectedPage::default();
+        let mut page = RejectedPage { state, ..RejectedPage::default() };
         let mut bytes = 0;
         let mut walk = self.walk(Family::Rejected, &[])?;
         walk.seek(Key::Rejected { sequence: from.max(state.first) }.to_bytes());

@@ -24,7 +24,7 @@ const DAY: i64 = 86_400 * SECOND;
 const TRANSACTIONS: usize = 300;
 
 /// Events of a stream.
-const STREAM: i64 = 400;
+const STREAM: i64 = 500;
 /// Days that a stream covers at most.
 const STREAM_DAYS: i64 = 28;
 /// A stream holds back one event of so many at random, to come with a later round.

@@ -35,7 +35,7 @@ const CASES_PER_WORLD: u64 = 250;
 /// Cases on several partitions of Kafka.
 const CASES_ON_PARTITIONS: u64 = 60;
 /// Cases with very many events.
-const CASES_LONG: u64 = 12;
+const CASES_LONG: u64 = 40;
 /// Questions that are repeated for each case after a restart and on a second service.
 const QUESTIONS_AGAIN: usize = 2;
 /// Failing cases that are made small and shown.
