@@ -21,13 +21,14 @@ use crate::cli::Failure;
 use crate::cli::serve::Running;
 use crate::config::{LogFormat, LogLevel, Settings};
 use crate::core::catalog::directory::Directory;
+use crate::core::event::UsageBuf;
 use crate::core::instant::Instant;
 use crate::engine::account::Known;
 use crate::engine::draft::Draft;
 use crate::engine::totals::Cells;
 use crate::runtime::catalog_apply::CatalogWriter;
 use crate::runtime::clock::Stopwatch;
-use crate::runtime::scan::{Opened, Rebuild, cut_now};
+use crate::runtime::scan::{Opened, Rebuild, cut_now, usage};
 use crate::runtime::shared::Shared;
 use crate::telemetry::logging;
 
@@ -47,6 +48,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 const SETTLED: Duration = Duration::from_secs(3);
 /// Accounts that are rebuilt, evenly spread.
 const REBUILDS: u64 = 500;
+/// Events held at once while an account is folded from memory.
+const PILE: usize = 65_536;
 /// Flags of `odometer bench history`.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
@@ -66,7 +69,7 @@ pub struct HistoryArgs {
     /// Leave the store for another run with --store
     #[arg(long)]
     keep: bool,
-    /// Store of an earlier run with --keep and the same flags: measure starts on it, nothing else
+    /// Store of an earlier run with --keep and the same flags: measure rebuilds and starts on it
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// The store of a process that starts
@@ -116,8 +119,8 @@ pub fn run(
     }
     if let Some(folder) = &args.store {
         settings.store.path.clone_from(folder);
-        let starts = measure_starts(args, arguments, &settings)?;
-        return print(args.json, &starts, &starts.table());
+        let report = measure_kept(args, arguments, &settings)?;
+        return print(args.json, &report, &report.table());
     }
     let folder = settings.store.path.join(format!("history-{}", std::process::id()));
     settings.store.path.clone_from(&folder);
@@ -142,16 +145,51 @@ fn print(json: bool, report: &impl Serialize, table: &str) -> Result<(), Failure
     Ok(())
 }
 
-/// Measures starts on a store that is there.
-fn measure_starts(
+/// What is measured on a store that is there.
+#[derive(Serialize)]
+struct OnKept {
+    rebuild: Latencies,
+    rebuild_events_each: f64,
+    starts: Starts,
+}
+
+impl OnKept {
+    fn table(&self) -> String {
+        let Self { rebuild, rebuild_events_each, starts } = self;
+        format!(
+            "rebuild      p50 {:.0} us, p99 {:.0} us of {} accounts with {rebuild_events_each:.1} \
+             events each\n{}",
+            rebuild.p50_us,
+            rebuild.p99_us,
+            rebuild.count,
+            starts.table(),
+        )
+    }
+}
+
+/// Measures rebuilds and starts on a store that is there.
+fn measure_kept(
     args: &HistoryArgs,
     arguments: &[OsString],
     settings: &Settings,
-) -> Result<Starts, Failure> {
+) -> Result<OnKept, Failure> {
     let running = Running::start(settings, starts::clock(NOW))?;
     let questions = Questions::ask(&running, &args.workload())?;
+    let shared = Arc::clone(&running.service.shared);
+    let typical = rebuilds(&shared, typical(args))?;
+    drop(shared);
     running.stop("the end of the questions")?;
-    starts::measure(arguments, &settings.store.path, &questions)
+    Ok(OnKept {
+        rebuild_events_each: typical.events as f64 / typical.times.len().max(1) as f64,
+        rebuild: Latencies::of(typical.times),
+        starts: starts::measure(arguments, &settings.store.path, &questions)?,
+    })
+}
+
+/// Subscriptions that are evenly spread.
+fn typical(args: &HistoryArgs) -> impl Iterator<Item = u64> {
+    let step = (args.subscriptions / REBUILDS).max(1) as usize;
+    (0..args.subscriptions).step_by(step).skip(1)
 }
 
 fn measure(
@@ -173,8 +211,7 @@ fn measure(
     let merging = sample(&running.metrics.encode(), "odometer_merge_seconds_sum ");
     let verified = verify::verify(running.address, &running.metrics, &workload)?;
     let shared = Arc::clone(&running.service.shared);
-    let step = (args.subscriptions / REBUILDS).max(1) as usize;
-    let typical = rebuilds(&shared, (0..args.subscriptions).step_by(step).skip(1))?;
+    let typical = rebuilds(&shared, typical(args))?;
     let greatest = rebuilds(&shared, std::iter::once(0))?;
     let questions = Questions::ask(&running, &workload)?;
     drop(shared);
@@ -316,14 +353,24 @@ fn rebuilds(
         if Some(&cells) != kept.flatten().as_ref() {
             return Err(format!("the rebuild of {id} is not what was folded").into());
         }
-        let events = cut.events(&shared.store, account)?;
-        let watch = Stopwatch::start();
-        let mut folded = Cells::default();
-        for event in &events {
-            folded.fold(&frame, spell, &event.code, &event.usage(), &mut folding);
-        }
-        all.from_memory += watch.elapsed();
-        all.events += events.len();
+        let (mut folded, mut pile) = (Cells::default(), Vec::with_capacity(PILE));
+        let mut fold = |pile: &mut Vec<UsageBuf>| {
+            let watch = Stopwatch::start();
+            for event in pile.iter() {
+                folded.fold(&frame, spell, &event.code, &event.usage(), &mut folding);
+            }
+            all.from_memory += watch.elapsed();
+            all.events += pile.len();
+            pile.clear();
+        };
+        cut.each_event(&shared.store, account, (Instant::MIN, Instant::MAX), &mut |row| {
+            pile.push(UsageBuf::of(row.code, &usage(row)));
+            if pile.len() == PILE {
+                fold(&mut pile);
+            }
+            Ok(())
+        })?;
+        fold(&mut pile);
         if cells != folded {
             return Err(format!("the events of {id} are not what was rebuilt").into());
         }
