@@ -38,6 +38,14 @@ impl Cell {
         self.content.rewind(recipe, &span);
     }
 
+    /// Ends its repair.
+    fn settle(&mut self, frame: &Frame, spell: Spell) {
+        let Some(recipe) = frame.shape.recipe(self.charge, self.bucket) else { return };
+        let stretches = frame.stretches(self.charge, spell.window);
+        let span = Span { frame: frame.aggregated(spell), stretches: &stretches };
+        self.content.settle(recipe, &span);
+    }
+
     fn with<T>(
         &self,
         frame: &Frame,
@@ -128,7 +136,7 @@ impl Cells {
     pub(super) fn settle(&mut self, frame: &Frame, spell: Spell) -> usize {
         let mut given_up = 0;
         for cell in &mut self.0 {
-            cell.content.settle();
+            cell.settle(frame, spell);
             if cell.needs_repair(frame, spell) {
                 cell.content.give_up();
                 given_up += 1;
