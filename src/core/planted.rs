@@ -81,7 +81,7 @@ faults! {
     MarkOutlivesLateEvent,
     /// A repair takes up an older prefix than the one that it reads on from.
     RepairReadsTooLittle,
-    /// A removal keeps its place in the tiers though an addition of the same day took it back (5.10).
+    /// A removal that an addition of the same day took back keeps its place in the tiers (5.10).
     RemovalOutlivesAddition,
     /// The widest level that has taxes wins, rather than the narrowest (7).
     TaxLevelPassed,

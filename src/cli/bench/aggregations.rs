@@ -136,11 +136,12 @@ fn measure(args: &AggregationsArgs, settings: &Settings) -> Result<Vec<Row>, Fai
     for round in 0..args.restarts {
         running.stop("a restart of the bench")?;
         running = Running::start(settings, Clock::System)?;
-        let mut client = Client::connect(running.address)?;
-        // The first request of a process finds cold what all of them need.
-        client.get("/livez")?;
         for (case, times) in chosen.iter().zip(&mut after_start) {
             wait_for_slots(&running, case, sizes)?;
+            // A connection that waits for long is closed, and the first request of one, as of a
+            // process, finds cold what all of them need.
+            let mut client = Client::connect(running.address)?;
+            client.get("/livez")?;
             for at in order(u64::from(round)) {
                 times[at].push(ask(&mut client, case, sizes[at])?);
             }

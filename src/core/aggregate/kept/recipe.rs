@@ -1,9 +1,9 @@
 //! How a bucket is kept.
 //!
-//! Prorated unique counts under graduated prices keep each operation that changes whether a value is
-//! present, in order: their rows (specification 5.10) fill the tiers (6.8) in order of (timestamp,
-//! value), each one unit more or less with a share of its own, and one event can change any number
-//! of rows that lie before others. See [`Rows`](super::rows::Rows).
+//! Prorated unique counts under graduated prices keep, in order, each operation that changes
+//! whether a value is present: their rows (specification 5.10) fill the tiers (6.8) in order of
+//! (timestamp, value), each one unit more or less with a share of its own, and one event can change
+//! any number of rows that lie before others. See [`Rows`](super::rows::Rows).
 //!
 //! They are not kept where a bound between tiers has a fraction: there one row can be split between
 //! several tiers.

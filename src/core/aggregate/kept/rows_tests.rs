@@ -138,7 +138,9 @@ proptest! {
             check(&rows, &model, terms, events)?;
             if in_order(arrivals) {
                 let mut other = Rows::new();
-                arrivals.iter().for_each(|event| add(&mut other, &table, event));
+                for event in arrivals {
+                    add(&mut other, &table, event);
+                }
                 prop_assert_eq!(&other, &rows);
             }
             // The window before ends within the events.
@@ -151,13 +153,17 @@ proptest! {
             let early = first.saturating_sub(usize::try_from(back).unwrap());
             let (past, rest) = events.split_at(early);
             let mut rows = Rows::new();
-            past.iter().for_each(|event| add(&mut rows, &old, event));
+            for event in past {
+                add(&mut rows, &old, event);
+            }
             let mut rows = rows.roll(&table);
             let near = |event: &&&Usage<'_>| event.timestamp >= before.to.plus_micros(-DAY);
             if !rest.iter().take(first - early).all(|event| near(&event)) {
                 return Ok(());
             }
-            rest.iter().for_each(|event| add(&mut rows, &table, event));
+            for event in rest {
+                add(&mut rows, &table, event);
+            }
             prop_assert!(!rows.is_late());
             check(&rows, &model, terms, events)
         })?;

@@ -101,7 +101,9 @@ impl Path {
     pub fn write_bytes(&self, out: &mut Vec<u8>) {
         let tier = u32::from(self.tier);
         let numbers = [self.level, self.peak, tier, self.segments, u32::from(self.holds)];
-        numbers.into_iter().for_each(|number| put_varint(out, u64::from(number)));
+        for number in numbers {
+            put_varint(out, u64::from(number));
+        }
     }
 
     /// Reads the packed form; none for bytes that nobody wrote.

@@ -9,7 +9,7 @@ use super::ordered::take_flag;
 use super::steps::{Filling, Path, Steps};
 use crate::core::instant::Instant;
 
-/// Most rows that walk again at once since one came or went before them: some 20 µs. Events that
+/// Most rows that walk again at once since one came or went before them. Events that
 /// were overtaken by fewer others than this cost no more.
 const REWALKED_MAX: usize = 512;
 /// The least that the packed form of a row takes.
