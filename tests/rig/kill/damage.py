@@ -20,7 +20,7 @@ RECOVER_SECONDS = 30.0
 FULL_SECONDS = 2.0
 # The bytes that are flipped lie among the last ones of their file, and are so many.
 TAIL_BYTES, FLIPPED = 512, 8
-# A service that has not reached the ends of the topic by then refuses to answer, in seconds.
+# What counts checkpoints that could not be written.
 FAILURES = "odometer_checkpoint_failures_total"
 
 
@@ -87,6 +87,7 @@ def _free(world: World, name: str) -> None:
         ended = service.ended()
         if ended.code == 0:
             raise Failure(f"a full disk ends the service as if nothing was: {ended}")
+        world.say(f"ended: {ended.words.splitlines()[-3:]}")
         world.report.outcomes[f"{name}: ended"] += 1
     world.disk.free()
     if service.process is not None:

@@ -16,11 +16,14 @@ from __future__ import annotations
 
 import argparse
 import gc
+import json
 import random
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -53,35 +56,55 @@ SHORT_SEED = 6
 SHORT_STRIDE = 5
 # Seconds between two checks of the long form.
 CHECK_SECONDS = 60.0
+# Kills within which a defect that is asked for has to be found.
+FAULT_KILLS_MAX = 10
 
 
-def short_plan(dice: random.Random) -> list[str]:
+def short_plan(seed: int) -> list[str]:
     """Every action as often as it says, in any order."""
     plan = [name for name, kind in ACTIONS.items() for _ in range(kind.short)]
-    dice.shuffle(plan)
+    random.Random(seed).shuffle(plan)
     return plan
+
+
+def long_plan(seed: int) -> Iterator[str]:
+    """Each action once, then by weight, without an end."""
+    dice = random.Random(seed)
+    names, weights = list(ACTIONS), [kind.weight for kind in ACTIONS.values()]
+    yield from dice.sample(names, len(names))
+    while True:
+        yield from dice.choices(names, weights)
 
 
 def play_short(world: World) -> None:
     """The short form."""
-    for done, name in enumerate(short_plan(world.dice), 1):
+    for done, name in enumerate(short_plan(world.report.seed), 1):
         perform(world, name)
         if done % SHORT_STRIDE == 0:
             world.check(f"{done} actions")
 
 
 def play_long(world: World, minutes: float) -> None:
-    """The long form: each action once, then by weight."""
+    """The long form."""
     deadline = time.monotonic() + minutes * 60
-    names, weights = list(ACTIONS), [kind.weight for kind in ACTIONS.values()]
-    first = names.copy()
-    world.dice.shuffle(first)
     checked = time.monotonic()
-    while time.monotonic() < deadline:
-        perform(world, first.pop() if first else world.dice.choices(names, weights)[0])
+    for name in long_plan(world.report.seed):
+        perform(world, name)
         if time.monotonic() - checked > CHECK_SECONDS:
             world.check(f"{world.report.actions.total()} actions")
             checked = time.monotonic()
+        if time.monotonic() > deadline:
+            return
+
+
+def play_fault(world: World) -> None:
+    """Kills a service that has a defect, until a check finds it."""
+    for _ in range(FAULT_KILLS_MAX):
+        perform(world, "ingest")
+        world.wait_progress()
+        perform(world, "kill")
+        if world.check("a kill").wrong:
+            return
 
 
 def finish(world: World) -> None:
@@ -142,7 +165,12 @@ def play(args: argparse.Namespace) -> Report:
     world = World(report, form, args.program.resolve(), args.fault)
     world.say(f"seed {report.seed}, store on {report.store_on}, files in {world.place}")
     try:
+        if world.disk.kind is None and not args.short:
+            raise Failure("the disk cannot be filled: no file system can be mounted; run as root")
         world.begin()
+        if args.fault:
+            play_fault(world)
+            return report
         if args.short:
             play_short(world)
         else:
@@ -174,12 +202,18 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--program",
         type=Path,
-        default=ROOT / "target/release/odometer",
-        help="the program under test (target/release/odometer)",
+        help="the program under test (what `dev/cargo build --release` has built)",
     )
     parser.add_argument("--report", type=Path, help="write the report there as JSON")
     parser.add_argument("--fault", help="a defect that the service is told to have, to be found")
     return parser
+
+
+def built() -> Path:
+    """Where dev/cargo leaves what it builds."""
+    command = [str(ROOT / "dev/cargo"), "metadata", "--format-version=1", "--no-deps", "--offline"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return Path(json.loads(told)["target_directory"]) / "release/odometer"
 
 
 def _interrupted(number: int, _: FrameType | None) -> None:
@@ -191,6 +225,7 @@ def main() -> int:
     args = arguments().parse_args()
     if args.seed is None:
         args.seed = SHORT_SEED if args.short else random.SystemRandom().randrange(2**32)
+    args.program = args.program or built()
     if not args.program.exists():
         print(f"there is no {args.program}; hint: make rig builds it", file=sys.stderr)
         return 2

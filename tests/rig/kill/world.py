@@ -49,6 +49,7 @@ class World:
         report.store_on = self.disk.kind or "the folder of the rig"
         self.broker: Broker | None = None
         self.traffic: Traffic | None = None
+        self.performed = 0
         self.aimed = False
         self.backups = 0
         self.program = program
@@ -57,7 +58,6 @@ class World:
         """Starts everything."""
         self.broker = Broker(self.place / "kafka")
         self.broker.create_topic(TOPIC, self.partitions)
-        self.broker.create_topic(CATALOG, 1)
         self.broker.create_topic(DEAD_LETTERS, 1)
         made = catalog(self.workload, self.form.subscriptions)
         (self.place / "catalog.yaml").write_text(json.dumps(made), encoding="utf-8")
