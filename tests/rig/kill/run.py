@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,6 +180,9 @@ def play(args: argparse.Namespace) -> Report:
     except Failure as failure:
         report.failures.append(str(failure))
         world.say(f"failure: {failure}")
+    except Exception as error:  # of the rig itself or of a client: the report is written all the same
+        traceback.print_exc()
+        report.failures.append(repr(error))
     finally:
         report.partitions = world.partitions
         report.seconds = round(time.monotonic() - report.begun, 1)

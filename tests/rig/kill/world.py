@@ -89,7 +89,7 @@ class World:
             self.broker.address, TOPIC, generator, self.workload, self.form.rate
         )
         self.traffic.start()
-        self.start()
+        self.must_start()
         self.traffic.flow()
 
     @property
