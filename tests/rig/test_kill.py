@@ -77,7 +77,7 @@ class Damage(unittest.TestCase):
                 whole = bytes(at % 251 for at in range(size))
                 file.write_bytes(whole)
                 world: Any = SimpleNamespace(dice=random.Random(size), say=lambda _: None)
-                flips = Flips(file, cast(World, world))
+                flips = Flips(file, cast(World, world), False)
                 damaged = file.read_bytes()
                 self.assertEqual(len(damaged), size)
                 wrong = [at for at in range(size) if damaged[at] != whole[at]]
@@ -90,7 +90,7 @@ class Damage(unittest.TestCase):
             file = Path(folder) / "table"
             file.write_bytes(b"before")
             world: Any = SimpleNamespace(dice=random.Random(1), say=lambda _: None)
-            flips = Flips(file, cast(World, world))
+            flips = Flips(file, cast(World, world), False)
             file.write_bytes(b"another, longer")
             flips.undo()
             self.assertEqual(file.read_bytes(), b"another, longer")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .damage import corrupt_table, corrupt_wal, full_disk, full_disk_at_start
+from .damage import corrupt_blob, corrupt_table, corrupt_wal, full_disk, full_disk_at_start
 from .process import Failure
 from .service import Ended
 from .world import TOPIC, World
@@ -180,7 +180,8 @@ ACTIONS = {
     "full disk": Kind(3, 1, full_disk),
     "full disk at start": Kind(2, 1, full_disk_at_start),
     "corrupt wal": Kind(3, 1, corrupt_wal),
-    "corrupt table": Kind(2, 1, corrupt_table),
+    "corrupt table": Kind(3, 1, corrupt_table),
+    "corrupt blob": Kind(2, 1, corrupt_blob),
 }
 
 

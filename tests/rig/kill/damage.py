@@ -18,6 +18,8 @@ BULKY = 40
 RECOVER_SECONDS = 30.0
 # How long the disk stays full after the service has told so, in seconds.
 FULL_SECONDS = 2.0
+# What the service says of a store that cannot be read, and how long it may take to answer from one.
+DAMAGED, DAMAGED_SECONDS = "(?i)corrupt|damaged|checksum", 45.0
 # The bytes that are flipped lie among the last ones of their file, and are so many.
 TAIL_BYTES, FLIPPED = 512, 8
 # What counts checkpoints that could not be written.
@@ -120,15 +122,20 @@ def _saves_again(world: World) -> bool:
 
 def corrupt_wal(world: World) -> None:
     """Bytes are flipped at the end of the newest write-ahead file."""
-    _corrupt(world, "corrupt wal", "*.log")
+    _corrupt(world, "corrupt wal", "*.log", whole=False)
 
 
 def corrupt_table(world: World) -> None:
-    """Bytes are flipped at the end of the newest sorted file."""
-    _corrupt(world, "corrupt table", "*.sst")
+    """Bytes are flipped at the end of the newest sorted file, or anywhere in it."""
+    _corrupt(world, "corrupt table", "*.sst", whole=world.dice.random() < 0.5)
 
 
-def _corrupt(world: World, name: str, pattern: str) -> None:
+def corrupt_blob(world: World) -> None:
+    """Bytes are flipped anywhere in the newest file of values."""
+    _corrupt(world, "corrupt blob", "*.blob", whole=True)
+
+
+def _corrupt(world: World, name: str, pattern: str, whole: bool) -> None:
     """Damages a file of the stopped service.
 
     Either it starts, and everything is right, or it refuses with a reason and a hint; then a
@@ -143,12 +150,14 @@ def _corrupt(world: World, name: str, pattern: str) -> None:
         world.report.outcomes[f"{name}: there is no such file"] += 1
         world.must_start()
         return
-    flips = Flips(max(files, key=lambda file: file.stat().st_mtime_ns), world)
+    flips = Flips(max(files, key=lambda file: file.stat().st_mtime_ns), world, whole)
     why = _refusal(world, name)
     if why is None:
         world.report.outcomes[f"{name}: started and right"] += 1
-        # It has not been read, but may be later: then nobody would know whose doing that is.
+        # It was not read, but may be later: then nobody would know whose doing that is.
         flips.undo()
+        world.service.kill()
+        world.must_start()
         return
     world.report.outcomes[f"{name}: {why}"] += 1
     _bring_back(world, name)
@@ -156,20 +165,23 @@ def _corrupt(world: World, name: str, pattern: str) -> None:
 
 def _refusal(world: World, name: str) -> str | None:
     """Starts on what is damaged. None if everything is answered."""
+    service = world.service
     try:
         world.start()
-        verdict = world.compare(name)
+        verdict = world.compare(name, DAMAGED_SECONDS)
+        if not verdict.refused:
+            return None
+        world.say(f"refused: {dict(verdict.refused)}")
     except Ended as ended:
         return _told(ended)
     except Failure:
-        process = world.service.process
-        if process is None or process.poll() is None:
+        if service.process is None:
             raise
-        return _told(world.service.ended())
-    if not verdict.refused:
-        return None
-    world.say(f"refused: {dict(verdict.refused)}")
-    world.service.kill()
+        if not service.alive():
+            return _told(service.ended())
+        if not service.said(DAMAGED):
+            raise
+    service.kill()
     return "answers refused"
 
 
@@ -197,11 +209,11 @@ def _bring_back(world: World, name: str) -> None:
 class Flips:
     """Bytes of a file that are not as they were."""
 
-    def __init__(self, file: Path, world: World) -> None:
+    def __init__(self, file: Path, world: World, whole: bool) -> None:
         self.file = file
         self.size = file.stat().st_size
         self.inode = file.stat().st_ino
-        first = world.dice.randrange(min(TAIL_BYTES, self.size))
+        first = world.dice.randrange(self.size if whole else min(TAIL_BYTES, self.size))
         self.at = max(self.size - 1 - first, 0)
         self.count = min(FLIPPED, self.size - self.at)
         self._flip()

@@ -13,6 +13,7 @@ from judge import Offsets, Reader, parse_offsets
 from rule import Workload
 
 from .process import Failure, until
+from .service import Service
 
 # Longest wait of a check for the service to reach the ends of the topic, in seconds.
 SETTLE_SECONDS = 180.0
@@ -61,7 +62,7 @@ class Oracle:
                 raise Failure(f"the topic shows {len(self.reader.next)} of {partitions} partitions")
         return self.reader
 
-    def check(self, url: str, partitions: int, after: str) -> Verdict:
+    def check(self, service: Service, partitions: int, after: str, seconds: float) -> Verdict:
         """Waits until the service is at the ends of the topic and compares everything.
 
         An answer other than 200 is no total: it is counted as refused.
@@ -69,9 +70,9 @@ class Oracle:
         begun = time.monotonic()
         reader = self._ready(partitions)
         verdict = Verdict(after)
-        self.client.point_at(url)
+        self.client.point_at(service.url)
         try:
-            ends, answers, metrics = self._look(reader)
+            ends, answers, metrics = self._look(reader, service, seconds)
         except (TimeoutError, OSError) as error:
             raise Failure(f"check after {after}: {error}") from error
         reader.advance(ends)
@@ -90,7 +91,9 @@ class Oracle:
         verdict.seconds = round(time.monotonic() - begun, 1)
         return verdict
 
-    def _look(self, reader: Reader) -> tuple[Offsets, list[Answer], str]:
+    def _look(
+        self, reader: Reader, service: Service, seconds: float
+    ) -> tuple[Offsets, list[Answer], str]:
         """Every answer at the ends of the topic, and the ends.
 
         Nobody writes, but a transaction that was abandoned may end and let more be read: then it is
@@ -98,13 +101,22 @@ class Oracle:
         """
         for _ in range(LOOKS_MAX):
             ends = reader.ends()
-            self.client.settle(ends, SETTLE_SECONDS)
+            self._settle(ends, service, seconds)
             answers = self.client.fetch_all(ends)
             metrics = self.client.metrics()
             told = [answer.offsets for answer in answers if answer.status == 200]
             if reader.ends() == ends and all(parse_offsets(text) == ends for text in set(told)):
                 return ends, answers, metrics
         raise Failure("the ends of the topic do not come to rest")
+
+    def _settle(self, ends: Offsets, service: Service, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return self.client.settle(ends, 1.0)
+            except TimeoutError:
+                if time.monotonic() > deadline or not service.alive():
+                    raise
 
     def wait_closed(self, partitions: int) -> None:
         """Waits until no transaction is open: everything that was written can be read."""

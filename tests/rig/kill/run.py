@@ -110,12 +110,11 @@ def play_fault(world: World) -> None:
 
 def finish(world: World) -> None:
     """Everything from the beginning once more, what was rejected, and the ledger by itself."""
+    world.flowing = False
     world.stream.rest()
-    world.stream.must_live()
     world.oracle.wait_closed(world.partitions)
     world.oracle.forget()
     verdict = world.check("the end, counted from the beginning")
-    world.stream.rest()
     compare_dead_letters(world, verdict.judged["rejected"])
     world.terminate()
     verified = world.service.run("verify", "--log")

@@ -18,7 +18,7 @@ from rule import Workload
 
 from .broker import Broker
 from .disk import Disk
-from .oracle import Oracle, Verdict
+from .oracle import SETTLE_SECONDS, Oracle, Verdict
 from .process import Failure, until
 from .report import Report
 from .service import Ended, Service
@@ -50,6 +50,8 @@ class World:
         self.broker: Broker | None = None
         self.traffic: Traffic | None = None
         self.performed = 0
+        # Whether the stream goes on after a check.
+        self.flowing = True
         self.aimed = False
         self.backups = 0
         self.program = program
@@ -171,22 +173,26 @@ class World:
 
     def check(self, after: str) -> Verdict:
         """Compares everything; refused answers are a failure."""
-        verdict = self.compare(after)
+        try:
+            verdict = self.compare(after)
+        except Failure:
+            self.service.must_live()
+            raise
         if verdict.refused:
             raise Failure(f"check after {after}: answers were refused: {dict(verdict.refused)}")
         if verdict.events == 0 and verdict.records > self.form.subscriptions:
             raise Failure(f"check after {after}: there is nothing in what was compared")
         return verdict
 
-    def compare(self, after: str) -> Verdict:
+    def compare(self, after: str, seconds: float = SETTLE_SECONDS) -> Verdict:
         """Lets the stream rest and compares everything that is answered."""
         self.service.must_live()
         self.stream.rest()
         try:
-            verdict = self.oracle.check(self.service.url, self.partitions, after)
-        except Failure:
-            self.service.must_live()
-            raise
+            verdict = self.oracle.check(self.service, self.partitions, after, seconds)
+        finally:
+            if self.flowing:
+                self.stream.flow()
         self.report.add(verdict)
         self.say(
             f"check after {after}: {verdict.totals} totals, {verdict.records} records, "
@@ -194,7 +200,6 @@ class World:
         )
         for line in verdict.wrong[:5]:
             self.say(f"  {line}")
-        self.stream.flow()
         return verdict
 
     # ---- the end ---------------------------------------------------------------------------------
