@@ -62,7 +62,7 @@ class Report:
         rejected = self.judged.get("rejected_total", 0)
         parts = [
             f"kill rig, {self.form}, seed {self.seed}: {'passed' if self.passed() else 'FAILED'}",
-            f"  {self.seconds:.0f} s, store on {self.store_on}, {self.starts} starts of the service",
+            f"  {self.seconds:.0f} s, store on {self.store_on}, {self.starts} starts",
             f"  actions: {_counts(self.actions)}",
             f"  outcomes: {_counts(self.outcomes)}",
             f"  written: {_counts(self.written)}",

@@ -179,7 +179,7 @@ def play(args: argparse.Namespace) -> Report:
     except Failure as failure:
         report.failures.append(str(failure))
         world.say(f"failure: {failure}")
-    except Exception as error:  # of the rig itself or of a client: the report is written all the same
+    except Exception as error:  # the report is written all the same
         traceback.print_exc()
         report.failures.append(repr(error))
     finally:
@@ -196,7 +196,9 @@ def play(args: argparse.Namespace) -> Report:
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="kill_rig.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="kill_rig.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     form = parser.add_mutually_exclusive_group(required=True)
     form.add_argument("--minutes", type=float, help="the long form")

@@ -216,7 +216,9 @@ class Traffic(threading.Thread):
             producer.begin_transaction()
             for number in numbers:
                 record = self.generator.record(number)
-                self._send(producer, record.partition, record.key, record.value, record.timestamp_ms)
+                self._send(
+                    producer, record.partition, record.key, record.value, record.timestamp_ms
+                )
             if producer.flush(TRANSACTION_MS / 1000):
                 raise Failure("the broker does not take a transaction")
             if end == "commit":

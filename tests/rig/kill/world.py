@@ -108,7 +108,8 @@ class World:
 
     def say(self, words: str) -> None:
         """Tells what happens, to whoever watches."""
-        print(f"{time.monotonic() - self.report.begun:7.1f} s  {words}", file=sys.stderr, flush=True)
+        seconds = time.monotonic() - self.report.begun
+        print(f"{seconds:7.1f} s  {words}", file=sys.stderr, flush=True)
 
     # ---- the service -----------------------------------------------------------------------------
 
