@@ -42,7 +42,7 @@ SHORT = Form(
     partitions_max=5,
     rate=800,
     burst=4_000,
-    disk_bytes=384 << 20,
+    disk_bytes=2 << 30,
 )
 LONG = Form(
     subscriptions=5_000,
