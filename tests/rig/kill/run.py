@@ -52,7 +52,7 @@ LONG = Form(
     burst=6_000,
     disk_bytes=2 << 30,
 )
-SHORT_SEED = 6
+SHORT_SEED = 22
 # Actions of the short form between two checks.
 SHORT_STRIDE = 5
 # Seconds between two checks of the long form.
