@@ -21,6 +21,7 @@ mod process;
 mod produce;
 mod queries;
 mod report;
+mod soak;
 mod starts;
 mod verify;
 mod visible;
@@ -86,7 +87,7 @@ pub struct BenchArgs {
     topic: Option<String>,
 }
 
-/// Benches that need no Kafka.
+/// Other benches; those that say nothing of Kafka need none.
 #[derive(Debug, Subcommand)]
 enum Other {
     /// Whether a subscription with very many events answers as fast as one with ten
@@ -94,6 +95,8 @@ enum Other {
     /// Measure how fast accounts are read back from a store with many events, and how soon a
     /// service that starts on it answers
     History(history::HistoryArgs),
+    /// Watch memory while all-new transaction ids come for an hour, on real Kafka
+    Soak(soak::SoakArgs),
 }
 
 /// What runs in a process of its own.
@@ -108,6 +111,7 @@ pub fn run(args: &BenchArgs, arguments: &[OsString], settings: Settings) -> Resu
     match &args.other {
         Some(Other::Aggregations(args)) => return aggregations::run(args, settings),
         Some(Other::History(args)) => return history::run(args, arguments, settings),
+        Some(Other::Soak(args)) => return soak::run(args, arguments, settings),
         None => {}
     }
     if settings.kafka.brokers.is_none() {
