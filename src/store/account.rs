@@ -138,51 +138,17 @@ mod tests {
     use super::*;
     use crate::core::aggregate::Frame;
     use crate::core::aggregate::kept::{Caps, Recipe, SetKey, Span};
-    use crate::core::catalog::{Aggregation, BillableMetric, Charge};
+    use crate::core::catalog::{Aggregation, fixtures};
     use crate::core::event::Usage;
     use crate::core::period::Zone;
     use crate::core::position::Position;
-    use crate::core::pricing::{Model, ModelKind};
     use crate::core::properties::{Kind, PropertiesBuf};
-    use crate::core::value::Value;
-    use uuid::Uuid;
 
     /// The content of a sum that is split by region, or is not, after two events.
     fn content(split: bool, groups_max: usize) -> Content {
-        let metric = BillableMetric {
-            id: Uuid::nil(),
-            code: "bytes".to_owned(),
-            name: "Bytes".to_owned(),
-            description: None,
-            aggregation: Aggregation::Sum,
-            field_name: Some("value".to_owned()),
-            recurring: false,
-            rounding: None,
-            expression: None,
-            filters: Vec::new(),
-            created_at: Instant(0),
-        };
-        let model = Model::from_properties(ModelKind::Standard, &Value::Null);
-        let charge = Charge {
-            id: Uuid::nil(),
-            code: "bytes".to_owned(),
-            metric: metric.id,
-            invoice_display_name: None,
-            model: model.clone(),
-            properties: Value::Null,
-            pricing_group_keys: Vec::new(),
-            presentation_group_keys: Vec::new(),
-            pay_in_advance: false,
-            prorated: false,
-            invoiceable: true,
-            min_amount_cents: 0,
-            accepts_target_wallet: false,
-            pricing_unit: None,
-            taxes: Vec::new(),
-            filters: Vec::new(),
-            echo: crate::core::catalog::Echo::default(),
-            created_at: Instant(0),
-        };
+        let metric = fixtures::metric(1, "bytes", Aggregation::Sum);
+        let model = fixtures::free();
+        let charge = fixtures::charge(1, 1, model.clone());
         let keys = if split { vec!["region".to_owned()] } else { Vec::new() };
         let recipe = Recipe::new(&metric, &charge, &model, keys, &[]);
         let frame = Frame { from: Instant(0), to: Instant(1000), days: 30, zone: &Zone::UTC };
