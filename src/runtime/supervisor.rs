@@ -111,6 +111,8 @@ impl Service {
             ignored: Ignored::default(),
             compacting: Compacting::default(),
             asked: (0..slots).map(|_| AtomicBool::new(false)).collect(),
+            pressed: (0..slots).map(|_| AtomicBool::new(false)).collect(),
+            accounts_bytes_max: settings.memory.accounts_bytes_max,
             moved: Notify::new(),
             fault,
             stopping: AtomicBool::new(false),
