@@ -129,9 +129,9 @@ impl Account {
         AccountName { organization: &self.organization, subscription: self.subscription.as_deref() }
     }
 
-    /// Whether the account is the same after it has left memory and come back from its saved totals,
-    /// which include all blocks before this sequence. Events that are set aside and scans that are
-    /// under way are known in memory only.
+    /// Whether the account is the same after it has left memory and come back from its saved
+    /// totals, which include all blocks before this sequence. Events that are set aside and scans
+    /// that are under way are known in memory only.
     pub fn may_leave(&self, saved_upto: u64) -> bool {
         let is_saved = self.rows == 0 || self.changed_at < saved_upto;
         is_saved && self.aside.0 == 0 && self.windows.iter().all(|kept| kept.building.is_none())

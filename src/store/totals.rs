@@ -77,8 +77,8 @@ impl Store {
         Ok(Some(SavedTotals { upto: upto.max(floor), bytes: bytes.to_vec() }))
     }
 
-    /// The saved totals of several accounts of a slot, as [`Store::totals`]; quickest if they are in
-    /// ascending order.
+    /// The saved totals of several accounts of a slot, as [`Store::totals`]; quickest in ascending
+    /// order.
     pub fn totals_of(
         &self,
         slot: u8,

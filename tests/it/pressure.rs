@@ -51,12 +51,14 @@ organizations:
         name: Plain
         interval: monthly
         amount_cents: 0
+        amount_currency: EUR
         charges:
           - billable_metric_code: calls
             charge_model: standard
             properties: {amount: '1'}
     customers:
       - external_id: customer
+        currency: EUR
     subscriptions:
 ",
     );
@@ -78,7 +80,8 @@ fn record(number: usize, other: impl Fn(usize) -> usize) -> String {
         let comma = if text.len() > 1 { "," } else { "" };
         write!(
             text,
-            "{comma}{{\"organization_id\":\"{organization}\",\"transaction_id\":\"{number}-{which}\",\
+            "{comma}{{\"organization_id\":\"{organization}\",\
+             \"transaction_id\":\"{number}-{which}\",\
              \"external_subscription_id\":\"{subscription}\",\"code\":\"calls\",\
              \"timestamp\":{NOW},\"properties\":{{}}}}"
         )

@@ -87,7 +87,7 @@ pub struct BenchArgs {
     topic: Option<String>,
 }
 
-/// Other benches; those that say nothing of Kafka need none.
+/// Benches that need no Kafka.
 #[derive(Debug, Subcommand)]
 enum Other {
     /// Whether a subscription with very many events answers as fast as one with ten
@@ -95,7 +95,7 @@ enum Other {
     /// Measure how fast accounts are read back from a store with many events, and how soon a
     /// service that starts on it answers
     History(history::HistoryArgs),
-    /// Watch memory while all-new transaction ids come for an hour, on real Kafka
+    /// Watch memory while all-new transaction ids come for an hour, from brokers if there are any
     Soak(soak::SoakArgs),
 }
 

@@ -35,14 +35,13 @@ pub fn create_topic(
     create(properties, &NewTopic::new(name, partitions, TopicReplication::Fixed(-1)))
 }
 
-/// Creates a topic that keeps so many bytes of each partition, in files of so many, unless it is
-/// there already.
+/// Creates a topic that keeps so many bytes of each partition, in files of so many: only whole
+/// files are dropped. Nothing is done if it is there already.
 pub fn create_passing_topic(
     properties: &Properties,
     name: &str,
     partitions: u32,
-    partition_bytes: u64,
-    segment_bytes: u64,
+    (partition_bytes, segment_bytes): (u64, u64),
 ) -> Result<(), ConnectError> {
     let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
     let (retention, segment) = (partition_bytes.to_string(), segment_bytes.to_string());

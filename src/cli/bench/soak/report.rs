@@ -97,7 +97,9 @@ pub struct Report {
     /// The greatest slope that is let pass, in MiB an hour.
     pub slope_max: f64,
     /// Questions meanwhile.
-    pub queries: Latencies,
+    pub queries: Option<Latencies>,
+    /// Why it ended before its time.
+    pub failure: Option<String>,
     /// All samples.
     pub samples: Vec<Sample>,
 }
@@ -108,7 +110,7 @@ impl Report {
         events_per_second_max: Option<u64>,
         budget: Budget,
         seen: Seen,
-        queries: Latencies,
+        queries: Option<&Latencies>,
         accounts: usize,
     ) -> Result<Self, Failure> {
         let Seen { samples, full } = seen;
@@ -135,7 +137,8 @@ impl Report {
             resident_peak: resident_bytes().1,
             slope: Slope::of(&points),
             slope_max: LEAK_BYTES_PER_EVENT * per_hour / mib,
-            queries,
+            queries: queries.copied(),
+            failure: None,
             samples,
         })
     }
@@ -161,8 +164,10 @@ impl Report {
             "disk",
             format!("{} MiB written, the store has {} MiB", self.written >> 20, self.store >> 20),
         );
-        let Latencies { count, p50_us, p99_us, max_us } = self.queries;
-        line("queries", format!("{count}: p50 {p50_us:.0} us, p99 {p99_us:.0}, max {max_us:.0}"));
+        if let Some(Latencies { count, p50_us, p99_us, max_us }) = self.queries {
+            let text = format!("{count}: p50 {p50_us:.0} us, p99 {p99_us:.0}, max {max_us:.0}");
+            line("queries", text);
+        }
         for limit in &self.budget.limits {
             line("limit", format!("{:>6} MiB  {}", limit.bytes >> 20, limit.name));
         }
@@ -184,6 +189,9 @@ impl Report {
 
     /// Refuses memory beyond the budget, and memory that grows.
     pub fn judge(&self) -> Result<(), Failure> {
+        if let Some(failure) = &self.failure {
+            return Err(failure.into());
+        }
         if self.resident_peak > self.budget.bytes {
             return Err("the process took more memory than its limits add up to".into());
         }
