@@ -1,7 +1,7 @@
 # Everything a newcomer needs is `make run` and `make test`; `make` alone lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sdk sdk-clients mutations vectors kill-test bench kafka fmt lint docs ci
+.PHONY: help run test sdk sdk-clients mutations vectors kill-test bench soak kafka fmt lint docs ci
 
 CARGO := dev/cargo
 # Property tests draw the same cases on every run; another seed (`make test PROPTEST_RNG_SEED=7`)
@@ -54,6 +54,16 @@ bench: ## measure against real Kafka; BENCH='--events 20000000' passes flags on
 	dev/setup --tests
 	$(CARGO) build --release --locked --bin odometer
 	dev/with-kafka $(CARGO) run --release --locked --quiet --bin odometer -- bench $(BENCH)
+
+# After a minute at full rate the events are held back to RATE a second: each takes about 125 bytes
+# of disk for good, so that an hour of 30 000 a second needs 14 GB.
+MINUTES ?= 60
+RATE ?= 30000
+soak: ## watch memory for MINUTES=60 of all-new transaction ids, RATE=30000 a second
+	dev/setup --tests
+	$(CARGO) build --release --locked --bin odometer
+	dev/with-kafka $(CARGO) run --release --locked --quiet --bin odometer -- \
+	  bench soak --minutes $(MINUTES) --events-per-second $(RATE)
 
 kafka: ## start a Kafka broker on loopback (dev/kafka stop ends it)
 	dev/setup --tests

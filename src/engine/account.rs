@@ -31,6 +31,10 @@ pub const WINDOWS_MAX: usize = 4;
 /// Events further than this from their log time are not worth a window of their own: 400 days.
 const DISTANCE_MAX: i64 = 400 * 86_400 * crate::core::instant::SECOND;
 
+/// What the allocator adds to each piece of memory, and the pieces that every account has.
+const ALLOCATION_BYTES: usize = 16;
+const ALLOCATIONS: usize = 2;
+
 /// A stretch of time, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stretch {
@@ -123,6 +127,22 @@ impl Account {
     /// The account's name.
     pub fn name(&self) -> AccountName<'_> {
         AccountName { organization: &self.organization, subscription: self.subscription.as_deref() }
+    }
+
+    /// Whether the account is the same after it has left memory and come back from its saved
+    /// totals, which include all blocks before this sequence. Events that are set aside and scans
+    /// that are under way are known in memory only.
+    pub fn may_leave(&self, saved_upto: u64) -> bool {
+        let is_saved = self.rows == 0 || self.changed_at < saved_upto;
+        is_saved && self.aside.0 == 0 && self.windows.iter().all(|kept| kept.building.is_none())
+    }
+
+    /// Bytes in memory, roughly, without the charges that accounts of a plan share.
+    pub fn weight(&self) -> usize {
+        let names = self.organization.len() + self.subscription.as_ref().map_or(0, |id| id.len());
+        let frame = self.frame.as_ref().map_or(0, |frame| frame.weight());
+        let windows: usize = self.windows.iter().map(WindowTotals::weight).sum();
+        size_of::<Self>() + names + ALLOCATIONS * ALLOCATION_BYTES + frame + windows
     }
 
     /// Puts the account under other rules. Totals folded under the same rules stay.

@@ -168,6 +168,13 @@ impl Cells {
         Self(self.0.iter().map(copy).collect())
     }
 
+    /// Bytes in memory, roughly.
+    pub fn weight(&self) -> usize {
+        let spare = self.0.capacity().saturating_sub(self.0.len()) * size_of::<Cell>();
+        let place = size_of::<Cell>() - size_of::<Content>();
+        spare + self.0.iter().map(|cell| place + cell.content.weight()).sum::<usize>()
+    }
+
     fn find(&self, charge: u16, bucket: Bucket) -> Result<usize, usize> {
         self.0.binary_search_by(|cell| (cell.charge, cell.bucket).cmp(&(charge, bucket)))
     }

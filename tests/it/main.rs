@@ -23,6 +23,7 @@ mod openapi;
 mod oracle;
 mod past_usage;
 mod past_usage_windows;
+mod pressure;
 mod rejected;
 mod restart;
 mod restart_oracle;

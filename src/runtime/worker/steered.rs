@@ -52,6 +52,11 @@ impl Worker {
             return Vec::new();
         }
         let ids: Vec<_> = batch.ids(self.slots[at].slot.number).map(|(id, _)| id).collect();
+        if let Err(fatal) = self.bring_in_for(at, batch) {
+            self.failed = Some(fatal);
+            let events = batch.events(self.slots[at].slot.number);
+            return events.map(|event| event.position).collect();
+        }
         let found = self.positions_of(at, &ids);
         let shared = &self.shared;
         let owned = &mut self.slots[at];
