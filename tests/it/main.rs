@@ -37,6 +37,7 @@ mod sdk;
 mod sdk_readme;
 mod secrets;
 mod service;
+mod slow;
 mod stories;
 mod tenants;
 mod test_mode;
