@@ -85,6 +85,40 @@ faults! {
     TaxLevelPassed,
 }
 
+/// Where a record can be made to panic, to show that this costs nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stumble {
+    /// While it is decoded.
+    Decode,
+    /// When it has just been counted and is not in the ledger yet.
+    Fold,
+    /// When it has just been added to a total, be it from the log or from the ledger.
+    Total,
+}
+
+impl Stumble {
+    /// The text that makes a record panic there.
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::Decode => "odometer-panics-in-decode",
+            Self::Fold => "odometer-panics-in-fold",
+            Self::Total => "odometer-panics-in-total",
+        }
+    }
+}
+
+/// Panics for a record that asks for it with this text; never in a build that serves.
+#[cfg(not(any(test, feature = "mutations")))]
+#[inline]
+pub const fn stumble(_: Stumble, _: &[u8]) {}
+
+/// Panics for a record that asks for it with this text.
+#[cfg(any(test, feature = "mutations"))]
+pub fn stumble(place: Stumble, bytes: &[u8]) {
+    let mark = memchr::memmem::find(bytes, place.mark().as_bytes());
+    assert!(mark.is_none(), "a planted panic in {place:?}");
+}
+
 #[cfg(not(feature = "mutations"))]
 mod switch {
     use super::Fault;

@@ -44,7 +44,11 @@ pub fn run(shared: &Arc<Shared>, jobs: &RebuildJobs) {
 /// The totals that were folded, and how many buckets were given up.
 fn finish(folded: Vec<Rebuild>) -> (Vec<(Opened, Option<Cells>)>, u64) {
     let mut given_up = 0;
-    let finished = folded.into_iter().map(|Rebuild { opened, draft }| {
+    let finished = folded.into_iter().map(|Rebuild { opened, draft, failed }| {
+        if let Some(panicked) = failed {
+            tracing::error!(account = ?opened.account, panic = %panicked, "totals cannot be folded");
+            return (opened, None);
+        }
         let (cells, left) = draft.finish(&opened.frame, opened.spell);
         given_up += left as u64;
         (opened, Some(cells))
