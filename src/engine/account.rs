@@ -173,8 +173,8 @@ impl Account {
     ///
     /// # Errors
     ///
-    /// What a panic said. The event is not counted then. The totals are gone, for they may hold half
-    /// of it; they come back by a scan of the ledger, which does not have it.
+    /// What a panic said. The event is not counted then. The totals are gone, for they may hold
+    /// half of it; they come back by a scan of the ledger, which does not have it.
     pub fn try_fold(
         &mut self,
         code: &str,

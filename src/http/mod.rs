@@ -11,6 +11,8 @@ pub mod backend;
 mod body;
 mod call;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 pub mod etag;
 mod guard;
 mod json;

@@ -167,7 +167,7 @@ impl Usages {
             let cells = match copied {
                 Copied::Nothing => Cells::default(),
                 Copied::Cells(cells) => cells,
-                Copied::Unknown if kept => {
+                Copied::Unknown if kept && !self.is_unfit(&target) => {
                     self.ask_for_rebuild(&target)?;
                     self.wait_for(moved, &watch).await?;
                     continue;
@@ -256,6 +256,10 @@ impl Usages {
             return Err(Refusal::NotReady);
         }
         Ok(())
+    }
+
+    fn is_unfit(&self, target: &Target) -> bool {
+        self.shared.unfit.holds(target.key, self.shared.catalogue.epoch())
     }
 
     fn ask_for_rebuild(&self, target: &Target) -> Result<(), Refusal> {

@@ -23,6 +23,8 @@ mod openapi;
 mod oracle;
 mod past_usage;
 mod past_usage_windows;
+#[cfg(feature = "mutations")]
+mod poison;
 mod rejected;
 mod restart;
 mod restart_oracle;

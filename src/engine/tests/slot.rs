@@ -385,8 +385,8 @@ proptest! {
     ) {
         let mut expected = records.clone();
         let all = records.iter_mut().flatten().zip(expected.iter_mut().flatten());
-        for ((record, expected), _) in all.zip(poisoned.iter().cycle()).filter(|(_, poison)| **poison) {
-            if !record.refused {
+        for ((record, expected), poison) in all.zip(poisoned.iter().cycle()) {
+            if *poison && !record.refused {
                 record.sample.properties.push("poison", Kind::Text, Stumble::Fold.mark());
                 expected.refused = true;
             }
