@@ -11,9 +11,9 @@ pub mod backend;
 mod body;
 mod call;
 mod error;
+pub mod etag;
 #[cfg(feature = "fuzzing")]
 pub mod fuzz;
-pub mod etag;
 mod guard;
 mod json;
 pub mod live;
@@ -26,6 +26,7 @@ mod page;
 mod path;
 mod patience;
 mod query;
+mod room;
 mod route;
 mod router;
 mod server;

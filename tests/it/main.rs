@@ -2,7 +2,11 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used)] // a test that cannot go on fails
 
+mod abuse;
+mod abuse_http;
+mod abuse_http_corpus;
 mod aggregation_store;
+mod attack;
 mod backup;
 mod charge_check;
 mod commands;
