@@ -5,6 +5,7 @@ use super::frame::{Frame, Spell, floor};
 use crate::core::aggregate::kept::{Content, Recipe, Repair, Span};
 use crate::core::event::Usage;
 use crate::core::matching::Bucket;
+use crate::core::planted::{Stumble, stumble};
 
 /// Cells up to which room is made one by one: most of millions of windows have no more.
 const FEW: usize = 4;
@@ -91,6 +92,7 @@ impl Cells {
             let was_over = content.over_cap();
             content.add(recipe, &span, *caps, key, usage);
             *over_cap += u64::from(content.over_cap() && !was_over);
+            stumble(Stumble::Total, usage.properties.as_bytes());
         });
     }
 

@@ -1,12 +1,14 @@
 //! What an operator has decided: places behind gaps, and events that were refused once.
 
 use super::{Worker, count};
+use crate::core::event::Rejection;
 use crate::core::instant::Instant;
 use crate::core::position::{Position, Source};
 use crate::engine::batch::Batch;
 use crate::engine::progress::Reached;
 use crate::engine::slot::{Context, Turn};
 use crate::runtime::on_board::OnBoard;
+use crate::runtime::poison;
 
 /// Where every slot stands in a partition from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +40,9 @@ impl Worker {
         self.shared.wake();
     }
 
-    /// Applies events that were refused once, at their places. Returns those that are again.
-    pub(super) fn replay(&mut self, batch: &Batch) -> Vec<Position> {
+    /// Applies events that were refused once, at their places. Returns those that are again, and
+    /// why.
+    pub(super) fn replay(&mut self, batch: &Batch) -> Vec<(Position, Rejection)> {
         let now = self.shared.clock.now();
         let refused = (0..self.slots.len()).flat_map(|at| self.replay_to(at, batch, now));
         let refused = refused.collect();
@@ -47,7 +50,7 @@ impl Worker {
         refused
     }
 
-    fn replay_to(&mut self, at: usize, batch: &Batch, now: Instant) -> Vec<Position> {
+    fn replay_to(&mut self, at: usize, batch: &Batch, now: Instant) -> Vec<(Position, Rejection)> {
         if batch.events_len(self.slots[at].slot.number) == 0 {
             return Vec::new();
         }
@@ -79,7 +82,12 @@ impl Worker {
                 sequence: owned.sequence,
             },
         );
-        let refused = turned.unknown.iter().map(|incoming| incoming.position).collect();
+        let unknown = turned.unknown.iter();
+        let unknown = unknown.map(|incoming| (incoming.position, Rejection::UnknownOrganization));
+        let failed = turned.failed.iter();
+        let failed = failed.map(|(incoming, panicked)| poison::event(shared, incoming, panicked));
+        let failed = failed.map(|refused| (refused.position, refused.rejection));
+        let refused = unknown.chain(failed).collect();
         owned.batch = number;
         owned.changed = true;
         owned.announce(&shared.board);
