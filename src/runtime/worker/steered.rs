@@ -7,6 +7,7 @@ use crate::core::position::{Position, Source};
 use crate::engine::batch::Batch;
 use crate::engine::progress::Reached;
 use crate::engine::slot::{Context, Turn};
+use crate::runtime::fatal::Fatal;
 use crate::runtime::on_board::OnBoard;
 use crate::runtime::poison;
 
@@ -42,24 +43,21 @@ impl Worker {
 
     /// Applies events that were refused once, at their places. Returns those that are again, and
     /// why.
-    pub(super) fn replay(&mut self, batch: &Batch) -> Vec<(Position, Rejection)> {
+    pub(super) fn replay(&mut self, batch: &Batch) -> Result<Vec<(Position, Rejection)>, Fatal> {
         let now = self.shared.clock.now();
-        let refused = (0..self.slots.len()).flat_map(|at| self.replay_to(at, batch, now));
-        let refused = refused.collect();
+        let mut refused = Vec::new();
+        for at in 0..self.slots.len() {
+            if batch.events_len(self.slots[at].slot.number) > 0 {
+                self.bring_in_for(at, batch)?;
+                refused.extend(self.replay_to(at, batch, now));
+            }
+        }
         self.shared.wake();
-        refused
+        Ok(refused)
     }
 
     fn replay_to(&mut self, at: usize, batch: &Batch, now: Instant) -> Vec<(Position, Rejection)> {
-        if batch.events_len(self.slots[at].slot.number) == 0 {
-            return Vec::new();
-        }
         let ids: Vec<_> = batch.ids(self.slots[at].slot.number).map(|(id, _)| id).collect();
-        if let Err(fatal) = self.bring_in_for(at, batch) {
-            self.failed = Some(fatal);
-            let events = batch.events(self.slots[at].slot.number);
-            return events.map(|event| event.position).collect();
-        }
         let found = self.positions_of(at, &ids);
         let shared = &self.shared;
         let owned = &mut self.slots[at];
