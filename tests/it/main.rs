@@ -2,7 +2,11 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used)] // a test that cannot go on fails
 
+mod abuse;
+mod abuse_http;
+mod abuse_http_corpus;
 mod aggregation_store;
+mod attack;
 mod backup;
 mod charge_check;
 mod commands;
@@ -23,6 +27,9 @@ mod openapi;
 mod oracle;
 mod past_usage;
 mod past_usage_windows;
+#[cfg(feature = "mutations")]
+mod poison;
+mod pressure;
 mod rejected;
 mod restart;
 mod restart_oracle;

@@ -39,6 +39,24 @@ pub fn create_topic(
     create(properties, &NewTopic::new(name, partitions, TopicReplication::Fixed(-1)))
 }
 
+/// Creates a topic that keeps so many bytes of each partition, in files of so many: only whole
+/// files are dropped. Nothing is done if it is there already.
+pub fn create_passing_topic(
+    properties: &Properties,
+    name: &str,
+    partitions: u32,
+    (partition_bytes, segment_bytes): (u64, u64),
+) -> Result<(), ConnectError> {
+    let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
+    let (retention, segment) = (partition_bytes.to_string(), segment_bytes.to_string());
+    let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1))
+        .set("cleanup.policy", "delete")
+        .set("retention.bytes", &retention)
+        .set("segment.bytes", &segment)
+        .set("file.delete.delay.ms", "1000");
+    create(properties, &topic)
+}
+
 /// Deletes topics with all that they hold; one that is not there is no error.
 pub fn delete_topics(properties: &Properties, names: &[String]) -> Result<(), ConnectError> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
