@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::digest::Digest;
 use super::draft::Draft;
 use super::frame::{Frame, Spell, distance, floor};
+use super::isolate::{Panicked, isolated};
 use super::ledger::AccountName;
 use super::totals::Cells;
 use super::window::WindowTotals;
@@ -22,7 +23,7 @@ use crate::core::event::Usage;
 use crate::core::instant::Instant;
 use crate::core::matching::Buckets;
 use crate::core::period::Window;
-use crate::core::planted::{Fault, planted};
+use crate::core::planted::{Fault, Stumble, planted, stumble};
 
 /// Windows kept per account: the running one, its neighbours, and one for events that are early or
 /// late. More would only serve figures that nobody polls; the rest is scanned when asked for.
@@ -188,6 +189,39 @@ impl Account {
         });
     }
 
+    /// [`Account::fold`] of an event that is taken into the ledger only if this succeeds.
+    ///
+    /// # Errors
+    ///
+    /// What a panic said. The event is not counted then. The totals are gone, for they may hold
+    /// half of it; they come back by a scan of the ledger, which does not have it.
+    pub fn try_fold(
+        &mut self,
+        code: &str,
+        usage: &Usage<'_>,
+        folding: &mut Folding,
+    ) -> Result<(), Panicked> {
+        let rows = self.rows;
+        let fold = || {
+            self.fold(code, usage, folding);
+            stumble(Stumble::Fold, usage.properties.as_bytes());
+        };
+        isolated(fold).inspect_err(|_| {
+            folding.buckets = Buckets::default();
+            self.rows = rows;
+            self.forget();
+        })
+    }
+
+    /// [`Account::fold`] of an event that the ledger has. If it panics the totals are gone; whoever
+    /// asks for them has them scanned.
+    pub fn refold(&mut self, code: &str, usage: &Usage<'_>, folding: &mut Folding) {
+        if self.try_fold(code, usage, folding).is_err() {
+            self.rows += 1;
+            self.forget();
+        }
+    }
+
     /// What is known of a window under these rules.
     pub fn known(&self, frame: &Frame, window: Window) -> Known<'_> {
         if self.folded_under != Some(frame.digest) {
@@ -246,12 +280,20 @@ impl Account {
         if generation != self.generation {
             return Installed::Outdated;
         }
-        if self.windows[at].install(frame, scanned, folding) {
-            return Installed::Taken;
+        match isolated(|| self.windows[at].install(frame, scanned, folding)) {
+            Ok(true) => Installed::Taken,
+            Ok(false) => {
+                self.windows.remove(at);
+                self.uncached = Stretch::extended(self.uncached, floor(window), window.to);
+                Installed::Overflowed
+            }
+            // An event that was noted meanwhile cannot be folded: whoever asks again is told.
+            Err(_) => {
+                folding.buckets = Buckets::default();
+                self.forget();
+                Installed::Outdated
+            }
         }
-        self.windows.remove(at);
-        self.uncached = Stretch::extended(self.uncached, floor(window), window.to);
-        Installed::Overflowed
     }
 
     fn meets_uncached(&self, window: Window) -> bool {

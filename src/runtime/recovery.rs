@@ -402,7 +402,7 @@ fn refold_row(shared: &Shared, row: &Row<'_>, now: Instant, sequence: u64, foldi
                 }
                 RowKind::Accepted => {}
             }
-            account.fold(row.code, &usage(row), folding);
+            account.refold(row.code, &usage(row), folding);
         },
     );
 }

@@ -13,6 +13,7 @@ use super::compactor::Compacting;
 use super::ends::Ends;
 use super::fault::Fault;
 use super::ignored::Ignored;
+use super::poison::Unfit;
 use super::worker::Command;
 use crate::core::aggregate::kept::Caps;
 use crate::core::matching::Buckets;
@@ -68,6 +69,8 @@ pub struct Shared {
     pub accounts_bytes_max: usize,
     /// Told whenever a rebuild is through, and whenever the offsets have moved.
     pub moved: Notify,
+    /// Accounts whose totals cannot be folded.
+    pub unfit: Unfit,
     /// What a test wants to go wrong.
     pub fault: Fault,
     /// Set once the service has to stop.

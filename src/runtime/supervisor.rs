@@ -20,6 +20,7 @@ use super::fault::Fault;
 use super::ignored::Ignored;
 use super::ingest::{Assigned, Assignment, BatchLimits, Reader};
 use super::partitions::Partitions;
+use super::poison::Unfit;
 use super::positions;
 use super::publish::{Publisher, own_topic};
 use super::rebuilds::{self, RebuildJobs, Rebuilds};
@@ -106,6 +107,7 @@ impl Service {
             checkpoints,
             rows_per_checkpoint: settings.checkpoint.events_max / workers as u64 + 1,
             ends: Ends::default(),
+            unfit: Unfit::default(),
             sources: SourceNames::default(),
             commands,
             ignored: Ignored::default(),

@@ -174,7 +174,7 @@ impl Usages {
             let cells = match copied {
                 Copied::Nothing => Cells::default(),
                 Copied::Cells(cells) => cells,
-                Copied::Unknown if kept => {
+                Copied::Unknown if kept && !self.is_unfit(&target) => {
                     self.ask_for_rebuild(&target)?;
                     self.wait_for(moved, &watch).await?;
                     continue;
@@ -268,6 +268,10 @@ impl Usages {
     /// Whether an account that was not on the board is in the store alone.
     pub(super) fn is_away(&self, (slot, key): (SlotNumber, AccountKey)) -> Result<bool, Refusal> {
         self.shared.is_away(slot, key).map_err(|error| Refusal::Internal(error.to_string()))
+    }
+
+    fn is_unfit(&self, target: &Target) -> bool {
+        self.shared.unfit.holds(target.key, self.shared.catalogue.epoch())
     }
 
     fn ask_for_rebuild(&self, target: &Target) -> Result<(), Refusal> {

@@ -19,10 +19,12 @@ use super::events;
 use super::fatal::Fatal;
 use super::on_board::OnBoard;
 use super::owner::{Owned, Taken};
+use super::poison;
 use super::rebuilds::Rebuilds;
 use super::scan::{Cut, Opened};
 use super::shared::Shared;
 use super::sweeper::Swept;
+use crate::core::event::Rejection;
 use crate::core::instant::Instant;
 use crate::core::period::Window;
 use crate::core::position::Position;
@@ -93,8 +95,9 @@ pub enum Command {
     Install(u8, Vec<(Opened, Option<Cells>)>),
     /// Stand at another place of a partition: see [`Move`].
     Move(Move, Sender<()>),
-    /// Apply events that were refused once. Returns the positions of those that are refused again.
-    Replay(Arc<Batch>, Sender<Vec<Position>>),
+    /// Apply events that were refused once. Returns the positions of those that are refused again,
+    /// and why.
+    Replay(Arc<Batch>, Sender<Vec<(Position, Rejection)>>),
     /// A question about events of a slot.
     Events(u8, events::Ask),
     /// End.
@@ -268,7 +271,9 @@ impl Worker {
         owned.announce(&shared.board);
         count(&shared.metrics, before, owned.slot.counters);
         let unknown = turned.unknown.iter().map(Refused::unknown_tenant);
-        let refused = turned.refused.into_iter().cloned().chain(unknown);
+        let failed = turned.failed.iter();
+        let failed = failed.map(|(incoming, panicked)| poison::event(&shared, incoming, panicked));
+        let refused = turned.refused.into_iter().cloned().chain(unknown).chain(failed);
         for refused in refused {
             shared.metrics.count_rejected(refused.rejection.reason(), 1);
             self.rejected.push(shared.rejected_row(&refused));
@@ -362,9 +367,12 @@ impl Worker {
                 // Whoever asked is the checkpointer, which is gone only at the end.
                 let _ = done.send(());
             }
-            Command::Replay(batch, reply) => {
-                let _ = reply.send(self.replay(&batch));
-            }
+            Command::Replay(batch, reply) => match self.replay(&batch) {
+                Ok(refused) => {
+                    let _ = reply.send(refused);
+                }
+                Err(fatal) => self.failed = Some(fatal),
+            },
             Command::Events(slot, ask) => {
                 if let Some(at) = self.at(slot) {
                     events::answer(&self.shared, &self.slots[at], || self.cut(at), ask);

@@ -1,15 +1,16 @@
 //! The saved totals of one account.
 //!
-//! Layout, format 3: version u8 | organisation text | subscription: 0, or 1 and text | rows varint
+//! Layout, format 4: version u8 | organisation text | subscription: 0, or 1 and text | rows varint
 //! | digest of the events u128 little endian | rules digest: 0, or 1 and u64 little endian |
 //! uncached stretch: 0, or 1, from and to zigzag
 //! | set aside: events varint, bytes varint | number of windows varint, each: from and to zigzag,
 //! days zigzag, number of cells varint, each: charge varint, bucket varint (0 default, else filter
 //! + 1), content in the form of the core.
 //!
-//! Windows that are being scanned are left out and count as not kept. Format 2 lacks the saved
-//! prefixes of contents, and is read as it is: they come back as the bucket grows. Of format 1,
-//! which is the same up to the windows, no window is taken: they come back by a scan.
+//! Windows that are being scanned are left out and count as not kept. Format 3 lacks the rows of
+//! prorated graduated unique counts, of which it keeps nothing, and format 2 the saved prefixes of
+//! contents: both are read as they are. Of format 1, which is the same up to the windows,
+//! no window is taken: they come back by a scan.
 
 use super::codec::{Damage, Input, put_bytes, put_varint, put_zigzag};
 use crate::core::aggregate::kept::Content;
@@ -23,7 +24,7 @@ use crate::engine::ledger::AccountName;
 use crate::engine::totals::{Cell, Cells};
 use crate::engine::window::WindowTotals;
 
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 /// The first format whose windows are read.
 const FORMAT_OF_WINDOWS: u8 = 2;
 const WHAT: &str = "saved account";

@@ -15,7 +15,7 @@ pub mod draft;
 pub mod estimate;
 mod ledger;
 mod owner;
-mod record;
+pub mod record;
 pub mod refused;
 mod reserve;
 pub mod story;
