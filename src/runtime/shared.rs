@@ -13,6 +13,7 @@ use super::compactor::Compacting;
 use super::ends::Ends;
 use super::fault::Fault;
 use super::ignored::Ignored;
+use super::trouble::Troubles;
 use super::worker::Command;
 use crate::core::aggregate::kept::Caps;
 use crate::core::matching::Buckets;
@@ -66,6 +67,8 @@ pub struct Shared {
     pub moved: Notify,
     /// What a test wants to go wrong.
     pub fault: Fault,
+    /// What the store refuses at present.
+    pub troubles: Troubles,
     /// Set once the service has to stop.
     pub stopping: AtomicBool,
 }

@@ -27,6 +27,7 @@ use super::rows::Rows;
 use super::scanner;
 use super::shared::{Shared, worker_of};
 use super::source::{EventSource, SourceNames};
+use super::trouble::Troubles;
 use super::worker::{BATCHES_WAITING_MAX, COMMANDS_WAITING_MAX, Command, Worker};
 use super::{catalog_start, merger, operator, outbox, sweeper};
 use crate::config::Settings;
@@ -38,7 +39,7 @@ use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::admin::create_topic;
 use crate::log::kafka::{KafkaProducer, KafkaSource};
 use crate::serving::board::Board;
-use crate::store::{CatalogProgress, LogName, Store, StoreOptions};
+use crate::store::{CatalogProgress, LogName, Lost, Store, StoreOptions};
 use crate::telemetry::events::{Emit, StoreOpened};
 use crate::telemetry::metrics::Metrics;
 
@@ -113,6 +114,7 @@ impl Service {
             asked: (0..slots).map(|_| AtomicBool::new(false)).collect(),
             moved: Notify::new(),
             fault,
+            troubles: Troubles::default(),
             stopping: AtomicBool::new(false),
         });
         shared.show_kept().map_err(Fatal::store("reading what was kept"))?;
@@ -440,11 +442,25 @@ pub fn open_store(settings: &Settings, metrics: &Metrics) -> Result<Store, Fatal
     let options = StoreOptions {
         slots: u8::try_from(settings.store.slots).unwrap_or(u8::MAX),
         rejected_bytes_max: settings.rejected.bytes_max,
+        redelivered: settings.kafka.brokers.is_some(),
         ..StoreOptions::default()
     };
     let store = Store::open(path, &options)?;
     let format = u32::from(crate::store::STORE_FORMAT);
     StoreOpened { path, slots: settings.store.slots, format, created }.emit(metrics);
+    match store.lost() {
+        None => {}
+        Some(Lost::CutOff) => tracing::warn!(
+            "the last write was cut off; nobody was told that it was durable, and nothing else is \
+             missing"
+        ),
+        Some(Lost::Damaged(detail)) => tracing::error!(
+            detail,
+            hint = "check the disk, and run `odometer verify`",
+            "the last writes are damaged, the store went back to the moment before them; the \
+             brokers give again what came after"
+        ),
+    }
     Ok(store)
 }
 

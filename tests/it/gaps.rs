@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::rig::{Place, Service, admin, brokers, create_topic, tool, until, wait_for};
 
 const KEY: &str = "odometer-demo-key";
-const OPERATOR: &str = "an-operator-of-tests";
+/// Key of the operator.
+pub const OPERATOR: &str = "an-operator-of-tests";
 const CATALOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/catalog.example.yaml");
 const USAGE: &str = "/api/v1/customers/customer_tokyo/current_usage\
                      ?external_subscription_id=subscription_tokyo";
@@ -111,8 +112,9 @@ fn stopped(service: &Service, place: &Place, partition: i32, reason: &str) -> St
     })
 }
 
+/// Waits until everything is read.
 #[track_caller]
-fn ready(service: &Service) {
+pub fn ready(service: &Service) {
     until("the service is ready", || (service.get("/readyz", None).0 == 200).then_some(()));
 }
 

@@ -4,8 +4,11 @@
 
 mod aggregation_store;
 mod backup;
+mod backup_s3;
 mod charge_check;
 mod commands;
+mod disk;
+mod disk_damage;
 mod end_to_end;
 mod events;
 mod events_estimates;
