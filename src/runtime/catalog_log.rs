@@ -140,7 +140,8 @@ impl CatalogReader {
         let (version, log_time) = (outcome.book.version(), self.progress.log_time);
         while let Err(error) = catalogue.rows.commit(&applied, version, log_time, self.progress) {
             // The record is read again after the next start.
-            if self.shared.is_stopping() || !error.is_full() {
+            let Shared { troubles, store, .. } = &*self.shared;
+            if self.shared.is_stopping() || !troubles.passes(&error, store) {
                 return Err(Fatal::store(WRITING)(error));
             }
             self.shared.troubles.failed(WRITING, &error);

@@ -196,7 +196,8 @@ impl Checkpointer {
     /// A full disk is waited for. After any other failed write nobody knows what the disk has, and
     /// the engine takes no more: what is not written is read again from the log at the next start.
     fn failed(&self, error: StoreError) -> Result<(), Fatal> {
-        if self.shared.is_stopping() || !error.is_full() {
+        let Shared { troubles, store, .. } = &*self.shared;
+        if self.shared.is_stopping() || !troubles.passes(&error, store) {
             CheckpointFailed { error: &error }.emit(&self.shared.metrics);
             return Err(Fatal::store(WRITING)(error));
         }

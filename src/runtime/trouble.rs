@@ -6,10 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use super::clock::Stopwatch;
 use crate::engine::ledger::AccountKey;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
+/// How long the disk may take writes before the engine has to: it looks every five seconds.
+const ROOM_WAIT: Duration = Duration::from_secs(30);
 /// Accounts that are remembered as unreadable. Of further ones the reader waits in vain before it
 /// is told that they are not ready.
 const UNREADABLE_MAX: usize = 10_000;
@@ -25,6 +29,8 @@ const HINT: &str = "check the disk";
 pub struct Troubles {
     failing: Mutex<BTreeMap<&'static str, String>>,
     unreadable: Mutex<BTreeSet<AccountKey>>,
+    /// Since when the disk has taken writes although the engine calls it full.
+    room_since: Mutex<Option<Stopwatch>>,
 }
 
 impl Troubles {
@@ -39,8 +45,26 @@ impl Troubles {
         }
     }
 
+    /// Whether to try a failed write again. Only a full disk is waited for, and that no longer than
+    /// the engine should need once it has room.
+    pub fn passes(&self, error: &StoreError, store: &Store) -> bool {
+        if !error.is_full() {
+            return false;
+        }
+        let mut since = locked(&self.room_since);
+        if !store.has_room() {
+            *since = None;
+            return true;
+        }
+        since.get_or_insert_with(Stopwatch::start).elapsed() < ROOM_WAIT
+    }
+
     /// The same thing has been done.
     pub fn works(&self, doing: &'static str) {
+        if locked(&self.failing).is_empty() {
+            return;
+        }
+        *locked(&self.room_since) = None;
         if locked(&self.failing).remove(doing).is_some() {
             tracing::info!(doing, "the store works again");
         }

@@ -84,8 +84,9 @@ pub enum StoreError {
     },
 }
 
-/// What the engine and the system say when there is no room.
-const FULL: [&str; 3] = ["No space left on device", "Disk quota exceeded", "Space limit reached"];
+/// What the system says when there is no room. After an exceeded quota the engine does not go on by
+/// itself.
+const FULL: &str = "No space left on device";
 /// What the engine's words for bytes that are not those that were written begin with.
 const CORRUPTION: &str = "Corruption:";
 
@@ -93,10 +94,8 @@ impl StoreError {
     /// Whether the disk has no room: that passes, and nothing is wrong with what it holds.
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Engine { detail, .. } => FULL.iter().any(|words| detail.contains(words)),
-            Self::File { source, .. } => {
-                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-            }
+            Self::Engine { detail, .. } => detail.contains(FULL),
+            Self::File { source, .. } => source.kind() == io::ErrorKind::StorageFull,
             _ => false,
         }
     }

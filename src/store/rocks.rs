@@ -1,6 +1,7 @@
 //! The store itself: opening, the one atomic commit, and the small helpers all families share.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +24,10 @@ use super::wal;
 
 /// Folder for sorted files until they are brought in. Emptied at every start.
 const INGEST_FOLDER: &str = "ingest";
+
+/// File that is written to see whether there is room, and its length.
+const PROBE_FILE: &str = "room";
+const PROBE_BYTES: usize = 64 << 10;
 
 /// Size of a cached block, for the cache's table: 0 lets the table grow as it is needed.
 const CACHE_ENTRY_BYTES: usize = 0;
@@ -243,6 +248,19 @@ impl Store {
             options.set_iterate_upper_bound(end);
         }
         Ok(self.db.raw_iterator_cf_opt(self.family(family)?, options))
+    }
+
+    /// Whether the disk takes a small file: if it does, and the engine still calls it full, the
+    /// engine does not go on by itself.
+    pub fn has_room(&self) -> bool {
+        let path = self.path.join(PROBE_FILE);
+        let written = File::create(&path).and_then(|mut file| {
+            file.write_all(&[0; PROBE_BYTES])?;
+            file.sync_all()
+        });
+        // What cannot be removed is written over the next time.
+        let _ = fs::remove_file(&path);
+        written.is_ok()
     }
 
     pub(super) fn ingest_folder(&self) -> PathBuf {

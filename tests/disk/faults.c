@@ -17,11 +17,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { WRITES = 1, SYNCS = 2, CREATES = 4, READS = 8 };
+enum { WRITES = 1, SYNCS = 2, CREATES = 4, READS = 8, ROOM = 16 };
 
 struct control {
   _Atomic int32_t error;
@@ -110,6 +111,18 @@ static mode_t mode_of(int flags, va_list rest) {
   }
 OPEN(open)
 OPEN(open64)
+
+/* Without room none is told of either. */
+#define ROOM_OF(name, shape)                             \
+  int name(const char *path, struct shape *told) {       \
+    int result = REAL(name)(path, told);                 \
+    if (result == 0 && fails(ROOM, -1, path)) {          \
+      told->f_bfree = told->f_bavail = 0;                \
+    }                                                    \
+    return result;                                       \
+  }
+ROOM_OF(statvfs, statvfs)
+ROOM_OF(statvfs64, statvfs64)
 
 int mkdir(const char *path, mode_t mode) {
   return fails(CREATES, -1, path) ? -1 : REAL(mkdir)(path, mode);

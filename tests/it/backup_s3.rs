@@ -81,6 +81,8 @@ impl Drop for Storage {
 }
 
 fn commit(world: &mut World, transactions: std::ops::Range<usize>) {
+    // Backups are named by their moment.
+    world.service.set_clock(world.service.now().plus_micros(1));
     for transaction in transactions {
         world.records(&[usage(transaction)]);
     }
@@ -114,6 +116,7 @@ fn object_storage_keeps_backups_and_takes_only_what_is_new() {
     assert_eq!(new.values().sum::<u64>(), second.sent_bytes);
     assert!(second.sent_files < second.files, "{second:?}");
     assert!(before.iter().all(|(name, bytes)| after.get(name) == Some(bytes)));
+    world.service.set_clock(world.service.now().plus_micros(1));
     let nothing_new = back_up(&world, &depot);
     assert!(nothing_new.sent_bytes < second.sent_bytes, "{nothing_new:?} {second:?}");
 

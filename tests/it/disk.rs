@@ -24,6 +24,10 @@ const EROFS: i32 = 30;
 const WRITES: i32 = 1;
 const SYNCS: i32 = 2;
 const CREATES: i32 = 4;
+/// Not a call: no room is told of.
+const ROOM: i32 = 16;
+/// What a full disk refuses.
+const FULL: i32 = WRITES | SYNCS | CREATES | ROOM;
 
 /// The library, compiled once for the process.
 fn library() -> &'static Path {
@@ -190,7 +194,7 @@ fn a_full_disk_is_waited_for_and_nothing_that_was_acknowledged_is_gone() {
     let alone = Alone::new();
     let service = alone.start();
     accept(&service, 0..5);
-    alone.disk.fail(ENOSPC, WRITES | SYNCS | CREATES, 0);
+    alone.disk.fail(ENOSPC, FULL, 0);
     assert_eq!(send(&service, "5"), 503);
     let told = failing(&service);
     assert!(told.contains("No space left on device") && told.contains("hint: free some"), "{told}");
@@ -206,7 +210,7 @@ fn a_full_disk_is_waited_for_and_nothing_that_was_acknowledged_is_gone() {
     assert_eq!(calls(&service), "10.0");
 
     // Killed while the disk is full, and started before it has room: refused, and nothing is lost.
-    alone.disk.fail(ENOSPC, WRITES | SYNCS | CREATES, 0);
+    alone.disk.fail(ENOSPC, FULL, 0);
     assert_eq!(send(&service, "10"), 503);
     failing(&service);
     service.kill();
@@ -219,6 +223,27 @@ fn a_full_disk_is_waited_for_and_nothing_that_was_acknowledged_is_gone() {
     accept(&service, 10..12);
     reach(&service, "12.0");
     assert!(service.terminate().0.success());
+}
+
+#[test]
+fn an_engine_that_does_not_see_the_room_again_is_started_anew() {
+    let alone = Alone::new();
+    let service = alone.start();
+    accept(&service, 0..5);
+    // The engine is told of room that is not there, tries, fails, and gives up for good.
+    alone.disk.fail(ENOSPC, WRITES | CREATES, 0);
+    assert_eq!(send(&service, "5"), 503);
+    failing(&service);
+    alone.disk.heal();
+    until("it goes on, or ends", || {
+        let status = try_send(&service, "5");
+        status.is_none_or(|status| [200, 422].contains(&status)).then_some(())
+    });
+    drop(service);
+    let service = alone.start();
+    ready(&service);
+    accept(&service, 5..7);
+    reach(&service, "7.0");
 }
 
 #[test]
@@ -240,7 +265,7 @@ fn events_of_the_brokers_wait_while_the_disk_is_full() {
     reach(&service, "10.0");
     let mut next = 10;
     for pass in [0, 1, 4] {
-        disk.fail(ENOSPC, WRITES | CREATES, pass);
+        disk.fail(ENOSPC, FULL, pass);
         publish(next, next + 10);
         next += 10;
         let told = failing(&service);

@@ -15,6 +15,7 @@ mod events_estimates;
 mod events_kafka;
 mod fidelity;
 mod gaps;
+mod gaps_truncated;
 mod history;
 mod ingestion;
 mod kafka_log;
