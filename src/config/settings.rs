@@ -135,6 +135,12 @@ settings! {
         memory_bytes_max: usize = integer(MIB, TIB),
     }
 
+    /// What is held in memory of accounts.
+    memory: Memory {
+        /// Room for accounts, bytes. Below the lower bound every event would wait for the store.
+        accounts_bytes_max: usize = integer(64 * KIB, TIB),
+    }
+
     /// When state becomes durable.
     checkpoint: Checkpoint {
         /// Longest time between checkpoints, milliseconds.

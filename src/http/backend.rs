@@ -38,6 +38,9 @@ pub trait Backend: Send + Sync + 'static {
     /// The session of an API key; none if it is unknown or has expired (specification 1.2).
     fn authenticate(&self, token: &str) -> Option<Self::Session>;
 
+    /// The tenant: what its requests take up is counted under this name.
+    fn tenant<'s>(&self, session: &'s Self::Session) -> &'s str;
+
     /// Whether the key may `mode` (`read` or `write`) a resource such as `customer_usage`. True for
     /// every key of a tenant without `api_permissions`.
     fn permits(&self, session: &Self::Session, resource: &str, mode: &str) -> bool;

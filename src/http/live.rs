@@ -156,6 +156,10 @@ impl Backend for Live {
         valid.then(|| Session { organization: tenant.organization.external_id.clone(), digest })
     }
 
+    fn tenant<'s>(&self, session: &'s Session) -> &'s str {
+        &session.organization
+    }
+
     fn permits(&self, session: &Session, resource: &str, mode: &str) -> bool {
         let book = self.shared.catalogue.book();
         let Some((tenant, key)) = book.by_key(&session.digest) else { return false };

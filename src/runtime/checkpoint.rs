@@ -211,6 +211,7 @@ impl Checkpointer {
     fn show_gauges(&self, handed: &[Handed]) {
         let Shared { metrics, board, ends, clock, store, .. } = &*self.shared;
         metrics.accounts.set(board.len() as u64);
+        metrics.accounts_bytes.set(board.bytes() as u64);
         let ids: usize = handed.iter().map(|handed| handed.ids).sum();
         metrics.ids_memory_bytes.set((ids * BYTES_PER_ID) as u64);
         metrics.rejected_bytes.set(store.rejected_state().bytes);
@@ -263,8 +264,11 @@ impl Checkpointer {
     /// committed until it has: what would have to be folded again at a start has a bound.
     fn totals_due(&mut self) -> Vec<u8> {
         let shared = &self.shared;
-        if self.turns.is_overdue() && shared.compacting.totals() {
-            LimitHit { limit: "REFOLD_BYTES_MAX" }.emit(&shared.metrics);
+        let overdue = self.turns.is_overdue();
+        if (overdue || shared.is_pressed()) && shared.compacting.totals() {
+            if overdue {
+                LimitHit { limit: "REFOLD_BYTES_MAX" }.emit(&shared.metrics);
+            }
             while shared.compacting.totals() && !shared.is_stopping() {
                 std::thread::sleep(COMPACTOR_PAUSE);
             }
@@ -272,6 +276,9 @@ impl Checkpointer {
         if !shared.all_back() {
             self.since_totals = Stopwatch::start();
             return Vec::new();
+        }
+        for slot in shared.take_pressed() {
+            self.turns.press(slot);
         }
         if shared.compacting.totals() {
             return Vec::new();

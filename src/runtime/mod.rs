@@ -36,6 +36,7 @@ mod past_dating;
 mod past_pass;
 mod past_period;
 mod past_windows;
+mod poison;
 pub mod positions;
 pub mod publish;
 pub mod rebuilds;

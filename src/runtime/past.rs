@@ -33,6 +33,7 @@ use crate::engine::digest::StableHasher;
 use crate::engine::keys::SlotNumber;
 use crate::engine::ledger::AccountKey;
 use crate::engine::progress::Progress;
+use crate::serving::board::Look;
 
 /// What is asked about closed windows.
 #[derive(Clone, Debug)]
@@ -136,8 +137,7 @@ impl Usages {
         let listing = self.list(move |shared, now| list_past(shared, &asked, now)).await?;
         let Listing { periods, total, catalog_version, .. } = listing;
         let tag = |state| Some(tag(question, &periods, total, state));
-        let account = |account: Option<&_>| account.map_or(0, account_state);
-        let look = self.shared.board.look(place.0, place.1, account);
+        let look = self.state_of(place).await?;
         let reflects = self.reflects_past(look.progress, catalog_version, tag(look.copied));
         if reflects.tag.is_some_and(known) {
             return Ok((reflects, None));
@@ -222,6 +222,21 @@ impl Usages {
                 return Ok((slot, key));
             }
             self.shared.ask_for_account(slot, key);
+            self.wait_for(moved, &watch).await?;
+        }
+    }
+
+    /// The state of an account, which comes back first if it is away.
+    async fn state_of(&self, place: Place) -> Result<Look<u128>, Refusal> {
+        let watch = Stopwatch::start();
+        loop {
+            let moved = self.shared.moved.notified();
+            let look = self.shared.board.look(place.0, place.1, |known| known.map(account_state));
+            if look.copied.is_some() || !self.is_away(place)? {
+                let copied = look.copied.unwrap_or_default();
+                return Ok(Look { copied, progress: look.progress });
+            }
+            self.shared.ask_for_account(place.0, place.1);
             self.wait_for(moved, &watch).await?;
         }
     }

@@ -44,7 +44,7 @@ fn rebuild(
             shared.troubles.show(accounts, true);
             shared.metrics.rebuild_events.inc_by(events);
             let over_cap = std::mem::take(&mut folding.over_cap);
-            let (results, given_up) = finish(wanted);
+            let (results, given_up) = finish(shared, wanted);
             for (why, buckets) in [(WhyLeft::OverCap, over_cap), (WhyLeft::GivenUp, given_up)] {
                 BucketsLeft { why, buckets }.emit(&shared.metrics);
             }
@@ -64,9 +64,15 @@ fn rebuild(
 }
 
 /// The totals that were folded, and how many buckets were given up.
-fn finish(folded: Vec<Rebuild>) -> (Vec<(Opened, Option<Cells>)>, u64) {
+fn finish(shared: &Shared, folded: Vec<Rebuild>) -> (Vec<(Opened, Option<Cells>)>, u64) {
     let mut given_up = 0;
-    let finished = folded.into_iter().map(|Rebuild { opened, draft }| {
+    let finished = folded.into_iter().map(|Rebuild { opened, draft, failed }| {
+        if let Some(panicked) = failed {
+            shared.unfit.add(opened.account, shared.catalogue.epoch());
+            let account = opened.account;
+            tracing::error!(?account, panic = %panicked, "totals cannot be folded");
+            return (opened, None);
+        }
         let (cells, left) = draft.finish(&opened.frame, opened.spell);
         given_up += left as u64;
         (opened, Some(cells))

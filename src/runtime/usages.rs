@@ -148,7 +148,7 @@ impl Usages {
             let frame = &target.resolved.frame;
             let kept = target.is_kept() && view.reads_totals(&target);
             let look = self.shared.board.look(target.slot, target.key, |account| {
-                let state = account.map_or(0, |account| account.state.0);
+                let state = account.map(|account| account.state.0);
                 let copied = match account {
                     None => Copied::Nothing,
                     // Totals are kept only for windows that events are folded into.
@@ -162,6 +162,12 @@ impl Usages {
                 (state, copied)
             });
             let (state, copied) = look.copied;
+            if state.is_none() && self.is_away((target.slot, target.key))? {
+                self.shared.ask_for_account(target.slot, target.key);
+                self.wait_for(moved, &watch).await?;
+                continue;
+            }
+            let state = state.unwrap_or_default();
             let reflects =
                 self.reflects(&target, question, state, look.progress, &view.mark(&target));
             let reflects = fresh(question, reflects)?;
@@ -171,7 +177,7 @@ impl Usages {
             let cells = match copied {
                 Copied::Nothing => Cells::default(),
                 Copied::Cells(cells) => cells,
-                Copied::Unknown if kept => {
+                Copied::Unknown if kept && !self.is_unfit(&target) => {
                     let unreadable = self.shared.troubles.is_unreadable(target.key);
                     // It is tried again for every reader, none of whom waits for it.
                     self.ask_for_rebuild(&target)?;
@@ -265,6 +271,15 @@ impl Usages {
             return Err(Refusal::NotReady);
         }
         Ok(())
+    }
+
+    /// Whether an account that was not on the board is in the store alone.
+    pub(super) fn is_away(&self, (slot, key): (SlotNumber, AccountKey)) -> Result<bool, Refusal> {
+        self.shared.is_away(slot, key).map_err(|error| Refusal::Internal(error.to_string()))
+    }
+
+    fn is_unfit(&self, target: &Target) -> bool {
+        self.shared.unfit.holds(target.key, self.shared.catalogue.epoch())
     }
 
     fn ask_for_rebuild(&self, target: &Target) -> Result<(), Refusal> {

@@ -1,5 +1,6 @@
 //! Workers: each owns a set of slots and is the only writer of their state.
 
+mod leaving;
 mod rebuilding;
 mod returning;
 mod steered;
@@ -18,10 +19,12 @@ use super::events;
 use super::fatal::Fatal;
 use super::on_board::OnBoard;
 use super::owner::{Owned, Taken};
+use super::poison;
 use super::rebuilds::Rebuilds;
 use super::scan::{Cut, Opened};
 use super::shared::Shared;
 use super::sweeper::Swept;
+use crate::core::event::Rejection;
 use crate::core::instant::Instant;
 use crate::core::period::Window;
 use crate::core::position::Position;
@@ -38,6 +41,7 @@ use crate::store::account::encode_account;
 use crate::store::{IdKey as StoreIdKey, Rejected, StoreError};
 use crate::telemetry::events::{Emit, LimitHit};
 use crate::telemetry::metrics::Metrics;
+pub use leaving::parts;
 pub use steered::Move;
 
 /// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues
@@ -70,7 +74,7 @@ pub enum Command {
     IdsMerged(Vec<u8>),
     /// The store's totals of a slot include all blocks before a sequence.
     TotalsSaved(u8, u64),
-    /// A reader waits for an account whose slot is not back.
+    /// A reader waits for an account that is not in memory.
     Recall(u8, AccountKey),
     /// Find the account's rules anew.
     Refresh(AccountKey),
@@ -93,8 +97,9 @@ pub enum Command {
     Install(u8, Vec<(Opened, Option<Cells>)>),
     /// Stand at another place of a partition: see [`Move`].
     Move(Move, Sender<()>),
-    /// Apply events that were refused once. Returns the positions of those that are refused again.
-    Replay(Arc<Batch>, Sender<Vec<Position>>),
+    /// Apply events that were refused once. Returns the positions of those that are refused again,
+    /// and why.
+    Replay(Arc<Batch>, Sender<Vec<(Position, Rejection)>>),
     /// A question about events of a slot.
     Events(u8, events::Ask),
     /// End.
@@ -147,6 +152,10 @@ pub struct Worker {
     rejected: Vec<Rejected>,
     rebuilds: Rebuilds,
     returning: Returning,
+    /// The slot at which the hand is that lets accounts go.
+    hand: usize,
+    /// What a command has met that the service cannot go on with.
+    failed: Option<Fatal>,
 }
 
 impl Worker {
@@ -154,7 +163,16 @@ impl Worker {
     pub fn new(shared: Arc<Shared>, rebuilds: Rebuilds) -> Self {
         let folding = shared.folding();
         let returning = Returning::default();
-        Self { shared, slots: Vec::new(), folding, rejected: Vec::new(), rebuilds, returning }
+        Self {
+            shared,
+            slots: Vec::new(),
+            folding,
+            rejected: Vec::new(),
+            rebuilds,
+            returning,
+            hand: 0,
+            failed: None,
+        }
     }
 
     /// Has its slots back from the store, then works until the command channel is closed. Batches
@@ -176,7 +194,10 @@ impl Worker {
             if !open {
                 LimitHit { limit: "UNSAVED_BYTES_MAX" }.emit(&self.shared.metrics);
             }
-            let batches = if open { batches } else { &nothing };
+            if let Some(fatal) = self.failed.take() {
+                return Err(fatal);
+            }
+            let batches = if open && !self.is_full() { batches } else { &nothing };
             select! {
                 recv(commands) -> command => match command {
                     Ok(Command::Stop) | Err(_) => return Ok(()),
@@ -207,6 +228,7 @@ impl Worker {
         }
         self.report_over_cap();
         self.shared.wake();
+        self.make_room(batch.len());
         let rows: u64 = self.slots.iter().map(|owned| owned.open.rows()).sum();
         if rows >= self.shared.rows_per_checkpoint {
             // If one is asked for or under way already, this adds nothing.
@@ -222,6 +244,7 @@ impl Worker {
         found: &Found,
         now: Instant,
     ) -> Result<(), Fatal> {
+        self.bring_in_for(at, batch)?;
         let shared = Arc::clone(&self.shared);
         let owned = &mut self.slots[at];
         let number = owned.batch + 1;
@@ -256,7 +279,9 @@ impl Worker {
         owned.announce(&shared.board);
         count(&shared.metrics, before, owned.slot.counters);
         let unknown = turned.unknown.iter().map(Refused::unknown_tenant);
-        let refused = turned.refused.into_iter().cloned().chain(unknown);
+        let failed = turned.failed.iter();
+        let failed = failed.map(|(incoming, panicked)| poison::event(&shared, incoming, panicked));
+        let refused = turned.refused.into_iter().cloned().chain(unknown).chain(failed);
         for refused in refused {
             shared.metrics.count_rejected(refused.rejection.reason(), 1);
             self.rejected.push(shared.rejected_row(&refused));
@@ -346,11 +371,16 @@ impl Worker {
                     self.of(slot, |owned| owned.slot.ids.merged());
                 }
             }
-            Command::TotalsSaved(slot, upto) => self.of(slot, |owned| owned.totals_upto = upto),
+            Command::TotalsSaved(slot, upto) => self.saved_totals(slot, upto),
+            Command::Recall(slot, account) => {
+                self.recall(slot, account);
+                self.shared.wake();
+            }
             Command::Refresh(account) => self.refresh(account),
             Command::TenantAppeared(tenant) => self.take_in(&tenant),
             Command::Cut(slot, account, reply) => {
                 if let Some(at) = self.at(slot) {
+                    self.recall(slot, account);
                     // A reader that has gone away needs no answer.
                     let _ = reply.send(self.cut_account(at, account));
                 }
@@ -374,8 +404,8 @@ impl Worker {
                     events::answer(&self.shared, &self.slots[at], || self.cut(at), ask);
                 }
             }
-            // Its slot is back: the reader has been told. Or it ends the loop that called.
-            Command::Recall(..) | Command::Stop => {}
+            // It ends the loop that called.
+            Command::Stop => {}
         }
     }
 

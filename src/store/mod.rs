@@ -9,12 +9,12 @@
 
 pub mod account;
 mod catalog;
-mod codec;
+pub(crate) mod codec;
 mod commit;
 mod error;
 mod frozen;
 mod gaps;
-mod history;
+pub(crate) mod history;
 mod ids;
 mod ingest;
 pub mod keys;

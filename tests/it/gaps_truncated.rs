@@ -1,5 +1,5 @@
-//! A broker whose data came back from an older copy of its disk: the same topic, by its id too, with
-//! fewer records than were read of it.
+//! A broker whose data came back from an older copy of its disk: the same topic, by its id too,
+//! with fewer records than were read of it.
 
 use std::path::Path;
 use std::process::Command;

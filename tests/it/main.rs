@@ -2,7 +2,11 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used)] // a test that cannot go on fails
 
+mod abuse;
+mod abuse_http;
+mod abuse_http_corpus;
 mod aggregation_store;
+mod attack;
 mod backup;
 mod backup_s3;
 mod charge_check;
@@ -27,6 +31,9 @@ mod openapi;
 mod oracle;
 mod past_usage;
 mod past_usage_windows;
+#[cfg(feature = "mutations")]
+mod poison;
+mod pressure;
 mod rejected;
 mod restart;
 mod restart_oracle;
@@ -40,6 +47,7 @@ mod sdk;
 mod sdk_readme;
 mod secrets;
 mod service;
+mod slow;
 mod stories;
 mod tenants;
 mod test_mode;

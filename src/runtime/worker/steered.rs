@@ -1,12 +1,14 @@
 //! What an operator has decided: places behind gaps, and events that were refused once.
 
 use super::{Worker, count};
+use crate::core::event::Rejection;
 use crate::core::instant::Instant;
 use crate::core::position::{Position, Source};
 use crate::engine::batch::Batch;
 use crate::engine::progress::Reached;
 use crate::engine::slot::{Context, Turn};
 use crate::runtime::on_board::OnBoard;
+use crate::runtime::poison;
 
 /// Where every slot stands in a partition from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +40,9 @@ impl Worker {
         self.shared.wake();
     }
 
-    /// Applies events that were refused once, at their places. Returns those that are again.
-    pub(super) fn replay(&mut self, batch: &Batch) -> Vec<Position> {
+    /// Applies events that were refused once, at their places. Returns those that are again, and
+    /// why.
+    pub(super) fn replay(&mut self, batch: &Batch) -> Vec<(Position, Rejection)> {
         let now = self.shared.clock.now();
         let refused = (0..self.slots.len()).flat_map(|at| self.replay_to(at, batch, now));
         let refused = refused.collect();
@@ -47,18 +50,34 @@ impl Worker {
         refused
     }
 
-    fn replay_to(&mut self, at: usize, batch: &Batch, now: Instant) -> Vec<Position> {
+    /// All events of a slot, which cannot be taken in now.
+    fn all_refused(
+        &self,
+        at: usize,
+        batch: &Batch,
+        why: &dyn std::fmt::Display,
+    ) -> Vec<(Position, Rejection)> {
+        let events = batch.events(self.slots[at].slot.number);
+        let refused = |position| (position, Rejection::Internal(why.to_string()));
+        events.map(|event| refused(event.position)).collect()
+    }
+
+    fn replay_to(&mut self, at: usize, batch: &Batch, now: Instant) -> Vec<(Position, Rejection)> {
         if batch.events_len(self.slots[at].slot.number) == 0 {
             return Vec::new();
         }
         let ids: Vec<_> = batch.ids(self.slots[at].slot.number).map(|(id, _)| id).collect();
+        if let Err(fatal) = self.bring_in_for(at, batch) {
+            let refused = self.all_refused(at, batch, &fatal);
+            self.failed = Some(fatal);
+            return refused;
+        }
         let found = match self.positions_of(at, &ids) {
             Ok(found) => found,
             Err(error) => {
                 // Whether they count already is not known, so they stay refused.
                 tracing::error!(%error, "replayed records are refused, since ids cannot be read");
-                let events = batch.events(self.slots[at].slot.number);
-                return events.map(|incoming| incoming.position).collect();
+                return self.all_refused(at, batch, &error);
             }
         };
         let shared = &self.shared;
@@ -82,7 +101,12 @@ impl Worker {
                 sequence: owned.sequence,
             },
         );
-        let refused = turned.unknown.iter().map(|incoming| incoming.position).collect();
+        let unknown = turned.unknown.iter();
+        let unknown = unknown.map(|incoming| (incoming.position, Rejection::UnknownOrganization));
+        let failed = turned.failed.iter();
+        let failed = failed.map(|(incoming, panicked)| poison::event(shared, incoming, panicked));
+        let failed = failed.map(|refused| (refused.position, refused.rejection));
+        let refused = unknown.chain(failed).collect();
         owned.batch = number;
         owned.changed = true;
         owned.announce(&shared.board);
