@@ -396,9 +396,12 @@ impl Worker {
                 // Whoever asked is the checkpointer, which is gone only at the end.
                 let _ = done.send(());
             }
-            Command::Replay(batch, reply) => {
-                let _ = reply.send(self.replay(&batch));
-            }
+            Command::Replay(batch, reply) => match self.replay(&batch) {
+                Ok(refused) => {
+                    let _ = reply.send(refused);
+                }
+                Err(fatal) => self.failed = Some(fatal),
+            },
             Command::Events(slot, ask) => {
                 if let Some(at) = self.at(slot) {
                     events::answer(&self.shared, &self.slots[at], || self.cut(at), ask);

@@ -7,6 +7,7 @@ use crate::core::position::{Position, Source};
 use crate::engine::batch::Batch;
 use crate::engine::progress::Reached;
 use crate::engine::slot::{Context, Turn};
+use crate::runtime::fatal::Fatal;
 use crate::runtime::on_board::OnBoard;
 use crate::runtime::poison;
 
@@ -42,42 +43,29 @@ impl Worker {
 
     /// Applies events that were refused once, at their places. Returns those that are again, and
     /// why.
-    pub(super) fn replay(&mut self, batch: &Batch) -> Vec<(Position, Rejection)> {
+    pub(super) fn replay(&mut self, batch: &Batch) -> Result<Vec<(Position, Rejection)>, Fatal> {
         let now = self.shared.clock.now();
-        let refused = (0..self.slots.len()).flat_map(|at| self.replay_to(at, batch, now));
-        let refused = refused.collect();
+        let mut refused = Vec::new();
+        for at in 0..self.slots.len() {
+            if batch.events_len(self.slots[at].slot.number) > 0 {
+                self.bring_in_for(at, batch)?;
+                refused.extend(self.replay_to(at, batch, now));
+            }
+        }
         self.shared.wake();
-        refused
-    }
-
-    /// All events of a slot, which cannot be taken in now.
-    fn all_refused(
-        &self,
-        at: usize,
-        batch: &Batch,
-        why: &dyn std::fmt::Display,
-    ) -> Vec<(Position, Rejection)> {
-        let events = batch.events(self.slots[at].slot.number);
-        let refused = |position| (position, Rejection::Internal(why.to_string()));
-        events.map(|event| refused(event.position)).collect()
+        Ok(refused)
     }
 
     fn replay_to(&mut self, at: usize, batch: &Batch, now: Instant) -> Vec<(Position, Rejection)> {
-        if batch.events_len(self.slots[at].slot.number) == 0 {
-            return Vec::new();
-        }
         let ids: Vec<_> = batch.ids(self.slots[at].slot.number).map(|(id, _)| id).collect();
-        if let Err(fatal) = self.bring_in_for(at, batch) {
-            let refused = self.all_refused(at, batch, &fatal);
-            self.failed = Some(fatal);
-            return refused;
-        }
         let found = match self.positions_of(at, &ids) {
             Ok(found) => found,
             Err(error) => {
                 // Whether they count already is not known, so they stay refused.
                 tracing::error!(%error, "replayed records are refused, since ids cannot be read");
-                return self.all_refused(at, batch, &error);
+                let why = Rejection::Internal(error.to_string());
+                let events = batch.events(self.slots[at].slot.number);
+                return events.map(|event| (event.position, why.clone())).collect();
             }
         };
         let shared = &self.shared;
