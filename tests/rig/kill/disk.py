@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 # Tells the rig that it runs in its own mount namespace.
-INSIDE = "ODOMETER_RIG_MOUNTS"
+INSIDE = "ODOMETER_TEST_MOUNTS"
 BLOCK = 1 << 20
 # A file system in memory takes what it holds from the machine, ballast included.
 MEMORY_BYTES_MAX = 512 << 20

@@ -186,7 +186,8 @@ def play(args: argparse.Namespace) -> Report:
         report.partitions = world.partitions
         report.seconds = round(time.monotonic() - report.begun, 1)
         try:
-            if not report.passed() and args.fault is None and hasattr(world, "service"):
+            failed = bool(report.failures or report.wrong_totals)
+            if failed and args.fault is None and hasattr(world, "service"):
                 world.say(f"kept: {world.keep()}")
         finally:
             world.close()
