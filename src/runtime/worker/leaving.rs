@@ -136,6 +136,8 @@ impl Worker {
     /// Brings an account back that somebody asks for.
     pub(super) fn recall(&mut self, slot: u8, account: AccountKey) {
         let Some(at) = self.at(slot) else { return };
+        // Where nothing is folded, readers alone fill the memory.
+        self.make_room(0);
         if let Err(fatal) = self.bring_in(at, vec![account]) {
             self.failed = Some(fatal);
         }
