@@ -21,6 +21,7 @@ test: ## the whole test suite, a real Apache Kafka included
 	dev/kafka install
 	dev/python -m unittest discover --start-directory tests/rig
 	$(MAKE) sdk-clients
+	dev/python --list tests/s3/requirements.txt --path
 	$(CARGO) test --release --locked
 	$(MAKE) mutations
 	$(MAKE) fuzz

@@ -347,6 +347,8 @@ pub enum UsageError {
     LimitExceeded(UsageLimit),
     /// Too much is asked at once.
     Overloaded,
+    /// Stored events of the account cannot be read; the backend has logged it.
+    Unreadable,
     /// Anything else; the backend has logged it.
     Internal,
 }

@@ -28,6 +28,8 @@ const IDS_DUE: u64 = 1_000_000;
 /// Checkpoints with blocks after which new ids are brought in however few they are: blocks are
 /// merged into the history only when their ids are in the index.
 const IDS_DUE_CHECKPOINTS: u64 = MERGE_DUE_BLOCKS / 2;
+/// What is being done when a checkpoint fails.
+const WRITING: &str = "writing a checkpoint";
 /// Pause before a failed write is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Pause between two looks at a compactor that is behind.
@@ -168,16 +170,10 @@ impl Checkpointer {
         let stats = loop {
             match self.shared.fault.around(|| self.shared.store.commit(&commit)) {
                 Ok(stats) => break stats,
-                Err(error) => {
-                    CheckpointFailed { error: &error }.emit(&self.shared.metrics);
-                    if self.shared.is_stopping() {
-                        // What is not written is read again from the log at the next start.
-                        return Err(Fatal::store("writing the last checkpoint")(error));
-                    }
-                    std::thread::sleep(RETRY_PAUSE);
-                }
+                Err(error) => self.failed(error)?,
             }
         };
+        self.shared.troubles.works(WRITING);
         if stats.rejected_dropped > 0 {
             let bytes_max = self.schedule.rejected_bytes_max;
             RejectedDropped { records: stats.rejected_dropped, bytes_max }
@@ -194,6 +190,20 @@ impl Checkpointer {
         self.hand_on(handed);
         // If it is at work it looks again before it rests.
         let _ = self.merger.try_send(());
+        Ok(())
+    }
+
+    /// A full disk is waited for. After any other failed write nobody knows what the disk has, and
+    /// the engine takes no more: what is not written is read again from the log at the next start.
+    fn failed(&self, error: StoreError) -> Result<(), Fatal> {
+        let Shared { troubles, store, .. } = &*self.shared;
+        if self.shared.is_stopping() || !troubles.passes(&error, store) {
+            CheckpointFailed { error: &error }.emit(&self.shared.metrics);
+            return Err(Fatal::store(WRITING)(error));
+        }
+        self.shared.metrics.checkpoint_failures.inc();
+        self.shared.troubles.failed(WRITING, &error);
+        std::thread::sleep(RETRY_PAUSE);
         Ok(())
     }
 

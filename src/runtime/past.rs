@@ -16,9 +16,9 @@ use super::past_dating::Dating;
 use super::past_pass::Pass;
 use super::past_period::Period;
 use super::past_windows::{RowWindow, row_windows};
-use super::scan::{Cut, ScanError};
+use super::scan::Cut;
 use super::shared::Shared;
-use super::usages::{Reflects, Refusal, Usages};
+use super::usages::{Reflects, Refusal, Usages, refuse};
 use super::worker::{Command, CutAccount};
 use crate::core::catalog::book::{Book, Tenant};
 use crate::core::catalog::directory::Directory;
@@ -273,16 +273,12 @@ impl Usages {
         periods: Vec<Period>,
         price: impl Fn(&Period, &[UsageBuf]) -> Result<R, UsageError> + Send + 'static,
     ) -> Result<Vec<R>, Refusal> {
-        let store = Arc::clone(&self.shared.store);
+        let (store, slot) = (Arc::clone(&self.shared.store), cut.slot);
         let read = tokio::task::spawn_blocking(move || {
             Pass::new(&periods, &price).over(&cut, &store, account)
         });
         let priced = read.await.map_err(|error| Refusal::Internal(error.to_string()))?;
-        priced.map_err(|error| match error {
-            ScanError::Usage(error) => Refusal::Usage(error),
-            ScanError::TooLarge => Refusal::Usage(UsageError::LimitExceeded("events")),
-            error => Refusal::Internal(error.to_string()),
-        })
+        priced.map_err(|error| refuse(error, slot))
     }
 
     fn reflects_past(

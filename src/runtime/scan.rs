@@ -16,6 +16,7 @@ use hashbrown::HashMap;
 
 use super::owner::Sealed;
 use super::shared::Shared;
+use super::trouble;
 use super::worker::{Command, CutAccount};
 use crate::core::catalog::ingestion::{Ingestion, Settled};
 use crate::core::event::{Usage, UsageBuf};
@@ -77,6 +78,16 @@ pub enum ScanError {
     /// The events were read, and have no figure.
     #[error(transparent)]
     Usage(#[from] UsageError),
+}
+
+impl ScanError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Store(error) => trouble::hint(error),
+            _ => trouble::HINT_DAMAGED,
+        }
+    }
 }
 
 /// A window of an account that was opened for a scan.

@@ -14,6 +14,7 @@ use super::ends::Ends;
 use super::fault::Fault;
 use super::ignored::Ignored;
 use super::poison::Unfit;
+use super::trouble::Troubles;
 use super::worker::Command;
 use crate::core::aggregate::kept::Caps;
 use crate::core::matching::Buckets;
@@ -73,6 +74,8 @@ pub struct Shared {
     pub unfit: Unfit,
     /// What a test wants to go wrong.
     pub fault: Fault,
+    /// What the store refuses at present.
+    pub troubles: Troubles,
     /// Set once the service has to stop.
     pub stopping: AtomicBool,
 }

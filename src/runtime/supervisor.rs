@@ -28,6 +28,7 @@ use super::rows::Rows;
 use super::scanner;
 use super::shared::{Shared, worker_of};
 use super::source::{EventSource, SourceNames};
+use super::trouble::Troubles;
 use super::worker::{BATCHES_WAITING_MAX, COMMANDS_WAITING_MAX, Command, Worker};
 use super::{catalog_start, merger, operator, outbox, sweeper};
 use crate::config::Settings;
@@ -39,7 +40,7 @@ use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::admin::create_topic;
 use crate::log::kafka::{KafkaProducer, KafkaSource};
 use crate::serving::board::Board;
-use crate::store::{CatalogProgress, LogName, Store, StoreOptions};
+use crate::store::{CatalogProgress, LogName, Lost, Store, StoreOptions};
 use crate::telemetry::events::{Emit, StoreOpened};
 use crate::telemetry::metrics::Metrics;
 
@@ -117,6 +118,7 @@ impl Service {
             accounts_bytes_max: settings.memory.accounts_bytes_max,
             moved: Notify::new(),
             fault,
+            troubles: Troubles::default(),
             stopping: AtomicBool::new(false),
         });
         shared.show_kept().map_err(Fatal::store("reading what was kept"))?;
@@ -444,6 +446,19 @@ pub fn open_store(settings: &Settings, metrics: &Metrics) -> Result<Store, Fatal
     let store = Store::open(path, &store_options(settings))?;
     let format = u32::from(crate::store::STORE_FORMAT);
     StoreOpened { path, slots: settings.store.slots, format, created }.emit(metrics);
+    match store.lost() {
+        None => {}
+        Some(Lost::CutOff) => tracing::warn!(
+            "the last write was cut off; nobody was told that it was durable, and nothing else is \
+             missing"
+        ),
+        Some(Lost::Damaged(detail)) => tracing::error!(
+            detail,
+            hint = "check the disk, and run `odometer verify`",
+            "the last writes are damaged, the store went back to the moment before them; the \
+             brokers give again what came after"
+        ),
+    }
     Ok(store)
 }
 
@@ -452,6 +467,7 @@ pub fn store_options(settings: &Settings) -> StoreOptions {
     StoreOptions {
         slots: u8::try_from(settings.store.slots).unwrap_or(u8::MAX),
         rejected_bytes_max: settings.rejected.bytes_max,
+        redelivered: settings.kafka.brokers.is_some(),
         ..StoreOptions::default()
     }
 }

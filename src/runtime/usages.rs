@@ -97,6 +97,9 @@ pub enum Refusal {
     /// The account is not back from the store, or not rebuilt yet.
     #[error("not ready")]
     NotReady,
+    /// Stored events of the account cannot be read.
+    #[error("the ledger of the account cannot be read")]
+    Unreadable,
     /// The usage cannot be computed.
     #[error(transparent)]
     Usage(#[from] UsageError),
@@ -175,7 +178,12 @@ impl Usages {
                 Copied::Nothing => Cells::default(),
                 Copied::Cells(cells) => cells,
                 Copied::Unknown if kept && !self.is_unfit(&target) => {
+                    let unreadable = self.shared.troubles.is_unreadable(target.key);
+                    // It is tried again for every reader, none of whom waits for it.
                     self.ask_for_rebuild(&target)?;
+                    if unreadable {
+                        return Err(Refusal::Unreadable);
+                    }
                     self.wait_for(moved, &watch).await?;
                     continue;
                 }
@@ -294,10 +302,7 @@ impl Usages {
         let (store, key) = (Arc::clone(&self.shared.store), target.key);
         let read = tokio::task::spawn_blocking(move || cut.events(&store, key)).await;
         let events = read.map_err(|error| Refusal::Internal(error.to_string()))?;
-        let mut events = events.map_err(|error| match error {
-            ScanError::TooLarge => Refusal::Usage(UsageError::LimitExceeded("events")),
-            error => Refusal::Internal(error.to_string()),
-        })?;
+        let mut events = events.map_err(|error| refuse(error, target.slot))?;
         if let Some(ingestion) = &target.resolved.frame.ingestion {
             events.retain_mut(|event| settle(ingestion, event));
         }
@@ -349,6 +354,20 @@ impl Usages {
             catalog_version: target.catalog_version,
             tag: Some(target.tag(&question.request, state, mark)),
         }
+    }
+}
+
+/// What a failed read of the ledger means to the reader.
+pub(super) fn refuse(error: ScanError, slot: SlotNumber) -> Refusal {
+    match error {
+        ScanError::Usage(error) => Refusal::Usage(error),
+        ScanError::TooLarge => Refusal::Usage(UsageError::LimitExceeded("events")),
+        error @ (ScanError::Store(_) | ScanError::Damaged { .. }) => {
+            let hint = error.hint();
+            tracing::error!(%error, slot, hint, "the ledger cannot be read");
+            Refusal::Unreadable
+        }
+        error @ ScanError::Overtaken { .. } => Refusal::Internal(error.to_string()),
     }
 }
 

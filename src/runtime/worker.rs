@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, never, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, select};
 use tokio::sync::oneshot;
 
 use self::returning::Returning;
@@ -38,7 +38,7 @@ use crate::engine::progress::Progress;
 use crate::engine::slot::{Context, Tenants, Turn};
 use crate::engine::totals::Cells;
 use crate::store::account::encode_account;
-use crate::store::{IdKey as StoreIdKey, Rejected};
+use crate::store::{IdKey as StoreIdKey, Rejected, StoreError};
 use crate::telemetry::events::{Emit, LimitHit};
 use crate::telemetry::metrics::Metrics;
 pub use leaving::parts;
@@ -54,6 +54,8 @@ pub const COMMANDS_WAITING_MAX: usize = 1024;
 pub const UNSAVED_BYTES_MAX: usize = 256 << 20;
 /// Pause before the store is asked again after an error.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// What is being done when the index of ids does not answer.
+const LOOKING_UP: &str = "looking up transaction ids";
 
 /// What a worker is told beside batches.
 pub enum Command {
@@ -202,7 +204,7 @@ impl Worker {
                     Ok(command) => self.obey(command),
                 },
                 recv(batches) -> batch => match batch {
-                    Ok(batch) => self.apply(&batch)?,
+                    Ok(batch) => self.apply(&batch, commands)?,
                     // The reader has stopped; commands still come, the last checkpoint among them.
                     Err(_) => match commands.recv() {
                         Ok(Command::Stop) | Err(_) => return Ok(()),
@@ -218,10 +220,11 @@ impl Worker {
         rejected + self.slots.iter().map(Owned::unsaved_bytes).sum::<usize>()
     }
 
-    fn apply(&mut self, batch: &Batch) -> Result<(), Fatal> {
+    fn apply(&mut self, batch: &Batch, commands: &Receiver<Command>) -> Result<(), Fatal> {
         let now = self.shared.clock.now();
         for at in 0..self.slots.len() {
-            self.apply_to(at, batch, now)?;
+            let found = self.look_up(at, batch, commands)?;
+            self.apply_to(at, batch, &found, now)?;
         }
         self.report_over_cap();
         self.shared.wake();
@@ -234,8 +237,13 @@ impl Worker {
         Ok(())
     }
 
-    fn apply_to(&mut self, at: usize, batch: &Batch, now: Instant) -> Result<(), Fatal> {
-        let found = self.look_up(at, batch);
+    fn apply_to(
+        &mut self,
+        at: usize,
+        batch: &Batch,
+        found: &Found,
+        now: Instant,
+    ) -> Result<(), Fatal> {
         self.bring_in_for(at, batch)?;
         let shared = Arc::clone(&self.shared);
         let owned = &mut self.slots[at];
@@ -256,7 +264,7 @@ impl Worker {
                 accounts: &mut accounts,
                 ledger: &mut owned.open,
                 tenants: &*shared.catalogue,
-                lookup: &found,
+                lookup: found,
                 folding: &mut self.folding,
                 number,
                 turn: Turn::Read,
@@ -282,21 +290,51 @@ impl Worker {
     }
 
     /// Asks the store's index about the ids that memory cannot decide. It is asked until it
-    /// answers: a guess would count an event twice or not at all.
-    fn look_up(&self, at: usize, batch: &Batch) -> Found {
-        let slot = &self.slots[at].slot;
-        let doubtful = slot.doubtful(batch);
-        let lookups = &self.shared.metrics.ids_lookups;
-        lookups.store.inc_by(doubtful.len() as u64);
-        lookups.memory.inc_by((batch.events_len(slot.number) - doubtful.len()) as u64);
-        self.positions_of(at, &doubtful)
+    /// answers, since a guess would count an event twice or not at all; meanwhile commands are
+    /// obeyed, so that readers and checkpoints do not wait for it.
+    fn look_up(
+        &mut self,
+        at: usize,
+        batch: &Batch,
+        commands: &Receiver<Command>,
+    ) -> Result<Found, Fatal> {
+        loop {
+            // What is doubtful may change with the commands that were obeyed.
+            let slot = &self.slots[at].slot;
+            let doubtful = slot.doubtful(batch);
+            let error = match self.positions_of(at, &doubtful) {
+                Ok(found) => {
+                    let lookups = &self.shared.metrics.ids_lookups;
+                    lookups.store.inc_by(doubtful.len() as u64);
+                    let known = batch.events_len(slot.number) - doubtful.len();
+                    lookups.memory.inc_by(known as u64);
+                    self.shared.troubles.works(LOOKING_UP);
+                    return Ok(found);
+                }
+                Err(error) => error,
+            };
+            self.shared.troubles.failed(LOOKING_UP, &error);
+            let watch = Stopwatch::start();
+            while let Some(left) = RETRY_PAUSE.checked_sub(watch.elapsed()) {
+                if self.shared.is_stopping() {
+                    return Err(Fatal::store(LOOKING_UP)(error));
+                }
+                match commands.recv_timeout(left) {
+                    Ok(command) => self.obey(command),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => {
+                        return Err(Fatal::store(LOOKING_UP)(error));
+                    }
+                }
+            }
+        }
     }
 
     /// What the store's index says about ids.
-    fn positions_of(&self, at: usize, doubtful: &[IdKey]) -> Found {
+    fn positions_of(&self, at: usize, doubtful: &[IdKey]) -> Result<Found, StoreError> {
         let slot = &self.slots[at].slot;
         if doubtful.is_empty() {
-            return Found::default();
+            return Ok(Found::default());
         }
         let keys: Vec<StoreIdKey> = doubtful
             .iter()
@@ -306,19 +344,10 @@ impl Worker {
                 id: id.identity,
             })
             .collect();
-        loop {
-            match self.shared.store.lookup_ids(&keys) {
-                Ok(positions) => {
-                    let pairs = doubtful.iter().zip(positions);
-                    let hits = pairs.filter_map(|(key, found)| Some((key.identity, found?)));
-                    return Found(hits.collect());
-                }
-                Err(error) => {
-                    tracing::error!(%error, "transaction ids cannot be looked up, trying again");
-                    std::thread::sleep(RETRY_PAUSE);
-                }
-            }
-        }
+        let positions = self.shared.store.lookup_ids(&keys)?;
+        let pairs = doubtful.iter().zip(positions);
+        let hits = pairs.filter_map(|(key, found)| Some((key.identity, found?)));
+        Ok(Found(hits.collect()))
     }
 
     fn at(&self, slot: u8) -> Option<usize> {

@@ -212,6 +212,11 @@ impl Service {
         panic!("the service {what}; its last words:\n{}", self.seen[shown..].join("\n"));
     }
 
+    /// What it has logged up to the last line that was waited for.
+    pub fn seen_lines(&self) -> Vec<String> {
+        self.seen.clone()
+    }
+
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -235,9 +240,14 @@ impl Service {
     }
 
     /// SIGTERM. Returns how it ended and all that it logged.
-    pub fn terminate(mut self) -> (ExitStatus, Vec<Value>) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    pub fn terminate(self) -> (ExitStatus, Vec<Value>) {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Waits for its end. Returns how it ended and all that it logged.
+    #[track_caller]
+    pub fn wait(mut self) -> (ExitStatus, Vec<Value>) {
         let status = until("the service ends", || self.child.try_wait().unwrap());
         self.seen.extend(self.lines.iter());
         (status, self.seen.iter().map(|line| parse(line)).collect())

@@ -58,7 +58,16 @@ impl Worker {
 
     fn replay_to(&mut self, at: usize, batch: &Batch, now: Instant) -> Vec<(Position, Rejection)> {
         let ids: Vec<_> = batch.ids(self.slots[at].slot.number).map(|(id, _)| id).collect();
-        let found = self.positions_of(at, &ids);
+        let found = match self.positions_of(at, &ids) {
+            Ok(found) => found,
+            Err(error) => {
+                // Whether they count already is not known, so they stay refused.
+                tracing::error!(%error, "replayed records are refused, since ids cannot be read");
+                let why = Rejection::Internal(error.to_string());
+                let events = batch.events(self.slots[at].slot.number);
+                return events.map(|event| (event.position, why.clone())).collect();
+            }
+        };
         let shared = &self.shared;
         let owned = &mut self.slots[at];
         let number = owned.batch + 1;
