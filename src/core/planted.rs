@@ -119,6 +119,10 @@ pub const fn stumble(_: Stumble, _: &[u8]) {}
 pub static MENDED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 /// Panics for a record that asks for it with this text.
+///
+/// # Panics
+///
+/// That is what it is for.
 #[cfg(any(test, feature = "mutations"))]
 pub fn stumble(place: Stumble, bytes: &[u8]) {
     #[cfg(feature = "mutations")]

@@ -239,7 +239,7 @@ impl Reader {
                             bytes: message.payload.unwrap_or_default().to_vec(),
                         }),
                     }
-                })
+                });
             });
             if let Err(panicked) = read {
                 *decoder = Decoder::new();
