@@ -36,8 +36,6 @@ pub struct Owned {
     pub batch: u64,
     /// Accounts of the slot that are in memory, in no order.
     pub accounts: Vec<AccountKey>,
-    /// Accounts of the slot that are in the store alone.
-    pub away: u64,
     /// How often an account has come back.
     pub returns: u64,
     /// Place of the account that is looked at next to let it go.

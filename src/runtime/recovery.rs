@@ -88,7 +88,6 @@ impl Recovery {
             unsaved: std::collections::VecDeque::new(),
             batch: 0,
             accounts: Vec::new(),
-            away: 0,
             returns: 0,
             hand: 0,
             pressed: false,
@@ -194,7 +193,6 @@ impl Recovery {
             self.put(shared, key, upto, account);
         } else {
             shared.board.set_left(self.number());
-            self.owned.away += 1;
             self.saved.insert(key, upto);
         }
         Ok(())
@@ -220,10 +218,8 @@ impl Recovery {
         if shared.board.peek(key, |_| ()).is_some() {
             return Ok(());
         }
-        let is_away = self.saved.contains_key(&key);
         let Some((upto, account)) = self.read_away(shared, key)? else { return Ok(()) };
         self.put(shared, key, upto, account);
-        self.owned.away -= u64::from(is_away);
         Ok(())
     }
 
@@ -237,7 +233,7 @@ impl Recovery {
 
     /// Brings an account back that a block has rows of, if it is away.
     fn fetch_away(&mut self, shared: &Shared, key: AccountKey) -> Result<(), Fatal> {
-        if self.owned.away > 0 && self.saved.contains_key(&key) {
+        if shared.board.has_left(self.number()) && self.saved.contains_key(&key) {
             self.fetch(shared, key)?;
         }
         Ok(())

@@ -105,8 +105,8 @@ struct Place {
 /// What became of an account that its owner would let go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parting {
-    /// It has left; whether there is anything to come back.
-    Gone(bool),
+    /// It has left.
+    Gone,
     /// It is not on the board.
     Absent,
     /// It stays for now.
@@ -196,7 +196,7 @@ impl Board {
         match gone {
             Some((_, place)) => {
                 self.bytes.fetch_sub(place.weight, Ordering::Relaxed);
-                Parting::Gone(place.account.rows > 0)
+                Parting::Gone
             }
             None if stays => Parting::Stays,
             None => Parting::Absent,
@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(board.let_go(0, KEY, 4), Parting::Stays, "its block is in no totals");
         assert!(board.look(0, KEY, |known| known.is_some()).copied);
         assert_eq!(board.let_go(0, KEY, 5), Parting::Stays, "somebody has looked at it");
-        assert_eq!(board.let_go(0, KEY, 5), Parting::Gone(true));
+        assert_eq!(board.let_go(0, KEY, 5), Parting::Gone);
         assert!(board.has_left(0));
         assert_eq!((board.bytes(), board.len()), (0, 0));
         assert_eq!(board.let_go(0, KEY, 5), Parting::Absent);
@@ -319,7 +319,7 @@ mod tests {
         board.change(KEY, aside, |_, _| ());
         assert_eq!(board.let_go(0, KEY, 9), Parting::Stays);
         board.change(KEY, || None, |account, _| *account = self::account(0, 0));
-        assert_eq!(board.let_go(0, KEY, 0), Parting::Gone(false));
+        assert_eq!(board.let_go(0, KEY, 0), Parting::Gone);
     }
 
     #[test]

@@ -95,9 +95,8 @@ impl Worker {
             match self.shared.board.let_go(owned.slot.number, key, owned.totals_upto) {
                 Parting::Stays => owned.hand += 1,
                 Parting::Absent => drop(owned.accounts.swap_remove(owned.hand)),
-                Parting::Gone(returns) => {
+                Parting::Gone => {
                     owned.accounts.swap_remove(owned.hand);
-                    owned.away += u64::from(returns);
                     self.shared.metrics.accounts_left.inc();
                 }
             }
@@ -124,7 +123,7 @@ impl Worker {
 
     /// Brings those of the accounts back that a slot's events are for.
     pub(super) fn bring_in_for(&mut self, at: usize, batch: &Batch) -> Result<(), Fatal> {
-        if self.slots[at].away == 0 {
+        if !self.shared.board.has_left(self.slots[at].slot.number) {
             return Ok(());
         }
         // They come account by account.
@@ -148,14 +147,14 @@ impl Worker {
     pub(super) fn bring_in(&mut self, at: usize, mut keys: Vec<AccountKey>) -> Result<(), Fatal> {
         let owned = &mut self.slots[at];
         let shared = &self.shared;
-        if owned.away == 0 {
+        let slot = owned.slot.number;
+        if !shared.board.has_left(slot) {
             return Ok(());
         }
         keys.retain(|key| shared.board.peek(*key, |_| ()).is_none());
         if keys.is_empty() {
             return Ok(());
         }
-        let slot = owned.slot.number;
         for (key, saved) in keys.iter().zip(saved_totals(shared, slot, &keys)) {
             let Some(SavedTotals { upto, bytes }) = saved else { continue };
             let mut account = decode_account(&bytes).map_err(|damage| Fatal::Damaged {
@@ -168,7 +167,6 @@ impl Worker {
             account.changed_at = upto.saturating_sub(1);
             shared.board.change(*key, || Some(account), |_, _| ());
             owned.accounts.push(*key);
-            owned.away = owned.away.saturating_sub(1);
             shared.metrics.accounts_returned.inc();
         }
         Ok(())

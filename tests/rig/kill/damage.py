@@ -12,8 +12,9 @@ from .world import World
 
 # What the system says when there is no room.
 NO_SPACE = "No space left"
-# Large records at a time, until the disk is felt.
-BULKY = 40
+# Large records at a time, until the disk is felt, and the pause after them in seconds: 8 MB a
+# second.
+BULKY, BULKY_SECONDS = 40, 0.2
 # Within this time after there is room again the service has to save by itself, in seconds.
 RECOVER_SECONDS = 30.0
 # How long the disk stays full after the service has told so, in seconds.
@@ -71,7 +72,9 @@ def _feel(world: World) -> None:
             pass
         if not service.alive():
             return True
+        # No faster than the service may look at it, or the store outgrows the disk.
         world.stream.bulky(BULKY)
+        time.sleep(BULKY_SECONDS)
         return False
 
     until("the service feels the full disk", felt)

@@ -16,6 +16,8 @@ from pathlib import Path
 # Tells the rig that it runs in its own mount namespace.
 INSIDE = "ODOMETER_RIG_MOUNTS"
 BLOCK = 1 << 20
+# A file system in memory takes what it holds from the machine, ballast included.
+MEMORY_BYTES_MAX = 512 << 20
 
 
 def enter_namespace() -> None:
@@ -49,7 +51,7 @@ class Disk:
         if all(_succeeds(command) for command in on_loop):
             return "ext4"
         image.unlink()
-        size = f"size={size_bytes}"
+        size = f"size={min(size_bytes, MEMORY_BYTES_MAX)}"
         if _succeeds(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(self.path)]):
             return "tmpfs"
         return None

@@ -42,7 +42,7 @@ SHORT = Form(
     partitions_max=5,
     rate=800,
     burst=4_000,
-    disk_bytes=384 << 20,
+    disk_bytes=2 << 30,
 )
 LONG = Form(
     subscriptions=5_000,
@@ -52,7 +52,7 @@ LONG = Form(
     burst=6_000,
     disk_bytes=2 << 30,
 )
-SHORT_SEED = 6
+SHORT_SEED = 22
 # Actions of the short form between two checks.
 SHORT_STRIDE = 5
 # Seconds between two checks of the long form.

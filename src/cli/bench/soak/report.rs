@@ -17,6 +17,9 @@ use crate::cli::serve::Running;
 /// Half a byte an event is below all of those, and above what caches gain while they settle.
 const LEAK_BYTES_PER_EVENT: f64 = 0.5;
 
+/// Bytes of a mebibyte.
+const MIB: f64 = 1_048_576.0;
+
 /// One look at the process.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Sample {
@@ -117,9 +120,8 @@ impl Report {
         let last = *samples.last().ok_or("a soak without a sample")?;
         let half = samples.iter().skip_while(|sample| sample.seconds < last.seconds / 2.0);
         let second: Vec<&Sample> = half.collect();
-        let mib = (1 << 20) as f64;
         let points: Vec<(f64, f64)> =
-            second.iter().map(|s| (s.seconds / 3600.0, s.resident as f64 / mib)).collect();
+            second.iter().map(|s| (s.seconds / 3600.0, s.resident as f64 / MIB)).collect();
         let begun = second.first().copied().unwrap_or(&last);
         let hours = ((last.seconds - begun.seconds) / 3600.0).max(f64::EPSILON);
         let per_hour = (last.events - begun.events) as f64 / hours;
@@ -136,7 +138,7 @@ impl Report {
             budget,
             resident_peak: resident_bytes().1,
             slope: Slope::of(&points),
-            slope_max: LEAK_BYTES_PER_EVENT * per_hour / mib,
+            slope_max: LEAK_BYTES_PER_EVENT * per_hour / MIB,
             queries: queries.copied(),
             failure: None,
             samples,
