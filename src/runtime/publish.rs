@@ -246,7 +246,7 @@ fn append_groups(
         match appended {
             Ok(_) => shared.troubles.works(APPENDING),
             Err(error) if shared.troubles.passes(&error, &shared.store) => {
-                shared.troubles.failed(APPENDING, &error)
+                shared.troubles.failed(APPENDING, &error);
             }
             // Whether it is there the next start tells.
             Err(error) => return Err(Fatal::store(APPENDING)(error)),

@@ -255,7 +255,7 @@ impl Store {
     pub fn has_room(&self) -> bool {
         let path = self.path.join(PROBE_FILE);
         let written = File::create(&path).and_then(|mut file| {
-            file.write_all(&[0; PROBE_BYTES])?;
+            file.write_all(&vec![0; PROBE_BYTES])?;
             file.sync_all()
         });
         // What cannot be removed is written over the next time.

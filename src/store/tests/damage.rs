@@ -5,9 +5,9 @@ use crate::core::instant::Instant;
 use crate::core::position::{Position, Source};
 use crate::engine::ledger::AccountKey;
 
-/// A block that does not compress, so that its place in the log is known.
+/// A block whose place in the log is known: no other has its bytes.
 fn block(sequence: u64) -> Vec<u8> {
-    (0..1000_u64).map(|at| (at * 7 + sequence * 13 + (at >> 3)) as u8).collect()
+    (0..1000).flat_map(|at: u64| (at * 7919 + sequence * 104_729).to_be_bytes()).collect()
 }
 
 /// A folder with a store of so many commits on slot 0, left as by a kill. `between` is called after
@@ -77,12 +77,12 @@ fn damage_among_finished_writes_is_refused_unless_they_are_given_again() {
 fn a_store_does_not_go_back_behind_what_its_sorted_files_include() {
     let position = Position { log_time: Instant(0), source: source(), offset: 6, index: 0 };
     let key = IdKey { slot: 0, transaction: 1, id: 1 };
-    let bring_in_ids = |store: &Store, sequence| {
+    let bring_in_ids = |store: &Store, sequence: u64| {
         if sequence == 7 {
             store.ingest_ids([(key, position)], &[(0, 8)]).unwrap();
         }
     };
-    let save_totals = |store: &Store, sequence| {
+    let save_totals = |store: &Store, sequence: u64| {
         if sequence == 7 {
             let entry = (AccountKey(1), Some(b"totals".as_slice()));
             store.save_totals(0, 7, [entry]).unwrap();
