@@ -20,6 +20,7 @@ use super::fault::Fault;
 use super::ignored::Ignored;
 use super::ingest::{Assigned, Assignment, BatchLimits, Reader};
 use super::partitions::Partitions;
+use super::poison::Unfit;
 use super::positions;
 use super::publish::{Publisher, own_topic};
 use super::rebuilds::{self, RebuildJobs, Rebuilds};
@@ -27,6 +28,7 @@ use super::rows::Rows;
 use super::scanner;
 use super::shared::{Shared, worker_of};
 use super::source::{EventSource, SourceNames};
+use super::trouble::Troubles;
 use super::worker::{BATCHES_WAITING_MAX, COMMANDS_WAITING_MAX, Command, Worker};
 use super::{catalog_start, merger, operator, outbox, sweeper};
 use crate::config::Settings;
@@ -38,7 +40,7 @@ use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::admin::create_topic;
 use crate::log::kafka::{KafkaProducer, KafkaSource};
 use crate::serving::board::Board;
-use crate::store::{CatalogProgress, LogName, Store, StoreOptions};
+use crate::store::{CatalogProgress, LogName, Lost, Store, StoreOptions};
 use crate::telemetry::events::{Emit, StoreOpened};
 use crate::telemetry::metrics::Metrics;
 
@@ -82,7 +84,7 @@ impl Service {
         let (book, catalog_progress) = rows.load_book().map_err(Fatal::Catalogue)?;
         let aside = settings.events.unknown_organization_bytes_max;
         let catalogue = Arc::new(Catalogue::new(book, rows, aside));
-        let workers = threads(settings.fold.worker_threads, 2);
+        let workers = worker_threads(settings);
         let (commands, command_queues): (Vec<_>, Vec<_>) =
             (0..workers).map(|_| bounded(COMMANDS_WAITING_MAX)).unzip();
         let slots = u16::from(store.slots());
@@ -106,13 +108,17 @@ impl Service {
             checkpoints,
             rows_per_checkpoint: settings.checkpoint.events_max / workers as u64 + 1,
             ends: Ends::default(),
+            unfit: Unfit::default(),
             sources: SourceNames::default(),
             commands,
             ignored: Ignored::default(),
             compacting: Compacting::default(),
             asked: (0..slots).map(|_| AtomicBool::new(false)).collect(),
+            pressed: (0..slots).map(|_| AtomicBool::new(false)).collect(),
+            accounts_bytes_max: settings.memory.accounts_bytes_max,
             moved: Notify::new(),
             fault,
+            troubles: Troubles::default(),
             stopping: AtomicBool::new(false),
         });
         shared.show_kept().map_err(Fatal::store("reading what was kept"))?;
@@ -379,7 +385,7 @@ impl Starting<'_> {
         let readers = if embedded.is_some() {
             1
         } else {
-            threads(self.settings.fold.ingest_threads, 4).min(assigned.len()).max(1)
+            reader_threads(self.settings).min(assigned.len()).max(1)
         };
         let mut threads = Vec::new();
         let mut assignments = Vec::new();
@@ -437,15 +443,43 @@ impl Starting<'_> {
 pub fn open_store(settings: &Settings, metrics: &Metrics) -> Result<Store, Fatal> {
     let path = &settings.store.path;
     let created = !path.join("CURRENT").exists();
-    let options = StoreOptions {
-        slots: u8::try_from(settings.store.slots).unwrap_or(u8::MAX),
-        rejected_bytes_max: settings.rejected.bytes_max,
-        ..StoreOptions::default()
-    };
-    let store = Store::open(path, &options)?;
+    let store = Store::open(path, &store_options(settings))?;
     let format = u32::from(crate::store::STORE_FORMAT);
     StoreOpened { path, slots: settings.store.slots, format, created }.emit(metrics);
+    match store.lost() {
+        None => {}
+        Some(Lost::CutOff) => tracing::warn!(
+            "the last write was cut off; nobody was told that it was durable, and nothing else is \
+             missing"
+        ),
+        Some(Lost::Damaged(detail)) => tracing::error!(
+            detail,
+            hint = "check the disk, and run `odometer verify`",
+            "the last writes are damaged, the store went back to the moment before them; the \
+             brokers give again what came after"
+        ),
+    }
     Ok(store)
+}
+
+/// How the store of these settings is opened.
+pub fn store_options(settings: &Settings) -> StoreOptions {
+    StoreOptions {
+        slots: u8::try_from(settings.store.slots).unwrap_or(u8::MAX),
+        rejected_bytes_max: settings.rejected.bytes_max,
+        redelivered: settings.kafka.brokers.is_some(),
+        ..StoreOptions::default()
+    }
+}
+
+/// Threads that fold.
+pub fn worker_threads(settings: &Settings) -> usize {
+    threads(settings.fold.worker_threads, 2)
+}
+
+/// Threads that read.
+pub fn reader_threads(settings: &Settings) -> usize {
+    threads(settings.fold.ingest_threads, 4)
 }
 
 /// A number of threads: as set, or one for so many cores.

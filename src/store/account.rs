@@ -70,13 +70,23 @@ fn put_window(out: &mut Vec<u8>, kept: &WindowTotals) {
     }
 }
 
+/// Reads whose account it is.
+pub fn read_name(bytes: &[u8]) -> Result<AccountName<'_>, Damage> {
+    take_name(&mut Input(bytes)).map(|(_, name)| name)
+}
+
+fn take_name<'a>(input: &mut Input<'a>) -> Result<(u8, AccountName<'a>), Damage> {
+    let version = input.version(FORMAT, WHAT)?;
+    let organization = input.text(WHAT)?;
+    let subscription = take_option(input, |input| input.text(WHAT))?;
+    Ok((version, AccountName { organization, subscription }))
+}
+
 /// Reads an account back. Its rules are not in it: they are looked for when it is touched.
 pub fn decode_account(bytes: &[u8]) -> Result<Account, Damage> {
     let mut input = Input(bytes);
-    let version = input.version(FORMAT, WHAT)?;
-    let organization = input.text(WHAT)?;
-    let subscription = take_option(&mut input, |input| input.text(WHAT))?;
-    let mut account = Account::new(AccountName { organization, subscription });
+    let (version, name) = take_name(&mut input)?;
+    let mut account = Account::new(name);
     account.rows = input.varint(WHAT)?;
     account.state = Digest(u128::from_le_bytes(input.array(WHAT)?));
     account.folded_under =
@@ -218,6 +228,7 @@ mod tests {
         let saved = account();
         let read = decode_account(&encode_account(&saved)).unwrap();
         assert_eq!(read.name(), saved.name());
+        assert_eq!(read_name(&encode_account(&saved)).unwrap(), saved.name());
         assert_eq!(read.windows, saved.windows);
         assert_eq!(
             (read.rows, read.state, read.folded_under, read.uncached, read.aside),

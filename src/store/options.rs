@@ -24,6 +24,9 @@ pub struct StoreOptions {
     pub open_files_max: u32,
     /// Bytes of refused records that are kept; the oldest leave first.
     pub rejected_bytes_max: u64,
+    /// Whether brokers give again what is read after the store's positions: only then a store whose
+    /// last writes are damaged may go back to the moment before them.
+    pub redelivered: bool,
 }
 
 impl Default for StoreOptions {
@@ -35,6 +38,7 @@ impl Default for StoreOptions {
             background_jobs: 2,
             open_files_max: 1024,
             rejected_bytes_max: 64 << 20,
+            redelivered: false,
         }
     }
 }
