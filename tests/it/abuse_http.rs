@@ -133,7 +133,9 @@ fn what_is_too_large_is_refused_at_once() {
         format!("GET {USAGE}{query} HTTP/1.1\r\nHost: h\r\n{key}{headers}\r\n")
     };
     let megabytes = 4 << 20;
-    let named = |count: usize| (0..count).map(|at| format!("X-{at}: y\r\n")).collect::<String>();
+    let named = |count: usize| {
+        (0..count).fold(String::new(), |names, at| names + &format!("X-{at}: y\r\n"))
+    };
     for (what, request, allowed) in [
         ("a long header", usage("", &format!("X: {}\r\n", "x".repeat(40_000))), &[431][..]),
         ("a huge header", usage("", &format!("X: {}\r\n", "x".repeat(megabytes))), &[431, 0]),

@@ -166,7 +166,8 @@ fn a_file_of_many_parts_comes_back_whole() {
     // Not a file of the engine's, and not a whole number of parts.
     let (name, bytes) = ("zz-large", (33 << 20) + 7_usize);
     world.service.stop();
-    let content: Vec<u8> = (0..bytes).map(|at| (at % 251) as u8 ^ (at >> 16) as u8).collect();
+    let content: Vec<u8> =
+        (0..bytes).map(|at| (at % 251).to_le_bytes()[0] ^ (at >> 16).to_le_bytes()[0]).collect();
     fs::write(world.service.data().join(name), &content).unwrap();
     let store = odometer::store::Store::open_read_only(
         world.service.data(),

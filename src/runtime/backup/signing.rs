@@ -120,7 +120,9 @@ mod tests {
             ),
         ] {
             let mut code = Signing.hmac(DigestAlgorithm::Sha256, &key).unwrap();
-            parts.iter().for_each(|part| code.update(part.as_bytes()));
+            for part in parts {
+                code.update(part.as_bytes());
+            }
             assert_eq!(hex(code.finish().unwrap()), expected);
         }
     }
