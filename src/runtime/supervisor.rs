@@ -78,49 +78,13 @@ impl Service {
         fault: Fault,
     ) -> Result<Self, Fatal> {
         let store = Arc::new(open_store(settings, &metrics)?);
-        let rows = Rows::new(Arc::clone(&store));
-        let (book, catalog_progress) = rows.load_book().map_err(Fatal::Catalogue)?;
-        let aside = settings.events.unknown_organization_bytes_max;
-        let catalogue = Arc::new(Catalogue::new(book, rows, aside));
-        let workers = threads(settings.fold.worker_threads, 2);
-        let (commands, command_queues): (Vec<_>, Vec<_>) =
-            (0..workers).map(|_| bounded(COMMANDS_WAITING_MAX)).unzip();
-        let slots = u16::from(store.slots());
-        let (checkpoints, requests) = bounded(1);
-        let shared = Arc::new(Shared {
-            store: Arc::clone(&store),
-            catalogue,
-            board: Board::new(slots),
-            clock,
-            metrics,
-            hasher: KeyHasher::new(store.hash_secret()),
-            slots,
-            caps: Caps {
-                groups_max: settings.limits.groups_soft_max,
-                values_max: settings.limits.unique_values_soft_max,
-            },
-            scan_limits: ScanLimits {
-                groups_max: settings.limits.groups_hard_max,
-                unique_values_max: settings.limits.unique_values_hard_max,
-            },
-            checkpoints,
-            rows_per_checkpoint: settings.checkpoint.events_max / workers as u64 + 1,
-            ends: Ends::default(),
-            sources: SourceNames::default(),
-            commands,
-            ignored: Ignored::default(),
-            compacting: Compacting::default(),
-            asked: (0..slots).map(|_| AtomicBool::new(false)).collect(),
-            moved: Notify::new(),
-            fault,
-            stopping: AtomicBool::new(false),
-        });
-        shared.show_kept().map_err(Fatal::store("reading what was kept"))?;
+        let Prepared { shared, commands, requests, catalog_progress } =
+            Prepared::around(store, settings, clock, metrics, fault)?;
         let (fatal, fatal_seen) = watch::channel(None);
         let crew = Crew { shared, fatal };
         let shared = Arc::clone(&crew.shared);
         let starting = Starting { settings, crew, fatal_seen };
-        let started = starting.run(command_queues, requests, catalog_progress);
+        let started = starting.run(commands, requests, catalog_progress);
         if started.is_err() {
             // What has been started already ends, so that the store is closed.
             shared.stopping.store(true, Ordering::Release);
@@ -130,7 +94,6 @@ impl Service {
         }
         started
     }
-
     /// Writes a checkpoint now and returns once it is durable.
     pub fn checkpoint(&self) -> Result<(), Fatal> {
         let (done, durable) = bounded(1);
@@ -160,6 +123,73 @@ impl Service {
             None => Ok(()),
             Some(reason) => Err(Fatal::Log(reason)),
         }
+    }
+}
+
+/// What is made before the first thread is started.
+pub struct Prepared {
+    /// What all threads share.
+    pub shared: Arc<Shared>,
+    /// Commands to the workers, by worker.
+    pub commands: Vec<Receiver<Command>>,
+    /// Checkpoints that are asked for.
+    pub requests: Receiver<Request>,
+    /// Where the catalogue log is read on.
+    pub catalog_progress: CatalogProgress,
+}
+
+impl Prepared {
+    /// Around an open store.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn around(
+        store: Arc<Store>,
+        settings: &Settings,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        fault: Fault,
+    ) -> Result<Self, Fatal> {
+        let rows = Rows::new(Arc::clone(&store));
+        let (book, catalog_progress) = rows.load_book().map_err(Fatal::Catalogue)?;
+        let aside = settings.events.unknown_organization_bytes_max;
+        let catalogue = Arc::new(Catalogue::new(book, rows, aside));
+        let workers = threads(settings.fold.worker_threads, 2);
+        let (senders, commands): (Vec<_>, Vec<_>) =
+            (0..workers).map(|_| bounded(COMMANDS_WAITING_MAX)).unzip();
+        let slots = u16::from(store.slots());
+        let (checkpoints, requests) = bounded(1);
+        let shared = Arc::new(Shared {
+            store: Arc::clone(&store),
+            catalogue,
+            board: Board::new(slots),
+            clock,
+            metrics,
+            hasher: KeyHasher::new(store.hash_secret()),
+            slots,
+            caps: Caps {
+                groups_max: settings.limits.groups_soft_max,
+                values_max: settings.limits.unique_values_soft_max,
+            },
+            scan_limits: ScanLimits {
+                groups_max: settings.limits.groups_hard_max,
+                unique_values_max: settings.limits.unique_values_hard_max,
+            },
+            checkpoints,
+            rows_per_checkpoint: settings.checkpoint.events_max / workers as u64 + 1,
+            ends: Ends::default(),
+            sources: SourceNames::default(),
+            commands: senders,
+            ignored: Ignored::default(),
+            compacting: Compacting::default(),
+            asked: (0..slots).map(|_| AtomicBool::new(false)).collect(),
+            moved: Notify::new(),
+            fault,
+            stopping: AtomicBool::new(false),
+        });
+        shared.show_kept().map_err(Fatal::store("reading what was kept"))?;
+        Ok(Self { shared, commands, requests, catalog_progress })
     }
 }
 

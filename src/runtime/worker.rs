@@ -197,7 +197,12 @@ impl Worker {
         rejected + self.slots.iter().map(Owned::unsaved_bytes).sum::<usize>()
     }
 
-    fn apply(&mut self, batch: &Batch) -> Result<(), Fatal> {
+    /// Applies a batch to its slots, all of which are back.
+    ///
+    /// # Errors
+    ///
+    /// A row does not fit into its block, which is a defect.
+    pub fn apply(&mut self, batch: &Batch) -> Result<(), Fatal> {
         let now = self.shared.clock.now();
         for at in 0..self.slots.len() {
             self.apply_to(at, batch, now)?;

@@ -28,6 +28,7 @@ mod rocks;
 mod tail;
 mod topics;
 mod totals;
+mod watch;
 
 pub use catalog::{CatalogEntry, CatalogProgress};
 pub use codec::Damage;
@@ -51,6 +52,7 @@ pub use rocks::{Store, StoreUsage};
 pub use tail::TailBlocks;
 pub use topics::{Topic, TopicSeen};
 pub use totals::SavedTotals;
+pub use watch::{DiskStep, Watch};
 
 #[cfg(test)]
 mod tests;

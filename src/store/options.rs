@@ -7,6 +7,7 @@ use rocksdb::{
 
 use super::error::OpenError;
 use super::keys::Family;
+use super::meta::Identity;
 
 /// Settings of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub struct StoreOptions {
     pub open_files_max: u32,
     /// Bytes of refused records that are kept; the oldest leave first.
     pub rejected_bytes_max: u64,
+    /// Name and secret of a new store. None, as in every service: a random name and
+    /// a random secret.
+    pub identity: Option<Identity>,
 }
 
 impl Default for StoreOptions {
@@ -35,6 +39,7 @@ impl Default for StoreOptions {
             background_jobs: 2,
             open_files_max: 1024,
             rejected_bytes_max: 64 << 20,
+            identity: None,
         }
     }
 }

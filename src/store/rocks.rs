@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rocksdb::{
     Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBPinnableSlice, DBRawIterator, Error,
@@ -18,6 +18,7 @@ use super::meta::Identity;
 use super::options::StoreOptions;
 use super::outbox::OutboxState;
 use super::rejected::RejectedState;
+use super::watch::{DiskStep, Watch};
 
 /// Folder for sorted files until they are brought in. Emptied at every start.
 const INGEST_FOLDER: &str = "ingest";
@@ -51,6 +52,8 @@ pub struct Store {
     pub(super) holds: Holds,
     /// Keeps writers away from a store that is opened to be read only.
     pub(super) reading: Option<File>,
+    /// Looks on at every write.
+    pub(super) watch: Option<Arc<dyn Watch>>,
 }
 
 /// What the store remembers of its own cursors.
@@ -106,7 +109,7 @@ impl Store {
         }
         fs::create_dir(&ingest).map_err(file("creating the folder", &ingest))?;
         let mut store = Self::around(db, path, options, cache);
-        store.identity = store.load_identity(options.slots)?;
+        store.identity = store.load_identity(options)?;
         store.state = Mutex::new(store.load_state()?);
         store.logs = store.load_logs()?;
         Ok(store)
@@ -130,6 +133,7 @@ impl Store {
             merging: Mutex::default(),
             holds: Holds::default(),
             reading: None,
+            watch: None,
         }
     }
 
@@ -204,9 +208,21 @@ impl Store {
         batch: WriteBatch,
         operation: &'static str,
     ) -> Result<(), StoreError> {
+        self.write(batch, operation, true)
+    }
+
+    /// Writes a batch. What is not synced may be taken back by a crash, and all that was written
+    /// after it with it.
+    pub(super) fn write(
+        &self,
+        batch: WriteBatch,
+        operation: &'static str,
+        synced: bool,
+    ) -> Result<(), StoreError> {
         let mut options = WriteOptions::default();
-        options.set_sync(true);
-        self.db.write_opt(batch, &options).map_err(self.engine(operation))
+        options.set_sync(synced);
+        let write = || self.db.write_opt(batch, &options).map_err(self.engine(operation));
+        self.step(DiskStep::Write { operation, synced }, write)
     }
 
     /// A walk over all keys of a family that begin with a prefix. It is not placed yet.
