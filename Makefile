@@ -1,7 +1,7 @@
 # Everything a newcomer needs is `make run` and `make test`; `make` alone lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sdk sdk-clients mutations vectors kill-test bench kafka fmt lint docs ci
+.PHONY: help run test sdk sdk-clients mutations sim vectors kill-test bench kafka fmt lint docs ci
 
 CARGO := dev/cargo
 # Property tests draw the same cases on every run; another seed (`make test PROPTEST_RNG_SEED=7`)
@@ -41,6 +41,16 @@ mutations: ## show that the tests bite: planted faults, each of which must be fo
 	dev/setup --tests
 	dev/kafka install
 	$(CARGO) test --release --locked --features mutations --test it mutations -- --nocapture
+	$(CARGO) test --release --locked --features mutations --test sim -- --nocapture
+
+# Seeds of the simulator, and the first of them.
+SEEDS ?= 3000
+FROM ?= 0
+
+sim: ## the simulator: SEEDS=N seeds from FROM=N on; prints the first that fails
+	dev/setup --tests
+	ODOMETER_SIM_SEEDS=$(SEEDS) ODOMETER_SIM_FROM=$(FROM) \
+		$(CARGO) test --release --locked --test sim seeds::every_seed_holds -- --exact --nocapture
 
 vectors: ## the golden cases; ODOMETER_VECTORS_DIR=folder runs others of the same schema
 	dev/setup
