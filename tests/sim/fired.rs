@@ -47,6 +47,9 @@ impl Fired {
 
     /// So many more.
     pub fn many(&mut self, kind: &'static str, count: u64) {
+        if count == 0 {
+            return;
+        }
         let kind = KINDS.iter().find(|known| **known == kind);
         *self.0.entry(kind.expect("a kind of the list")).or_default() += count;
     }
@@ -54,11 +57,6 @@ impl Fired {
     /// All that others have counted.
     pub fn add(&mut self, other: &Self) {
         other.0.iter().for_each(|(kind, count)| self.many(kind, *count));
-    }
-
-    /// Kinds that never came about.
-    pub fn never(&self) -> Vec<&'static str> {
-        KINDS.into_iter().filter(|kind| !self.0.contains_key(kind)).collect()
     }
 }
 

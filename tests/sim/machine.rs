@@ -1,7 +1,9 @@
 //! One life of the service, from its start to the next crash: the parts that threads would run,
 //! each moved on by hand.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -45,6 +47,9 @@ pub const EVENTS: &str = "events";
 const DEAD_LETTERS: &str = "dead";
 /// Time that never comes: what is due is decided by the seed.
 const NEVER: std::time::Duration = std::time::Duration::from_secs(1 << 30);
+
+/// Pause between two looks at a reader for which nothing can be done.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(5);
 
 /// A worker with what waits for it.
 struct Seat {
@@ -278,7 +283,10 @@ impl Machine {
         for worker in 0..self.workers() {
             while self.obey(worker) {}
         }
+        // The store of a service that goes on is tried until it takes what it is given.
+        self.shared.stopping.store(true, Ordering::Release);
         self.checkpointer.write(asked, Extra::default()).unwrap();
+        self.shared.stopping.store(false, Ordering::Release);
         self.durable()
     }
 
@@ -291,7 +299,13 @@ impl Machine {
     /// Brings in ids or totals that wait.
     pub fn compact(&mut self) -> bool {
         let Ok(job) = self.jobs.try_recv() else { return false };
+        let is_ids = matches!(job, Job::Ids { .. });
+        self.shared.stopping.store(true, Ordering::Release);
         compactor::work(&self.shared, job);
+        self.shared.stopping.store(false, Ordering::Release);
+        let compacting = &self.shared.compacting;
+        let left = if is_ids { compacting.ids() } else { compacting.totals() };
+        assert!(!left, "the store has refused what follows from its blocks");
         true
     }
 
@@ -328,23 +342,33 @@ impl Machine {
     ) -> Result<(Reflects, Option<String>), Refusal> {
         thread_local! {
             static WAITING: tokio::runtime::Runtime =
-                tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+                // One thread for reads, so that they are over in the order in which they begin.
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_time()
+                    .max_blocking_threads(1)
+                    .build()
+                    .unwrap();
         }
         let usages = Usages::new(Arc::clone(&self.shared));
         WAITING.with(|waiting| {
             waiting.block_on(async {
                 let mut answer = std::pin::pin!(usages.answer(question, |_| false, view));
-                std::future::poll_fn(|context| {
-                    loop {
-                        if let Poll::Ready(answer) = answer.as_mut().poll(context) {
-                            return Poll::Ready(answer);
-                        }
-                        if !self.turn() {
-                            return Poll::Pending;
-                        }
+                loop {
+                    let look = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context)));
+                    if let Poll::Ready(answer) = look.await {
+                        return answer;
                     }
-                })
-                .await
+                    // Nothing moves while a read is under way, however long that takes.
+                    tokio::task::spawn_blocking(|| ()).await.unwrap();
+                    let look = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context)));
+                    if let Poll::Ready(answer) = look.await {
+                        return answer;
+                    }
+                    if !self.turn() {
+                        // Whoever is not told looks again by itself, after a while.
+                        tokio::time::sleep(LOOK_AGAIN).await;
+                    }
+                }
             })
         })
     }

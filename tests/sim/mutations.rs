@@ -28,7 +28,8 @@ fn every_planted_fault_is_found() {
         if let Some((seed, report)) = found {
             let broken = report.broken.unwrap_or_default();
             let first = broken.lines().next().unwrap_or_default();
-            println!("{name:24} {count:9}  seed {seed}: {first}");
+            let steps = report.trace.lines().count();
+            println!("{name:24} {count:9}  seed {seed}, step {steps}: {first}");
         } else {
             println!("{name:24} {count:9}  no seed");
             unnoticed.push(fault);

@@ -103,6 +103,8 @@ impl World {
             cache_bytes: 8 << 20,
             memtable_bytes: 8 << 20,
             background_jobs: 1,
+            opening_threads: 1,
+            wal_bytes_max: 256 << 10,
             open_files_max: 64,
             identity: Some(Identity {
                 slots,
@@ -166,6 +168,10 @@ impl World {
         while !self.survive(Self::everything)? {}
         self.survive(|world| world.site.disk.cut_now(false))?;
         while !self.survive(Self::everything)? {}
+        let board = &self.machine.as_ref().expect("a running machine").shared.board;
+        let replaced = (0..self.site.options.slots).map(|slot| board.slot(slot).counters.replaced);
+        let first = "a copy that comes first and is read later";
+        self.fired.many(first, replaced.sum());
         Ok(())
     }
 
@@ -250,11 +256,15 @@ impl World {
                 self.machine().compact();
                 "compact"
             }
-            83..87 => {
+            83..85 => {
                 self.machine().merge(slot);
                 "merge"
             }
-            87..89 => {
+            85..88 => {
+                self.put_in_order();
+                "put in order"
+            }
+            88 => {
                 let Self { machine, site, .. } = self;
                 machine.as_mut().expect("a running machine").send(site);
                 "send"
@@ -327,6 +337,21 @@ impl World {
             }
         }
         self.acknowledged = self.machine().checkpoint(ids, &totals);
+    }
+
+    /// Brings in all that may be, and merges it. Merges are short of nothing then, so that is where
+    /// the power is cut most of the time.
+    fn put_in_order(&mut self) {
+        let slots: Vec<u8> = (0..self.site.options.slots).collect();
+        self.acknowledged = self.machine().checkpoint(true, &slots);
+        while self.machine().compact() {}
+        for worker in 0..self.machine().workers() {
+            while self.machine().obey(worker) {}
+        }
+        if self.dice.percent(60) {
+            self.arm();
+        }
+        slots.iter().for_each(|slot| while self.machine().merge(*slot) {});
     }
 
     fn turn_clock(&mut self) {
@@ -413,13 +438,7 @@ impl World {
                 self.ask_this(organization, &question)?;
             }
         }
-        let slots: Vec<u8> = (0..self.site.options.slots).collect();
-        self.acknowledged = self.machine().checkpoint(true, &slots);
-        while self.machine().compact() {}
-        for worker in 0..self.machine().workers() {
-            while self.machine().obey(worker) {}
-        }
-        slots.iter().for_each(|slot| while self.machine().merge(*slot) {});
+        self.put_in_order();
         self.note("everything");
         let machine = self.machine.as_ref().expect("a running machine");
         check::refused(machine, &self.model, &self.site)?;
