@@ -352,7 +352,9 @@ impl Machine {
         let usages = Usages::new(Arc::clone(&self.shared));
         WAITING.with(|waiting| {
             waiting.block_on(async {
-                let mut answer = std::pin::pin!(usages.answer(question, |_| false, view));
+                // Unconstrained, so that it waits only for what it has not got.
+                let answer = usages.answer(question, |_| false, view);
+                let mut answer = std::pin::pin!(tokio::task::unconstrained(answer));
                 loop {
                     let look = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context)));
                     if let Poll::Ready(answer) = look.await {

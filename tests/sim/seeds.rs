@@ -8,6 +8,9 @@ use crate::world::{Report, run};
 
 /// Seeds unless their number is set.
 const SEEDS: u64 = 3_000;
+/// Steps that are shown of a seed that fails, and characters of each.
+const STEPS_SHOWN: usize = 60;
+const LINE_CHARS: usize = 240;
 /// Seeds that are run twice.
 const SEEDS_TWICE: u64 = 20;
 /// Seeds from which on every kind of fault has come about, surely.
@@ -22,8 +25,9 @@ fn setting(name: &str) -> Option<u64> {
 /// Fails if a seed does, and says how to repeat it.
 fn judge(failure: Option<(u64, Report)>) {
     let Some((seed, report)) = failure else { return };
-    let steps: Vec<&str> = report.trace.lines().collect();
-    let last = &steps[steps.len().saturating_sub(12)..];
+    let cut = |line: &str| line.chars().take(LINE_CHARS).collect::<String>();
+    let steps: Vec<String> = report.trace.lines().map(cut).collect();
+    let last = &steps[steps.len().saturating_sub(STEPS_SHOWN)..];
     panic!(
         "seed {seed}: {}\n  after {} steps, the last of them\n{}\n  again: make sim FROM={seed} SEEDS=1",
         report.broken.unwrap_or_default(),
