@@ -44,7 +44,7 @@ mutations: ## show that the tests bite: planted faults, each of which must be fo
 	$(CARGO) test --release --locked --features mutations --test sim -- --nocapture
 
 # Seeds of the simulator, and the first of them.
-SEEDS ?= 3000
+SEEDS ?= 2000
 FROM ?= 0
 
 sim: ## the simulator: SEEDS=N seeds from FROM=N on; prints the first that fails

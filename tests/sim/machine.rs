@@ -268,9 +268,10 @@ impl Machine {
     /// Moves on whatever a reader may wait for.
     fn turn(&mut self) -> bool {
         let workers = 0..self.workers();
-        workers.clone().any(|worker| self.obey(worker))
-            || self.scan()
-            || workers.into_iter().any(|worker| self.recover(worker))
+        // Each has its share: a reader may ask again whenever it is woken.
+        let obeyed = workers.clone().any(|worker| self.obey(worker));
+        let scanned = self.scan();
+        obeyed || scanned || workers.into_iter().any(|worker| self.recover(worker))
     }
 
     /// Writes a checkpoint: ids and the totals of these slots are handed on with it, if nothing of

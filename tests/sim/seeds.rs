@@ -7,7 +7,7 @@ use crate::search;
 use crate::world::{Report, run};
 
 /// Seeds unless their number is set.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 2_000;
 /// Steps that are shown of a seed that fails, and characters of each.
 const STEPS_SHOWN: usize = 60;
 const LINE_CHARS: usize = 240;

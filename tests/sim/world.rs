@@ -126,7 +126,8 @@ impl World {
         };
         site.catalogue.grow();
         (0..1 + dice.below(3)).for_each(|_| site.events.grow());
-        let feed = Feed::new(seed, 1 + dice.below(2) as u64);
+        let count = 1 + dice.below(2) as u64;
+        let feed = Feed::new(&mut dice, count);
         let model = Model::new(u16::from(slots), feed.names.clone());
         Self {
             dice,
