@@ -1,7 +1,8 @@
 # Everything a newcomer needs is `make run` and `make test`; `make` alone lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sdk sdk-clients mutations sim vectors kill-test bench kafka fmt lint docs ci
+.PHONY: help run test sdk sdk-clients mutations sim fuzz vectors rig bench soak kafka fmt lint
+.PHONY: docs ci
 
 CARGO := dev/cargo
 # Property tests draw the same cases on every run; another seed (`make test PROPTEST_RNG_SEED=7`)
@@ -21,8 +22,10 @@ test: ## the whole test suite, a real Apache Kafka included
 	dev/kafka install
 	dev/python -m unittest discover --start-directory tests/rig
 	$(MAKE) sdk-clients
+	dev/python --list tests/s3/requirements.txt --path
 	$(CARGO) test --release --locked
 	$(MAKE) mutations
+	$(MAKE) fuzz
 
 sdk: ## Lago's official clients, unchanged, against a live service on real Kafka
 	dev/setup --tests
@@ -41,6 +44,7 @@ mutations: ## show that the tests bite: planted faults, each of which must be fo
 	dev/setup --tests
 	dev/kafka install
 	$(CARGO) test --release --locked --features mutations --test it mutations -- --nocapture
+	$(CARGO) test --release --locked --features mutations --test it poison
 	$(CARGO) test --release --locked --features mutations --test sim -- --nocapture
 
 # Seeds of the simulator, and the first of them.
@@ -52,18 +56,38 @@ sim: ## the simulator: SEEDS=N seeds from FROM=N on; prints the first that fails
 	ODOMETER_SIM_SEEDS=$(SEEDS) ODOMETER_SIM_FROM=$(FROM) \
 		$(CARGO) test --release --locked --test sim seeds::every_seed_holds -- --exact --nocapture
 
+fuzz: ## the fuzz targets: all for a few seconds, or one: TARGET=decoder SECONDS=600
+	dev/setup --tests
+	$(CARGO) test --release --locked --features fuzzing --test fuzz -- $(TARGET) $(SECONDS)
+
 vectors: ## the golden cases; ODOMETER_VECTORS_DIR=folder runs others of the same schema
 	dev/setup
 	$(CARGO) test --release --locked --test it vectors_run::every_case_holds -- --exact --nocapture
 
-kill-test: ## the long kill test: 5 M records, at least 20 kills under load
+MINUTES ?= 30
+REPORT ?= target/rig.json
+rig: ## faults by a seed on real Kafka, every total judged: MINUTES=30 SEED=N REPORT=target/rig.json
 	dev/setup --tests
-	ODOMETER_KILL_TEST=long $(CARGO) test --release --locked --test it kill -- --nocapture
+	dev/kafka install
+	$(CARGO) build --release --locked --bin odometer
+	mkdir -p $(dir $(REPORT))
+	dev/python tests/rig/kill_rig.py --minutes $(MINUTES) --report $(REPORT) \
+	  $(if $(SEED),--seed $(SEED))
 
 bench: ## measure against real Kafka; BENCH='--events 20000000' passes flags on
 	dev/setup --tests
 	$(CARGO) build --release --locked --bin odometer
 	dev/with-kafka $(CARGO) run --release --locked --quiet --bin odometer -- bench $(BENCH)
+
+# After a minute at full rate the events are held back to RATE a second: each takes about 125 bytes
+# of disk for good, so that an hour of 30 000 a second needs 14 GB.
+MINUTES ?= 60
+RATE ?= 30000
+soak: ## watch memory for MINUTES=60 of all-new transaction ids, RATE=30000 a second
+	dev/setup --tests
+	$(CARGO) build --release --locked --bin odometer
+	dev/with-kafka $(CARGO) run --release --locked --quiet --bin odometer -- \
+	  bench soak --minutes $(MINUTES) --events-per-second $(RATE)
 
 kafka: ## start a Kafka broker on loopback (dev/kafka stop ends it)
 	dev/setup --tests

@@ -9,6 +9,8 @@ pub mod cli;
 pub mod config;
 pub mod core;
 pub mod engine;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 pub mod http;
 pub mod log;
 pub mod runtime;

@@ -14,6 +14,10 @@ const TEXT_BYTES_MAX: usize = 4 << 30;
 /// Lists and objects within one another; charges with filters need nine.
 const DEPTH_MAX: usize = 32;
 
+/// Nodes that aliases may repeat, all together: each is a few hundred bytes of memory, and a dozen
+/// lines of aliases to aliases would else be a billion of them.
+const REPEATED_NODES_MAX: usize = 20_000;
+
 /// Reads one document. The error names line and column.
 pub(super) fn parse(text: &str) -> Result<Value, String> {
     let options = serde_saphyr::options! {
@@ -25,6 +29,9 @@ pub(super) fn parse(text: &str) -> Result<Value, String> {
             max_events: 2 * NODES_MAX,
             max_total_scalar_bytes: TEXT_BYTES_MAX,
             max_depth: DEPTH_MAX,
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: REPEATED_NODES_MAX,
         },
     };
     let tree: Tree =

@@ -12,6 +12,8 @@ const CONNECT_WAIT: Duration = Duration::from_secs(10);
 const ANSWER_WAIT: Duration = Duration::from_secs(90);
 /// Longest wait for a change to be carried out: gaps wait for the fold, replays for checkpoints.
 const CHANGE_WAIT: Duration = Duration::from_mins(10);
+/// Longest wait for a backup: the first one of a large store sends all of it.
+const BACKUP_WAIT: Duration = Duration::from_hours(24);
 /// Longest answer that is taken.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 /// Where an address without a port leads.
@@ -85,13 +87,37 @@ impl Address {
         key: &str,
         body: &str,
     ) -> Result<(u16, Vec<u8>), Failure> {
+        let wait = if method == "GET" { ANSWER_WAIT } else { CHANGE_WAIT };
+        self.ask_within(wait, (method, path), key, body)
+    }
+
+    /// Sends a request without a body, and waits as long as a backup of a large store takes.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub fn ask_patiently(
+        &self,
+        method: &str,
+        path: &str,
+        key: &str,
+    ) -> Result<(u16, Vec<u8>), Failure> {
+        self.ask_within(BACKUP_WAIT, (method, path), key, "")
+    }
+
+    fn ask_within(
+        &self,
+        wait: Duration,
+        (method, path): (&str, &str),
+        key: &str,
+        body: &str,
+    ) -> Result<(u16, Vec<u8>), Failure> {
         if key.contains(|c: char| c.is_whitespace() || c.is_control()) {
             return Err("the API key holds a blank or a control character".into());
         }
         let failed = |error: std::io::Error| {
             format!("{}:{} does not answer\n  {error}", self.host, self.port)
         };
-        let wait = if method == "GET" { ANSWER_WAIT } else { CHANGE_WAIT };
         let mut stream = self.connect(wait).map_err(failed)?;
         // Of this version no server sends a body in chunks, and each closes after its answer.
         let request = format!(

@@ -71,7 +71,7 @@ enum Command {
         #[command(subcommand)]
         command: catalog::CatalogCommand,
     },
-    /// Back up the store of a stopped service
+    /// Back up the store of a running or a stopped service
     Backup(backup::BackupArgs),
     /// Restore a backup into a new folder
     Restore(backup::RestoreArgs),
@@ -170,7 +170,7 @@ fn dispatch(
         }
         Command::Config { command: ConfigCommand::Defaults } => Ok(()),
         Command::Backup(args) => backup::backup(&load(&[])?.0, &args),
-        Command::Restore(args) => backup::restore(&args),
+        Command::Restore(args) => backup::restore(&load(&[])?.0, &args),
         Command::Verify(args) => verify::verify(&load(&[])?.0, &args),
         Command::Bench(args) => bench::run(&args, arguments, load(&[])?.0),
         Command::Gap { command } => operator::gap(command, &load(&[])?.0),

@@ -181,7 +181,7 @@ pub fn rejected(command: RejectedCommand, settings: &Settings) -> Result<(), Fai
 }
 
 /// A running service and its operator's key.
-struct Client<'a> {
+pub(super) struct Client<'a> {
     address: Address,
     key: &'a str,
 }
@@ -189,17 +189,28 @@ struct Client<'a> {
 impl Client<'_> {
     /// The body of an answer with status 200.
     fn ask(&self, method: &str, path: &str, body: &str) -> Result<Vec<u8>, Failure> {
-        let path = format!("/odometer/v1/operator/{path}");
-        let (status, answer) = self.address.ask(method, &path, self.key, body)?;
-        if status == 200 {
-            return Ok(answer);
-        }
-        let told = String::from_utf8_lossy(&answer);
-        Err(format!("the service answers {status}\n  {told}").into())
+        accepted(self.address.ask(method, &at(path), self.key, body)?)
+    }
+
+    /// The same of something that takes as long as it takes.
+    pub(super) fn wait(&self, method: &str, path: &str) -> Result<Vec<u8>, Failure> {
+        accepted(self.address.ask_patiently(method, &at(path), self.key)?)
     }
 }
 
-fn client<'a>(url: &str, settings: &'a Settings) -> Result<Client<'a>, Failure> {
+fn at(path: &str) -> String {
+    format!("/odometer/v1/operator/{path}")
+}
+
+fn accepted((status, answer): (u16, Vec<u8>)) -> Result<Vec<u8>, Failure> {
+    if status == 200 {
+        return Ok(answer);
+    }
+    let told = String::from_utf8_lossy(&answer);
+    Err(format!("the service answers {status}\n  {told}").into())
+}
+
+pub(super) fn client<'a>(url: &str, settings: &'a Settings) -> Result<Client<'a>, Failure> {
     let key = settings.http.operator_key.expose();
     if key.is_empty() {
         return Err("there is no key\n  hint: set http.operator_key as the service has it".into());
@@ -230,7 +241,7 @@ fn with_service<R>(settings: &Settings, act: impl FnOnce(&Operator) -> R) -> Res
     Ok(done)
 }
 
-fn tell(answer: &[u8]) -> Result<(), Failure> {
+pub(super) fn tell(answer: &[u8]) -> Result<(), Failure> {
     write(answer)?;
     write(b"\n")
 }

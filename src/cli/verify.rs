@@ -90,6 +90,9 @@ impl Outcome {
             let from = if part.from == 0 { "" } else { ", what was before is no longer there" };
             let _ = writeln!(text, "log: {} offsets {} to {}{from}", part.name, part.from, part.to);
         }
+        for apart in self.log.iter().flat_map(|log| &log.apart) {
+            let _ = writeln!(text, "log: {} is not comparable: {}", apart.name, apart.why);
+        }
         if let Some(log) = &self.log {
             let speed = rate(log.records, self.seconds.1);
             let _ = writeln!(text, "log: {} records, {speed} a second", log.records);
@@ -125,7 +128,11 @@ impl Outcome {
             let parts: Vec<Json> = parts
                 .map(|part| json!({"partition": part.name, "from": part.from, "to": part.to}))
                 .collect();
+            let apart = log.apart.iter();
+            let apart: Vec<Json> =
+                apart.map(|apart| json!({"partition": apart.name, "reason": apart.why})).collect();
             json!({
+                "not_comparable": apart,
                 "records": log.records,
                 "records_per_second": rate(log.records, self.seconds.1),
                 "partitions": parts,

@@ -26,7 +26,8 @@ pub use origin::{Origin, Origins};
 pub use problem::{ConfigError, Problem};
 pub use secret::{Properties, Secret};
 pub use settings::{
-    Catalog, Checkpoint, Dedup, Events, Fold, Http, Kafka, Limits, Log, Rejected, Settings, Store,
+    Backup, Catalog, Checkpoint, Dedup, Events, Fold, Http, Kafka, Limits, Log, Rejected, Settings,
+    Store,
 };
 pub use source::{Sources, parse_assignment};
 

@@ -135,6 +135,12 @@ settings! {
         memory_bytes_max: usize = integer(MIB, TIB),
     }
 
+    /// What is held in memory of accounts.
+    memory: Memory {
+        /// Room for accounts, bytes. Below the lower bound every event would wait for the store.
+        accounts_bytes_max: usize = integer(64 * KIB, TIB),
+    }
+
     /// When state becomes durable.
     checkpoint: Checkpoint {
         /// Longest time between checkpoints, milliseconds.
@@ -170,6 +176,22 @@ settings! {
     rejected: Rejected {
         /// Room for rejected records, bytes.
         bytes_max: u64 = integer(MIB, TIB),
+    }
+
+    /// Backups of the store.
+    backup: Backup {
+        /// Where they are kept: a folder, or `s3://BUCKET/PREFIX`; none: the command has to say.
+        to: Option<String> = Kind::Text,
+        /// Address of object storage; none: that of Amazon in the region.
+        s3_endpoint: Option<String> = Kind::Text,
+        /// Region of the bucket.
+        s3_region: String = Kind::Text,
+        /// Name of the key for object storage; empty: the role of the machine.
+        s3_access_key_id: String = Kind::Text,
+        /// The key, read from `s3_secret_access_key_file` where that is given.
+        s3_secret_access_key: Secret = Kind::Secret,
+        /// File the key was read from.
+        s3_secret_access_key_file: Option<PathBuf> = Kind::Path,
     }
 
     /// The catalogue.

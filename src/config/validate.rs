@@ -133,6 +133,12 @@ fn check_rest(settings: &Settings) -> Vec<(&'static str, Problem)> {
         let problem = Problem::new("`http.operator_key` is too short", detail);
         found.push(("http", problem.hint("make one with: openssl rand -hex 24")));
     }
+    let backup = &settings.backup;
+    if backup.s3_access_key_id.is_empty() != backup.s3_secret_access_key.is_empty() {
+        let detail =
+            "only one of `backup.s3_access_key_id` and `backup.s3_secret_access_key` is given";
+        found.push(("backup", Problem::new("a key and its name need each other", detail)));
+    }
     let limits = &settings.limits;
     let caps = [
         ("groups", limits.groups_soft_max, limits.groups_hard_max),

@@ -133,7 +133,10 @@ pub enum Rejection {
     /// The metric's expression failed on this event (4.5).
     #[error("expression_evaluation_failed: {0}")]
     Expression(String),
-    /// Handling the record failed in a way that is a defect of ours; the partition goes on.
+    /// Reading the record failed in a way that is a defect of ours; the partition goes on.
+    #[error("internal_decode: {0}")]
+    InternalDecode(String),
+    /// Counting the event failed in a way that is a defect of ours; the partition goes on.
     #[error("internal: {0}")]
     Internal(String),
 }
@@ -154,6 +157,7 @@ impl Rejection {
             Self::OutOfRange(_) => "value_is_out_of_range",
             Self::UnknownOrganization => "unknown_organization",
             Self::Expression(_) => "expression_evaluation_failed",
+            Self::InternalDecode(_) => "internal_decode",
             Self::Internal(_) => "internal",
         }
     }

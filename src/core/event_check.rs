@@ -131,7 +131,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::core::catalog::{BillingTime, Status};
+    use crate::core::catalog::{BillingTime, Status, fixtures};
     use crate::core::instant::SECOND;
 
     const NOW: Instant = Instant(100 * SECOND);
@@ -174,19 +174,8 @@ mod tests {
     }
 
     fn world(aggregation: Aggregation, rows: Vec<Subscription>) -> World {
-        let metric = BillableMetric {
-            id: Uuid::nil(),
-            code: "m".into(),
-            name: "M".into(),
-            description: None,
-            aggregation,
-            field_name: Some("value".into()),
-            recurring: false,
-            rounding: None,
-            expression: None,
-            filters: Vec::new(),
-            created_at: Instant(0),
-        };
+        let field_name = Some("value".into());
+        let metric = BillableMetric { field_name, ..fixtures::metric(0, "m", aggregation) };
         World { rows, metric }
     }
 

@@ -88,6 +88,8 @@ rules {
     MarkOutlivesLateEvent,
     /// A repair takes up an older prefix than the one that it reads on from.
     RepairReadsTooLittle,
+    /// A removal keeps its place in the tiers though an addition of the same day took it back (5.10).
+    RemovalOutlivesAddition,
     /// The widest level that has taxes wins, rather than the narrowest (7).
     TaxLevelPassed,
 }
@@ -121,6 +123,52 @@ steps {
     /// Refused records are not written.
     RejectedNotStored,
 }
+}
+
+/// Where a record can be made to panic, to show that this costs nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stumble {
+    /// While it is decoded.
+    Decode,
+    /// When it has just been counted and is not in the ledger yet.
+    Fold,
+    /// When it has just been added to a total, be it from the log or from the ledger.
+    Total,
+}
+
+impl Stumble {
+    /// The text that makes a record panic there.
+    pub const fn mark(self) -> &'static str {
+        match self {
+            Self::Decode => "odometer-panics-in-decode",
+            Self::Fold => "odometer-panics-in-fold",
+            Self::Total => "odometer-panics-in-total",
+        }
+    }
+}
+
+/// Panics for a record that asks for it with this text; never in a build that serves.
+#[cfg(not(any(test, feature = "mutations")))]
+#[inline]
+pub const fn stumble(_: Stumble, _: &[u8]) {}
+
+/// Whether the defect that makes records panic is mended.
+#[cfg(feature = "mutations")]
+pub static MENDED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Panics for a record that asks for it with this text.
+///
+/// # Panics
+///
+/// That is what it is for.
+#[cfg(any(test, feature = "mutations"))]
+pub fn stumble(place: Stumble, bytes: &[u8]) {
+    #[cfg(feature = "mutations")]
+    if MENDED.load(std::sync::atomic::Ordering::SeqCst) {
+        return;
+    }
+    let mark = memchr::memmem::find(bytes, place.mark().as_bytes());
+    assert!(mark.is_none(), "a planted panic in {place:?}");
 }
 
 #[cfg(not(feature = "mutations"))]

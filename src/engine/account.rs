@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::digest::Digest;
 use super::draft::Draft;
 use super::frame::{Frame, Spell, distance, floor};
+use super::isolate::{Panicked, isolated};
 use super::ledger::AccountName;
 use super::totals::Cells;
 use super::window::WindowTotals;
@@ -22,7 +23,7 @@ use crate::core::event::Usage;
 use crate::core::instant::Instant;
 use crate::core::matching::Buckets;
 use crate::core::period::Window;
-use crate::core::planted::{Fault, planted};
+use crate::core::planted::{Fault, Stumble, planted, stumble};
 
 /// Windows kept per account: the running one, its neighbours, and one for events that are early or
 /// late. More would only serve figures that nobody polls; the rest is scanned when asked for.
@@ -30,6 +31,10 @@ pub const WINDOWS_MAX: usize = 4;
 
 /// Events further than this from their log time are not worth a window of their own: 400 days.
 const DISTANCE_MAX: i64 = 400 * 86_400 * crate::core::instant::SECOND;
+
+/// What the allocator adds to each piece of memory, and the pieces that every account has.
+const ALLOCATION_BYTES: usize = 16;
+const ALLOCATIONS: usize = 2;
 
 /// A stretch of time, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +130,22 @@ impl Account {
         AccountName { organization: &self.organization, subscription: self.subscription.as_deref() }
     }
 
+    /// Whether the account is the same after it has left memory and come back from its saved
+    /// totals, which include all blocks before this sequence. Events that are set aside and scans
+    /// that are under way are known in memory only.
+    pub fn may_leave(&self, saved_upto: u64) -> bool {
+        let is_saved = self.rows == 0 || self.changed_at < saved_upto;
+        is_saved && self.aside.0 == 0 && self.windows.iter().all(|kept| kept.building.is_none())
+    }
+
+    /// Bytes in memory, roughly, without the charges that accounts of a plan share.
+    pub fn weight(&self) -> usize {
+        let names = self.organization.len() + self.subscription.as_ref().map_or(0, |id| id.len());
+        let frame = self.frame.as_ref().map_or(0, |frame| frame.weight());
+        let windows: usize = self.windows.iter().map(WindowTotals::weight).sum();
+        size_of::<Self>() + names + ALLOCATIONS * ALLOCATION_BYTES + frame + windows
+    }
+
     /// Puts the account under other rules. Totals folded under the same rules stay.
     pub fn reframe(&mut self, frame: Option<Arc<Frame>>, epoch: u64) {
         let digest = frame.as_ref().map(|frame| frame.digest);
@@ -166,6 +187,39 @@ impl Account {
                 self.windows[own].fold(&frame, code, usage, folding);
             }
         });
+    }
+
+    /// [`Account::fold`] of an event that is taken into the ledger only if this succeeds.
+    ///
+    /// # Errors
+    ///
+    /// What a panic said. The event is not counted then. The totals are gone, for they may hold
+    /// half of it; they come back by a scan of the ledger, which does not have it.
+    pub fn try_fold(
+        &mut self,
+        code: &str,
+        usage: &Usage<'_>,
+        folding: &mut Folding,
+    ) -> Result<(), Panicked> {
+        let rows = self.rows;
+        let fold = || {
+            self.fold(code, usage, folding);
+            stumble(Stumble::Fold, usage.properties.as_bytes());
+        };
+        isolated(fold).inspect_err(|_| {
+            folding.buckets = Buckets::default();
+            self.rows = rows;
+            self.forget();
+        })
+    }
+
+    /// [`Account::fold`] of an event that the ledger has. If it panics the totals are gone; whoever
+    /// asks for them has them scanned.
+    pub fn refold(&mut self, code: &str, usage: &Usage<'_>, folding: &mut Folding) {
+        if self.try_fold(code, usage, folding).is_err() {
+            self.rows += 1;
+            self.forget();
+        }
     }
 
     /// What is known of a window under these rules.
@@ -226,12 +280,20 @@ impl Account {
         if generation != self.generation {
             return Installed::Outdated;
         }
-        if self.windows[at].install(frame, scanned, folding) {
-            return Installed::Taken;
+        match isolated(|| self.windows[at].install(frame, scanned, folding)) {
+            Ok(true) => Installed::Taken,
+            Ok(false) => {
+                self.windows.remove(at);
+                self.uncached = Stretch::extended(self.uncached, floor(window), window.to);
+                Installed::Overflowed
+            }
+            // An event that was noted meanwhile cannot be folded: whoever asks again is told.
+            Err(_) => {
+                folding.buckets = Buckets::default();
+                self.forget();
+                Installed::Outdated
+            }
         }
-        self.windows.remove(at);
-        self.uncached = Stretch::extended(self.uncached, floor(window), window.to);
-        Installed::Overflowed
     }
 
     fn meets_uncached(&self, window: Window) -> bool {

@@ -78,6 +78,15 @@ impl Refused {
     }
 }
 
+/// A place in a batch that is being filled.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    texts: usize,
+    arena: usize,
+    events: usize,
+    refused: usize,
+}
+
 /// A batch of decoded records: bounded by whoever fills it.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -129,6 +138,24 @@ impl Batch {
     /// Adds a record that was not accepted.
     pub fn refuse(&mut self, refused: Refused) {
         self.refused.push(refused);
+    }
+
+    /// Where the next record begins.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            texts: self.texts.len(),
+            arena: self.arena.len(),
+            events: self.events.len(),
+            refused: self.refused.len(),
+        }
+    }
+
+    /// Takes back what was added since a place, however far that went.
+    pub fn rewind(&mut self, to: Mark) {
+        self.texts.truncate(to.texts);
+        self.arena.truncate(to.arena);
+        self.events.truncate(to.events);
+        self.refused.truncate(to.refused);
     }
 
     /// Notes how far a partition has been read with this batch.

@@ -164,6 +164,20 @@ impl Ids {
         }
     }
 
+    /// Takes back the last verdict, for an event that could not be counted after all: its copy at
+    /// `retracted` counts as before, or none does.
+    pub fn take_back(&mut self, key: IdKey, retracted: Option<Position>) {
+        self.pending.pop();
+        if let Some(position) = retracted {
+            return self.remember(key.identity, position.source);
+        }
+        let bytes = key.identity.to_le_bytes();
+        let hash = table_hash(key.identity);
+        if let Ok(known) = self.recent.find_entry(hash, |known| known.identity == bytes) {
+            known.remove();
+        }
+    }
+
     /// Remembers an id from the ledger, on start. A later call for the same id must carry the copy
     /// that counts, as the ledger's order does.
     pub fn restore(&mut self, key: IdKey, position: Position) {

@@ -49,6 +49,13 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// Bytes in memory, roughly, without what frames share.
+    pub fn weight(&self) -> usize {
+        let stints = self.stints.iter().map(|(_, own)| size_of_val(own.as_slice()));
+        let places = self.stints.capacity() * size_of::<(u16, Vec<Stint>)>();
+        size_of::<Self>() + places + stints.sum::<usize>()
+    }
+
     /// The charges window that holds an instant; none outside the calendar or in a skipped hour.
     pub fn window_holding(&self, at: Instant) -> Option<Window> {
         period::containing(&self.terms, at)

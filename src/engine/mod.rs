@@ -10,6 +10,7 @@ pub mod digest;
 pub mod draft;
 pub mod duplicates;
 pub mod frame;
+pub mod isolate;
 pub mod keys;
 pub mod ledger;
 pub mod noted;

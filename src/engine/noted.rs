@@ -30,6 +30,11 @@ impl Noted {
         }
     }
 
+    /// Bytes in memory, roughly.
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + if self.overflowed { 0 } else { self.bytes }
+    }
+
     /// The noted events; none if there were too many.
     pub fn events(&self) -> Option<&[UsageBuf]> {
         (!self.overflowed).then_some(&self.events)

@@ -9,6 +9,7 @@ use super::batch::{Batch, Incoming, Refused};
 use super::counters::Counters;
 use super::dedup::{IdKey, Ids, Lookup, Verdict};
 use super::digest::Digest;
+use super::isolate::Panicked;
 use super::keys::SlotNumber;
 use super::ledger::{AccountKey, AccountName, Row, RowKind};
 use super::progress::Progress;
@@ -96,6 +97,8 @@ pub struct Turned<'b> {
     pub refused: Vec<&'b Refused>,
     /// Events of an unknown tenant that found no room.
     pub unknown: Vec<Incoming<'b>>,
+    /// Events that could not be counted for a defect of ours, and what it said.
+    pub failed: Vec<(Incoming<'b>, Panicked)>,
 }
 
 impl Slot {
@@ -147,6 +150,17 @@ impl Slot {
                         tenants.give_back(bytes);
                     }
                     let Some(kind) = kind else { continue };
+                    let first = account.rows == 0;
+                    let folded = account.try_fold(incoming.event.code, &usage(&incoming), folding);
+                    if let Err(panicked) = folded {
+                        self.take_back(&incoming, account, kind);
+                        if !known_tenant && kind == RowKind::Accepted {
+                            tenants.give_back(bytes);
+                        }
+                        self.counters.rejected += u64::from(*turn == Turn::Read);
+                        turned.failed.push((incoming, panicked));
+                        continue;
+                    }
                     if kind == RowKind::Accepted {
                         if known_tenant {
                             self.counters.accepted += 1;
@@ -158,10 +172,9 @@ impl Slot {
                     }
                     // The first row brings the name, in whatever batch it comes: an account is made
                     // for events that are not accepted, too.
-                    ledger.append(&row(&incoming, kind), (account.rows == 0).then_some(name));
+                    ledger.append(&row(&incoming, kind), first.then_some(name));
                     account.batch = *number;
                     account.changed_at = *sequence;
-                    account.fold(incoming.event.code, &usage(&incoming), folding);
                 }
             });
         }
@@ -212,6 +225,25 @@ impl Slot {
         self.digest.add(new);
         account.state.add(new);
         Some(kind)
+    }
+
+    /// Takes back what [`Slot::judge`] has just decided, as if the event had never come.
+    fn take_back(&mut self, incoming: &Incoming<'_>, account: &mut Account, kind: RowKind) {
+        let share = |position| Digest::of(incoming.names, incoming.event.transaction, position);
+        let new = share(&incoming.position);
+        self.digest.remove(new);
+        account.state.remove(new);
+        let mut before = None;
+        if let RowKind::Replacement { retracted } = kind {
+            let old = share(&retracted);
+            self.counters.replaced -= 1;
+            self.digest.add(old);
+            account.state.add(old);
+            before = Some(retracted);
+        }
+        if let Some(id) = incoming.id {
+            self.ids.take_back(id, before);
+        }
     }
 }
 

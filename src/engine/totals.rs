@@ -5,6 +5,7 @@ use super::frame::{Frame, Spell, floor};
 use crate::core::aggregate::kept::{Content, Recipe, Repair, Span};
 use crate::core::event::Usage;
 use crate::core::matching::Bucket;
+use crate::core::planted::{Stumble, stumble};
 
 /// Cells up to which room is made one by one: most of millions of windows have no more.
 const FEW: usize = 4;
@@ -36,6 +37,14 @@ impl Cell {
         let stretches = frame.stretches(self.charge, spell.window);
         let span = Span { frame: frame.aggregated(spell), stretches: &stretches };
         self.content.rewind(recipe, &span);
+    }
+
+    /// Ends its repair.
+    fn settle(&mut self, frame: &Frame, spell: Spell) {
+        let Some(recipe) = frame.shape.recipe(self.charge, self.bucket) else { return };
+        let stretches = frame.stretches(self.charge, spell.window);
+        let span = Span { frame: frame.aggregated(spell), stretches: &stretches };
+        self.content.settle(recipe, &span);
     }
 
     fn with<T>(
@@ -83,6 +92,7 @@ impl Cells {
             let was_over = content.over_cap();
             content.add(recipe, &span, *caps, key, usage);
             *over_cap += u64::from(content.over_cap() && !was_over);
+            stumble(Stumble::Total, usage.properties.as_bytes());
         });
     }
 
@@ -128,7 +138,7 @@ impl Cells {
     pub(super) fn settle(&mut self, frame: &Frame, spell: Spell) -> usize {
         let mut given_up = 0;
         for cell in &mut self.0 {
-            cell.content.settle();
+            cell.settle(frame, spell);
             if cell.needs_repair(frame, spell) {
                 cell.content.give_up();
                 given_up += 1;
@@ -158,6 +168,13 @@ impl Cells {
     pub fn snapshot(&self) -> Self {
         let copy = |cell: &Cell| Cell { content: cell.content.snapshot(), ..*cell };
         Self(self.0.iter().map(copy).collect())
+    }
+
+    /// Bytes in memory, roughly.
+    pub fn weight(&self) -> usize {
+        let spare = self.0.capacity().saturating_sub(self.0.len()) * size_of::<Cell>();
+        let place = size_of::<Cell>() - size_of::<Content>();
+        spare + self.0.iter().map(|cell| place + cell.content.weight()).sum::<usize>()
     }
 
     fn find(&self, charge: u16, bucket: Bucket) -> Result<usize, usize> {

@@ -47,6 +47,12 @@ impl WindowTotals {
         floor(self.spell.window)
     }
 
+    /// Bytes in memory, roughly.
+    pub fn weight(&self) -> usize {
+        let noted = self.building.as_ref().map_or(0, |noted| noted.weight());
+        size_of::<Self>() + noted + self.cells.weight()
+    }
+
     /// Whether the totals are what a scan would give now.
     pub fn is_complete(&self, frame: &Frame) -> bool {
         self.building.is_none() && !self.needs_repair(frame)

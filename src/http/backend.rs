@@ -38,6 +38,9 @@ pub trait Backend: Send + Sync + 'static {
     /// The session of an API key; none if it is unknown or has expired (specification 1.2).
     fn authenticate(&self, token: &str) -> Option<Self::Session>;
 
+    /// The tenant: what its requests take up is counted under this name.
+    fn tenant<'s>(&self, session: &'s Self::Session) -> &'s str;
+
     /// Whether the key may `mode` (`read` or `write`) a resource such as `customer_usage`. True for
     /// every key of a tenant without `api_permissions`.
     fn permits(&self, session: &Self::Session, resource: &str, mode: &str) -> bool;
@@ -344,6 +347,8 @@ pub enum UsageError {
     LimitExceeded(UsageLimit),
     /// Too much is asked at once.
     Overloaded,
+    /// Stored events of the account cannot be read; the backend has logged it.
+    Unreadable,
     /// Anything else; the backend has logged it.
     Internal,
 }

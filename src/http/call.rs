@@ -10,13 +10,13 @@ use axum::body::Bytes;
 use axum::extract::{RawPathParams, Request};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::backend::{Backend, Snapshot};
 use super::error::{ApiError, json_response};
 use super::json::Object;
 use super::page::Page;
 use super::query::Query;
+use super::room::Held;
 use super::router::App;
 use super::{auth, body};
 use crate::core::catalog::commands::Command;
@@ -32,7 +32,7 @@ pub struct Call<B: Backend> {
     path: Vec<String>,
     uri: Uri,
     body: Bytes,
-    _place: OwnedSemaphorePermit,
+    _place: Held,
 }
 
 impl<B: Backend> Call<B> {
@@ -41,8 +41,10 @@ impl<B: Backend> Call<B> {
     ///
     /// # Errors
     ///
-    /// 401, 403, 404, 429, 408, 413, in this order of checks. Only who has a key and a place sends
-    /// a body, so no more bodies are held than requests are answered at once.
+    /// 401, 403, 404, 408, 413, 429, in this order of checks. Only who has a key sends a body; one
+    /// that is on its way takes up what has come of it, and only one that is there takes a place,
+    /// so no more are held than requests are answered at once, and who sends slowly keeps nobody
+    /// else out.
     pub async fn open(
         app: Arc<App<B>>,
         mut request: Request,
@@ -56,8 +58,9 @@ impl<B: Backend> Call<B> {
         let path = path.map_err(|_| ApiError::NotFound(resource))?;
         let path = path.iter().map(|(_, segment)| segment.to_owned()).collect();
         let uri = request.uri().clone();
-        let place = app.enter()?;
-        let body = if reads { Bytes::new() } else { app.body(request.into_body()).await? };
+        let body =
+            if reads { Bytes::new() } else { app.body(&session, request.into_body()).await? };
+        let place = app.enter(&session)?;
         Ok(Self { app, session, resource, path, uri, body, _place: place })
     }
 

@@ -93,6 +93,8 @@ pub enum ApiError {
     ChargeNotFound,
     /// The account is not back from the store yet.
     NotReady,
+    /// Stored events of the account cannot be read.
+    Unreadable,
     /// A read beyond a hard limit.
     LimitExceeded(UsageLimit),
     /// A defect of ours.
@@ -146,6 +148,7 @@ impl ApiError {
             UsageError::MalformedOffset => Self::malformed("min_offset"),
             UsageError::TooStale(freshness) => Self::TooStale(freshness),
             UsageError::NotReady => Self::NotReady,
+            UsageError::Unreadable => Self::Unreadable,
             UsageError::LimitExceeded(limit) => Self::LimitExceeded(limit),
             UsageError::Overloaded => Self::Overloaded { limit },
             UsageError::Internal => Self::Internal,
@@ -178,6 +181,7 @@ impl ApiError {
             Self::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::NotReady
+            | Self::Unreadable
             | Self::TooStale(_)
             | Self::LimitExceeded(_)
             | Self::CatalogUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -210,6 +214,7 @@ impl ApiError {
             Self::Overloaded { .. } => "too_many_requests",
             Self::HeadersTooLarge => "headers_too_large",
             Self::NotReady => "not_ready",
+            Self::Unreadable => "ledger_unreadable",
             Self::LimitExceeded(_) => "bucket_limit_exceeded",
             Self::Internal => "internal_error",
         };
@@ -242,7 +247,7 @@ impl ApiError {
             Self::NotReady | Self::CatalogUnavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_SOON_SECONDS));
             }
-            Self::LimitExceeded(_) => {
+            Self::LimitExceeded(_) | Self::Unreadable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_LIMIT_SECONDS));
             }
             // The rest of the request is not read, so the connection cannot be used again.

@@ -76,6 +76,7 @@ impl Live {
             },
             Refusal::TooStale(reflects) => UsageError::TooStale(self.freshness(reflects)),
             Refusal::NotReady => UsageError::NotReady,
+            Refusal::Unreadable => UsageError::Unreadable,
             Refusal::Usage(usage::UsageError::ChargeNotFound) => UsageError::ChargeNotFound,
             Refusal::Usage(usage::UsageError::LimitExceeded("unique_values")) => {
                 UsageError::LimitExceeded(UsageLimit::UniqueValues)
@@ -153,6 +154,10 @@ impl Backend for Live {
         let now = self.shared.clock.now();
         let valid = key.expires_at.is_none_or(|end| now < end);
         valid.then(|| Session { organization: tenant.organization.external_id.clone(), digest })
+    }
+
+    fn tenant<'s>(&self, session: &'s Session) -> &'s str {
+        &session.organization
     }
 
     fn permits(&self, session: &Session, resource: &str, mode: &str) -> bool {
@@ -326,8 +331,14 @@ impl Backend for Live {
         let catalogue = catalogue.map(|stop| ("stopped catalog".to_owned(), stop.to_string()));
         let passed = shared.metrics.gap_records.get();
         let passed = (passed > 0).then(|| ("gap_records".to_owned(), passed.to_string()));
+        let failing = shared.troubles.failing();
+        let healthy = failing.is_empty();
+        let failing = failing.into_iter().map(|(doing, told)| (format!("failing {doing}"), told));
+        let unreadable = shared.troubles.unreadable();
+        let unreadable =
+            (unreadable > 0).then(|| ("unreadable_accounts".to_owned(), unreadable.to_string()));
         Readiness {
-            ready: caught_up && !stopping,
+            ready: caught_up && !stopping && healthy,
             detail: [
                 ("slots_recovered".to_owned(), format!("{recovered}/{}", slots.len())),
                 ("caught_up".to_owned(), caught_up.to_string()),
@@ -339,6 +350,8 @@ impl Backend for Live {
             .chain(stopped)
             .chain(catalogue)
             .chain(passed)
+            .chain(failing)
+            .chain(unreadable)
             .collect(),
         }
     }

@@ -12,6 +12,8 @@ mod body;
 mod call;
 mod error;
 pub mod etag;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod guard;
 mod json;
 pub mod live;
@@ -24,6 +26,7 @@ mod page;
 mod path;
 mod patience;
 mod query;
+mod room;
 mod route;
 mod router;
 mod server;

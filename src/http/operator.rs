@@ -8,6 +8,7 @@
 //!   `GET …/NUMBER/bytes`: the bytes alone, as they came.
 //! * `POST /odometer/v1/operator/rejected/replay` with `{"from":0,"to":10,"reason":"too_deep"}`,
 //!   each of which may be left out.
+//! * `POST /odometer/v1/operator/backups` makes a backup where `backup.to` says.
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ use super::operator_body as print;
 use super::query::Query;
 use crate::config::Secret;
 use crate::runtime::gaps::{Accept, Refusal};
-use crate::runtime::operator::Operator;
+use crate::runtime::operator::{NoBackup, Operator};
 use crate::runtime::replay::Selection;
 
 /// Longest request body: two texts and some numbers.
@@ -75,6 +76,7 @@ pub fn routes(operator: Operator, key: &Secret) -> Router {
     let api = Arc::new(Api { operator, key });
     Router::new()
         .route("/odometer/v1/operator/gaps", get(gaps).post(accept))
+        .route("/odometer/v1/operator/backups", post(back_up))
         .route("/odometer/v1/operator/rejected", get(rejected))
         .route("/odometer/v1/operator/rejected/replay", post(replay))
         .route("/odometer/v1/operator/rejected/{number}", get(show))
@@ -115,6 +117,21 @@ async fn accept(State(api): State<Arc<Api>>, body: Body) -> Response {
     blocking(move || match api.operator.accept(&asked) {
         Ok(gap) => json_response(StatusCode::OK, print::accepted(&gap)),
         Err(refusal) => refuse(&refusal),
+    })
+    .await
+}
+
+async fn back_up(State(api): State<Arc<Api>>) -> Response {
+    blocking(move || match api.operator.back_up() {
+        Ok(made) => json_response(StatusCode::OK, print::backup(&made)),
+        Err(NoBackup::Failed(error)) => failed(&error),
+        Err(refusal) => {
+            let (status, code) = match refusal {
+                NoBackup::Nowhere => (StatusCode::UNPROCESSABLE_ENTITY, "no_place_for_backups"),
+                _ => (StatusCode::CONFLICT, "backup_under_way"),
+            };
+            json_response(status, print::refusal(status.as_u16(), code, &refusal.to_string()))
+        }
     })
     .await
 }

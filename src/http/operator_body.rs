@@ -2,6 +2,7 @@
 
 use super::json::{self, ARRAY, Object};
 use crate::core::instant::Instant;
+use crate::runtime::backup::Made;
 use crate::runtime::operator::{Gap, Gaps, Rejected, RejectedPage, Stopped};
 use crate::runtime::replay::Replayed;
 
@@ -87,6 +88,18 @@ pub fn replayed(replayed: Replayed) -> String {
         object.integer("replayed_before", count(replayed.before));
         object.integer("refused_again", count(replayed.refused));
         object.integer("waiting", count(replayed.waiting));
+    });
+    out
+}
+
+/// A backup that was made.
+pub fn backup(made: &Made) -> String {
+    let mut out = String::new();
+    Object::print(&mut out, |object| {
+        object.text("backup", &made.name);
+        object.integer("files", count(made.files)).integer("bytes", count(made.bytes));
+        object.integer("sent_files", count(made.sent_files));
+        object.integer("sent_bytes", count(made.sent_bytes));
     });
     out
 }

@@ -21,6 +21,10 @@ use crate::telemetry::events::{CatalogRecordIgnored, Emit, PartitionStopped};
 const RECORDS_MAX: usize = 64;
 /// Bytes taken at once.
 const BYTES_MAX: usize = 16 << 20;
+/// What is being done when a record cannot be applied.
+const WRITING: &str = "writing the catalogue";
+/// Pause before a failed write is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Longest wait for a record; also how soon the reader notices that it has to stop.
 const WAIT: Duration = Duration::from_millis(50);
 /// What an operator does about a catalogue that stands still.
@@ -138,10 +142,17 @@ impl CatalogReader {
             Applied::default()
         });
         self.progress.version = outcome.book.version();
-        catalogue
-            .rows
-            .commit(&applied, outcome.book.version(), self.progress.log_time, self.progress)
-            .map_err(Fatal::store("writing the catalogue"))?;
+        let (version, log_time) = (outcome.book.version(), self.progress.log_time);
+        while let Err(error) = catalogue.rows.commit(&applied, version, log_time, self.progress) {
+            // The record is read again after the next start.
+            let Shared { troubles, store, .. } = &*self.shared;
+            if self.shared.is_stopping() || !troubles.passes(&error, store) {
+                return Err(Fatal::store(WRITING)(error));
+            }
+            self.shared.troubles.failed(WRITING, &error);
+            std::thread::sleep(RETRY_PAUSE);
+        }
+        self.shared.troubles.works(WRITING);
         self.shared.metrics.catalog_version.set(outcome.book.version());
         self.show(&before, outcome.book, &applied.touched);
         Ok(())

@@ -30,6 +30,8 @@ const IDS_DUE: u64 = 1_000_000;
 /// Checkpoints with blocks after which new ids are brought in however few they are: blocks are
 /// merged into the history only when their ids are in the index.
 const IDS_DUE_CHECKPOINTS: u64 = MERGE_DUE_BLOCKS / 2;
+/// What is being done when a checkpoint fails.
+const WRITING: &str = "writing a checkpoint";
 /// Pause before a failed write is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Pause between two looks at a compactor that is behind.
@@ -197,16 +199,10 @@ impl Checkpointer {
         let stats = loop {
             match self.shared.fault.around(|| self.shared.store.commit(&commit)) {
                 Ok(stats) => break stats,
-                Err(error) => {
-                    CheckpointFailed { error: &error }.emit(&self.shared.metrics);
-                    if self.shared.is_stopping() {
-                        // What is not written is read again from the log at the next start.
-                        return Err(Fatal::store("writing the last checkpoint")(error));
-                    }
-                    std::thread::sleep(RETRY_PAUSE);
-                }
+                Err(error) => self.failed(error)?,
             }
         };
+        self.shared.troubles.works(WRITING);
         if stats.rejected_dropped > 0 {
             let bytes_max = self.schedule.rejected_bytes_max;
             RejectedDropped { records: stats.rejected_dropped, bytes_max }
@@ -226,10 +222,25 @@ impl Checkpointer {
         Ok(())
     }
 
+    /// A full disk is waited for. After any other failed write nobody knows what the disk has, and
+    /// the engine takes no more: what is not written is read again from the log at the next start.
+    fn failed(&self, error: StoreError) -> Result<(), Fatal> {
+        let Shared { troubles, store, .. } = &*self.shared;
+        if self.shared.is_stopping() || !troubles.passes(&error, store) {
+            CheckpointFailed { error: &error }.emit(&self.shared.metrics);
+            return Err(Fatal::store(WRITING)(error));
+        }
+        self.shared.metrics.checkpoint_failures.inc();
+        self.shared.troubles.failed(WRITING, &error);
+        std::thread::sleep(RETRY_PAUSE);
+        Ok(())
+    }
+
     /// What only somebody who sees all slots can tell, once per checkpoint.
     fn show_gauges(&self, handed: &[Handed]) {
         let Shared { metrics, board, ends, clock, store, .. } = &*self.shared;
         metrics.accounts.set(board.len() as u64);
+        metrics.accounts_bytes.set(board.bytes() as u64);
         let ids: usize = handed.iter().map(|handed| handed.ids).sum();
         metrics.ids_memory_bytes.set((ids * BYTES_PER_ID) as u64);
         metrics.rejected_bytes.set(store.rejected_state().bytes);
@@ -283,8 +294,11 @@ impl Checkpointer {
     /// committed until it has: what would have to be folded again at a start has a bound.
     fn totals_due(&mut self) -> Vec<u8> {
         let shared = &self.shared;
-        if self.turns.is_overdue() && shared.compacting.totals() {
-            LimitHit { limit: "REFOLD_BYTES_MAX" }.emit(&shared.metrics);
+        let overdue = self.turns.is_overdue();
+        if (overdue || shared.is_pressed()) && shared.compacting.totals() {
+            if overdue {
+                LimitHit { limit: "REFOLD_BYTES_MAX" }.emit(&shared.metrics);
+            }
             while shared.compacting.totals() && !shared.is_stopping() {
                 std::thread::sleep(COMPACTOR_PAUSE);
             }
@@ -292,6 +306,9 @@ impl Checkpointer {
         if !shared.all_back() {
             self.since_totals = Stopwatch::start();
             return Vec::new();
+        }
+        for slot in shared.take_pressed() {
+            self.turns.press(slot);
         }
         if shared.compacting.totals() {
             return Vec::new();

@@ -134,13 +134,16 @@ fn persist(
 ) -> bool {
     loop {
         match write() {
-            Ok(_) => return true,
+            Ok(_) => {
+                shared.troubles.works(doing);
+                return true;
+            }
             Err(error) if shared.is_stopping() => {
                 tracing::warn!(%error, doing, "left for the next start");
                 return false;
             }
             Err(error) => {
-                tracing::error!(%error, doing, "the store failed, trying again");
+                shared.troubles.failed(doing, &error);
                 std::thread::sleep(RETRY_PAUSE);
             }
         }

@@ -107,8 +107,10 @@ pub fn accept(
         return Err(no_gap(stop.to_string()));
     }
     let (stored, seen, (low, high)) = look(shared, properties, asked)?;
-    let another = stored.check(&seen).is_err() || stored.waiting.contains(&asked.partition);
-    let anew = another || stop.expected > high;
+    let shorter = stop.reason == gap::BEYOND_END;
+    let waits = stored.waiting.contains(&asked.partition) && !shorter;
+    let another = stored.check(&seen).is_err() || waits;
+    let anew = another || shorter || stop.expected > high;
     if !anew && stop.expected >= low {
         return Err(no_gap(format!("the log has {low} to {high} again")));
     }
@@ -176,6 +178,7 @@ fn look(
 fn reason(stop: &Stop, another: bool, expected: i64, high: i64) -> &'static str {
     match stop.reason {
         gap::OTHER_CLUSTER => gap::OTHER_CLUSTER,
+        gap::BEYOND_END if !another => gap::BEYOND_END,
         _ if another => gap::RECREATED,
         _ if expected > high => gap::BEYOND_END,
         _ => gap::OFFSET_GONE,

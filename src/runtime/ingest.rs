@@ -9,12 +9,14 @@ use crossbeam_channel::{Receiver, Sender};
 
 use super::ends::{End, Stop};
 use super::fatal::Fatal;
+use super::poison;
 use super::shared::Shared;
 use super::source::{Drained, EventSource};
 use super::worker::BATCHES_WAITING_MAX;
 use crate::core::instant::Instant;
 use crate::core::position::{Position, Source};
 use crate::engine::batch::{Batch, Refused};
+use crate::engine::isolate::isolated;
 use crate::engine::keys::remainder;
 use crate::engine::progress::Reached;
 use crate::log::decode::{Decoder, Limits};
@@ -225,28 +227,37 @@ impl Reader {
                 offset: message.offset,
                 index,
             };
-            decoder.decode(message.payload, decode_limits, &mut |index, outcome| {
-                let taken = outcome.and_then(|event| {
-                    let admitted = shared.catalogue.admit(&event, reached.log_time)?;
-                    Ok((event, admitted))
-                });
-                match taken {
-                    Ok((mut event, admitted)) => {
-                        if let Some(properties) = &admitted.properties {
-                            event.properties = properties.as_ref();
+            let mark = batch.mark();
+            let read = isolated(|| {
+                decoder.decode(message.payload, decode_limits, &mut |index, outcome| {
+                    let taken = outcome.and_then(|event| {
+                        let admitted = shared.catalogue.admit(&event, reached.log_time)?;
+                        Ok((event, admitted))
+                    });
+                    match taken {
+                        Ok((mut event, admitted)) => {
+                            if let Some(properties) = &admitted.properties {
+                                event.properties = properties.as_ref();
+                            }
+                            let record = message.payload.filter(|_| !admitted.known_tenant);
+                            batch.push(&event, position(index), record, &shared.hasher, slots);
                         }
-                        let record = message.payload.filter(|_| !admitted.known_tenant);
-                        batch.push(&event, position(index), record, &shared.hasher, slots);
+                        Err(rejection) => batch.refuse(Refused {
+                            // A fixed slot per partition accounts for what belongs to no account.
+                            slot: remainder(u64::from(reached.source.partition()), slots),
+                            position: position(index),
+                            rejection,
+                            bytes: message.payload.unwrap_or_default().to_vec(),
+                        }),
                     }
-                    Err(rejection) => batch.refuse(Refused {
-                        // A fixed slot per partition accounts for what belongs to no account.
-                        slot: remainder(u64::from(reached.source.partition()), slots),
-                        position: position(index),
-                        rejection,
-                        bytes: message.payload.unwrap_or_default().to_vec(),
-                    }),
-                }
+                });
             });
+            if let Err(panicked) = read {
+                *decoder = Decoder::new();
+                batch.rewind(mark);
+                let bytes = message.payload.unwrap_or_default();
+                batch.refuse(poison::record(shared, position(0), bytes, panicked));
+            }
             batch.reach(*reached);
         })
     }

@@ -16,6 +16,9 @@ const MERGE_DUE_BYTES: u64 = 4 << 20;
 /// Unmerged blocks at which a slot is merged: a quiet slot has small ones, and each costs a look.
 pub const MERGE_DUE_BLOCKS: u64 = 256;
 
+/// What is being done when a merge fails.
+const MERGING: &str = "merging the tail";
+
 /// Merges what is due whenever it is told to look, until there is nobody left to tell. A merge that
 /// was not done is due again after the next start, so a stop may come at any moment.
 pub fn run(shared: &Arc<Shared>, look: &Receiver<()>) {
@@ -26,7 +29,7 @@ pub fn run(shared: &Arc<Shared>, look: &Receiver<()>) {
                 Ok(false) => break,
                 Err(error) => {
                     // It is tried again at the next look, after the next checkpoint.
-                    tracing::error!(%error, "merging the tail failed");
+                    shared.troubles.failed(MERGING, &error);
                     break;
                 }
             }
@@ -41,6 +44,7 @@ fn merge_next(shared: &Shared) -> Result<bool, StoreError> {
     let Some(stats) = shared.store.merge(slot, &|| shared.is_stopping())? else {
         return Ok(false);
     };
+    shared.troubles.works(MERGING);
     let metrics = &shared.metrics;
     metrics.merge_seconds.observe(watch.elapsed().as_secs_f64());
     metrics.merged_events.inc_by(stats.rows);

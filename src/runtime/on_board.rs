@@ -3,6 +3,7 @@
 use super::shared::Shared;
 use crate::core::instant::Instant;
 use crate::engine::account::Account;
+use crate::engine::isolate::isolated;
 use crate::engine::ledger::{AccountKey, AccountName};
 use crate::engine::slot::Accounts;
 
@@ -25,14 +26,21 @@ impl Accounts for OnBoard<'_> {
     ) {
         let catalogue = &self.shared.catalogue;
         let epoch = catalogue.epoch();
+        let reframe = |account: &mut Account| {
+            // Without rules events are kept, and count once the rules can be read.
+            if let Err(panicked) = isolated(|| catalogue.reframe(account, self.now)) {
+                tracing::error!(panic = %panicked, "the rules of an account cannot be read");
+                account.reframe(None, epoch);
+            }
+        };
         let make = || {
             let mut account = Account::new(name);
-            catalogue.reframe(&mut account, self.now);
+            reframe(&mut account);
             Some(account)
         };
         let made = self.shared.board.change(key, make, |account, new| {
             if account.epoch != epoch {
-                catalogue.reframe(account, self.now);
+                reframe(account);
             }
             change(account, new);
             new

@@ -1,13 +1,15 @@
 //! What operators ask of a running service: gaps and refused records.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, TryLockError};
 
+use super::backup::{self, BackupError, Depot, Made};
+use super::clock::Stopwatch;
 use super::ends::Stop;
 use super::gaps::{self, Accept, Refusal};
 use super::replay::{self, ReplayError, Replayed, Selection};
 use super::shared::Shared;
 use super::supervisor::Service;
-use crate::config::Settings;
+use crate::config::{Backup, Settings};
 use crate::log::decode::Limits;
 pub use crate::store::{Gap, Rejected, RejectedPage, StoreError};
 
@@ -16,6 +18,23 @@ pub struct Operator {
     shared: Arc<Shared>,
     properties: Vec<(String, String)>,
     limits: Limits,
+    backup: Backup,
+    /// Held while a backup is made: the store is frozen for one at a time.
+    backing_up: Mutex<()>,
+}
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum NoBackup {
+    /// The settings name no place for it.
+    #[error("there is no place for backups\n  hint: set backup.to")]
+    Nowhere,
+    /// Another one is being made.
+    #[error("a backup is being made\n  hint: wait for it; the next one sends what is new since")]
+    UnderWay,
+    /// It has failed.
+    #[error(transparent)]
+    Failed(#[from] BackupError),
 }
 
 /// A partition that stands still.
@@ -43,7 +62,33 @@ impl Operator {
             shared: Arc::clone(&service.shared),
             properties: settings.kafka_properties(),
             limits: limits(settings),
+            backup: settings.backup.clone(),
+            backing_up: Mutex::new(()),
         }
+    }
+
+    /// Makes a backup where the settings say, while everything goes on: it has all that was durable
+    /// at one moment after this was asked for.
+    ///
+    /// # Errors
+    ///
+    /// See [`NoBackup`].
+    pub fn back_up(&self) -> Result<Made, NoBackup> {
+        let place = self.backup.to.as_deref().ok_or(NoBackup::Nowhere)?;
+        let _turn = match self.backing_up.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(NoBackup::UnderWay),
+            // Whoever panicked has left a frozen copy behind, which the next one clears.
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+            Ok(turn) => turn,
+        };
+        let watch = Stopwatch::start();
+        let depot = Depot::at(place, &self.backup)?;
+        let Shared { store, clock, .. } = &*self.shared;
+        let made = backup::backup(store, &depot, clock.now(), &|| self.shared.is_stopping())?;
+        let Made { name, files, bytes, sent_files, sent_bytes } = &made;
+        let took = watch.elapsed();
+        tracing::info!(place, name, files, bytes, sent_files, sent_bytes, ?took, "backup made");
+        Ok(made)
     }
 
     /// Whether all slots are back from the store, or never will be: the service ends.

@@ -34,8 +34,14 @@ pub struct Owned {
     pub unsaved: VecDeque<Sealed>,
     /// Number of the last batch that was applied.
     pub batch: u64,
-    /// Accounts of the slot, in the order in which they were first seen.
+    /// Accounts of the slot that are in memory, in no order.
     pub accounts: Vec<AccountKey>,
+    /// How often an account has come back.
+    pub returns: u64,
+    /// Place of the account that is looked at next to let it go.
+    pub hand: usize,
+    /// Whether totals are to be saved soon, so that accounts may leave.
+    pub pressed: bool,
     /// The store's totals include all blocks before this one.
     pub totals_upto: u64,
     /// Whether anything has changed since the last checkpoint took the slot's head.
@@ -135,6 +141,11 @@ impl Owned {
         while self.unsaved.front().is_some_and(|sealed| sealed.sequence < next_sequence) {
             self.unsaved.pop_front();
         }
+    }
+
+    /// Whether there are rows that the store's totals lack.
+    pub fn has_unsaved_totals(&self) -> bool {
+        self.sequence > self.totals_upto || self.open.rows() > 0
     }
 
     /// Shows readers how far the slot is.

@@ -27,6 +27,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Pause within which a stop, or a wish for a look, is noticed.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
+/// What is being done when what was found of the topics cannot be kept.
+const REGISTERING: &str = "registering topics";
 const GAP_HINT: &str = "bring the records back, or restore a backup of the store that goes back to \
                         them; `odometer gap accept` goes on without them; nothing is skipped on \
                         its own";
@@ -192,8 +194,11 @@ impl Partitions {
         let mut positions = None;
         for source in sources_of(topic) {
             let stopped = shared.ends.stop_of(source);
-            // What is no gap is not over because the offsets are there.
-            let for_good = stopped.as_ref().is_some_and(|stop| !gap::is_gap(stop.reason));
+            // What is no gap is not over because the offsets are there; nor is a log that has lost
+            // its end, since what it grows by stands at offsets that were read of others.
+            let for_good = stopped
+                .as_ref()
+                .is_some_and(|stop| !gap::is_gap(stop.reason) || stop.reason == gap::BEYOND_END);
             if for_good || (stopped.is_none() && self.reading.contains(&source)) {
                 continue;
             }
@@ -210,12 +215,16 @@ impl Partitions {
                     reason: gap::RECREATED,
                     expected: expected(positions, source),
                     available: Some((marks.low, marks.high)),
-                    detail: format!("topic {name} was made anew"),
+                    detail: format!("topic {name} was made anew, or had lost its end"),
                     read: false,
                 })
             } else {
                 positions.start(source, marks)
             };
+            if matches!(&start, Err(stop) if stop.reason == gap::BEYOND_END) {
+                // Also if the log has grown beyond that place by the next start.
+                shared.store.await_decision(name, source.partition())?;
+            }
             match start {
                 Ok(reached) => {
                     let (partition, offset) = (u32::from(source.partition()), reached.next);
@@ -296,7 +305,12 @@ impl Partitions {
             since = Stopwatch::start();
             let (found, result) = self.discover(shared);
             match result {
-                Ok(()) => {}
+                Ok(()) => shared.troubles.works(REGISTERING),
+                Err(Fatal::Topic(TopicError::Store(error)))
+                    if shared.troubles.passes(&error, &shared.store) =>
+                {
+                    shared.troubles.failed(REGISTERING, &error);
+                }
                 Err(fatal @ Fatal::Topic(_)) => return Err(fatal),
                 Err(trouble) => tracing::warn!(%trouble, "the topics cannot be looked at"),
             }

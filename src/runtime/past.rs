@@ -16,9 +16,9 @@ use super::past_dating::Dating;
 use super::past_pass::Pass;
 use super::past_period::Period;
 use super::past_windows::{RowWindow, row_windows};
-use super::scan::{Cut, ScanError};
+use super::scan::Cut;
 use super::shared::Shared;
-use super::usages::{Reflects, Refusal, Usages};
+use super::usages::{Reflects, Refusal, Usages, refuse};
 use super::worker::{Command, CutAccount};
 use crate::core::catalog::book::{Book, Tenant};
 use crate::core::catalog::directory::Directory;
@@ -33,6 +33,7 @@ use crate::engine::digest::StableHasher;
 use crate::engine::keys::SlotNumber;
 use crate::engine::ledger::AccountKey;
 use crate::engine::progress::Progress;
+use crate::serving::board::Look;
 
 /// What is asked about closed windows.
 #[derive(Clone, Debug)]
@@ -136,8 +137,7 @@ impl Usages {
         let listing = self.list(move |shared, now| list_past(shared, &asked, now)).await?;
         let Listing { periods, total, catalog_version, .. } = listing;
         let tag = |state| Some(tag(question, &periods, total, state));
-        let account = |account: Option<&_>| account.map_or(0, account_state);
-        let look = self.shared.board.look(place.0, place.1, account);
+        let look = self.state_of(place).await?;
         let reflects = self.reflects_past(look.progress, catalog_version, tag(look.copied));
         if reflects.tag.is_some_and(known) {
             return Ok((reflects, None));
@@ -226,6 +226,21 @@ impl Usages {
         }
     }
 
+    /// The state of an account, which comes back first if it is away.
+    async fn state_of(&self, place: Place) -> Result<Look<u128>, Refusal> {
+        let watch = Stopwatch::start();
+        loop {
+            let moved = self.shared.moved.notified();
+            let look = self.shared.board.look(place.0, place.1, |known| known.map(account_state));
+            if look.copied.is_some() || !self.is_away(place)? {
+                let copied = look.copied.unwrap_or_default();
+                return Ok(Look { copied, progress: look.progress });
+            }
+            self.shared.ask_for_account(place.0, place.1);
+            self.wait_for(moved, &watch).await?;
+        }
+    }
+
     /// Finds windows. That reads versions from the store, so it is done on a thread that may block.
     async fn list(
         &self,
@@ -258,16 +273,12 @@ impl Usages {
         periods: Vec<Period>,
         price: impl Fn(&Period, &[UsageBuf]) -> Result<R, UsageError> + Send + 'static,
     ) -> Result<Vec<R>, Refusal> {
-        let store = Arc::clone(&self.shared.store);
+        let (store, slot) = (Arc::clone(&self.shared.store), cut.slot);
         let read = tokio::task::spawn_blocking(move || {
             Pass::new(&periods, &price).over(&cut, &store, account)
         });
         let priced = read.await.map_err(|error| Refusal::Internal(error.to_string()))?;
-        priced.map_err(|error| match error {
-            ScanError::Usage(error) => Refusal::Usage(error),
-            ScanError::TooLarge => Refusal::Usage(UsageError::LimitExceeded("events")),
-            error => Refusal::Internal(error.to_string()),
-        })
+        priced.map_err(|error| refuse(error, slot))
     }
 
     fn reflects_past(

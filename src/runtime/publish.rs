@@ -114,10 +114,7 @@ impl Publisher {
         let (log, thread) = if let Some(log) = embedded {
             let (sender, records) = bounded(RECORDS_WAITING_MAX);
             let (shared, log) = (Arc::clone(&shared), log.clone());
-            let write = move || {
-                append_groups(&shared, &log, &records);
-                Ok(())
-            };
+            let write = move || append_groups(&shared, &log, &records);
             (Log::Embedded(sender), Some(crew.start("publisher".to_owned(), write)?))
         } else if let Some(topic) = settings.kafka.http_events_topic.clone() {
             let producer = KafkaProducer::connect(&settings.kafka_properties())
@@ -213,13 +210,20 @@ fn stamp(shared: &Shared) -> Instant {
     shared.clock.now().max(newest).floor_ms()
 }
 
+/// What is being done when the embedded log takes nothing.
+const APPENDING: &str = "appending to the embedded log";
+
 /// Appends what waits, with one write to disk for all of it, until the service stops.
-fn append_groups(shared: &Shared, log: &EmbeddedLog, records: &Receiver<Waiting>) {
+fn append_groups(
+    shared: &Shared,
+    log: &EmbeddedLog,
+    records: &Receiver<Waiting>,
+) -> Result<(), Fatal> {
     loop {
         let first = match records.recv_timeout(LOOK_PAUSE) {
             Ok(first) => first,
             Err(RecvTimeoutError::Timeout) if !shared.is_stopping() => continue,
-            Err(_) => return,
+            Err(_) => return Ok(()),
         };
         let mut bytes = 0;
         let mut group = vec![first];
@@ -238,6 +242,14 @@ fn append_groups(shared: &Shared, log: &EmbeddedLog, records: &Receiver<Waiting>
             };
             // Whoever does not wait any more does not want it.
             let _ = waiting.reply.send(answer);
+        }
+        match appended {
+            Ok(_) => shared.troubles.works(APPENDING),
+            Err(error) if shared.troubles.passes(&error, &shared.store) => {
+                shared.troubles.failed(APPENDING, &error);
+            }
+            // Whether it is there the next start tells.
+            Err(error) => return Err(Fatal::store(APPENDING)(error)),
         }
     }
 }

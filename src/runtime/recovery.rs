@@ -8,6 +8,9 @@
 //! Single accounts can be had before their slot: their saved totals, and their own rows of the
 //! blocks after them. They are at the slot's offsets then and are passed over when the slot comes
 //! to them. Deduplication needs the slot as a whole, and nothing is applied before that is back.
+//!
+//! Once accounts take half of the memory they may have, those that no block is about stay away:
+//! they come back when they are asked for, as if they had left.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -16,6 +19,7 @@ use std::sync::Arc;
 use super::fatal::Fatal;
 use super::owner::{OpenBlock, Owned, progress_of};
 use super::shared::Shared;
+use super::worker::parts;
 use crate::core::instant::Instant;
 use crate::core::planted::{Fault, planted};
 use crate::engine::account::{Account, Folding};
@@ -28,7 +32,7 @@ use crate::engine::slot::{ROW_BYTES, Slot, Tenants};
 use crate::runtime::scan::usage;
 use crate::serving::board::SlotView;
 use crate::store::account::decode_account;
-use crate::store::{BlockReader, Damage, SlotState};
+use crate::store::{BlockReader, Damage, SavedTotals, SlotState};
 
 /// Saved accounts that one step takes: a few milliseconds.
 const STEP_ACCOUNTS_MAX: usize = 512;
@@ -39,6 +43,9 @@ const STEP_BYTES_MAX: usize = 1 << 20;
 const PASSES_MAX: u32 = 16;
 /// Accounts of one slot that may be wanted at once; further ones wait for the slot.
 const WANTED_MAX: usize = 256;
+/// Parts of eight of the memory of accounts up to which saved ones are loaded whether or not they
+/// are needed: there must be room for those that have changed since.
+const LOADED: usize = 4;
 /// What an account that was brought back before its slot includes: all there is.
 const ALL_BLOCKS: u64 = u64::MAX;
 
@@ -47,7 +54,7 @@ pub struct Recovery {
     state: SlotState,
     owned: Owned,
     stage: Stage,
-    /// By account on the board, the sequence before which it includes all blocks.
+    /// By saved account, on the board or away, the sequence before which it includes all blocks.
     saved: HashMap<AccountKey, u64>,
     /// Accounts that readers wait for.
     wanted: Vec<AccountKey>,
@@ -82,6 +89,9 @@ impl Recovery {
             unsaved: std::collections::VecDeque::new(),
             batch: 0,
             accounts: Vec::new(),
+            returns: 0,
+            hand: 0,
+            pressed: false,
             totals_upto: state.totals_upto,
             changed: false,
         };
@@ -152,7 +162,7 @@ impl Recovery {
         let mut damaged = Ok(());
         let visited = shared.store.each_totals(slot, after, |key, upto, bytes| {
             if !self.saved.contains_key(&key) {
-                damaged = self.put(shared, key, upto, bytes);
+                damaged = self.take(shared, key, upto, bytes);
             }
             count += 1;
             size += bytes.len();
@@ -169,21 +179,64 @@ impl Recovery {
         damaged.map(|()| last)
     }
 
-    fn put(
+    /// Puts a saved account on the board, or leaves it in the store if there is little room.
+    fn take(
         &mut self,
         shared: &Shared,
         key: AccountKey,
         upto: u64,
         bytes: &[u8],
     ) -> Result<(), Fatal> {
+        let account = self.decode(upto, bytes)?;
+        if shared.board.bytes() < parts(shared.accounts_bytes_max, LOADED)
+            || !account.may_leave(u64::MAX)
+        {
+            self.put(shared, key, upto, account);
+        } else {
+            shared.board.set_left(self.number());
+            self.saved.insert(key, upto);
+        }
+        Ok(())
+    }
+
+    fn decode(&self, upto: u64, bytes: &[u8]) -> Result<Account, Fatal> {
         let slot = self.number();
         let damaged =
             |damage: Damage| Fatal::Damaged { slot, sequence: 0, detail: damage.to_string() };
         let mut account = decode_account(bytes).map_err(damaged)?;
         account.changed_at = upto.saturating_sub(1);
+        Ok(account)
+    }
+
+    fn put(&mut self, shared: &Shared, key: AccountKey, upto: u64, account: Account) {
         shared.board.change(key, || Some(account), |_, _| ());
         self.owned.accounts.push(key);
         self.saved.insert(key, upto);
+    }
+
+    /// Brings a saved account back, if there is one and it is not on the board.
+    fn fetch(&mut self, shared: &Shared, key: AccountKey) -> Result<(), Fatal> {
+        if shared.board.peek(key, |_| ()).is_some() {
+            return Ok(());
+        }
+        let Some((upto, account)) = self.read_away(shared, key)? else { return Ok(()) };
+        self.put(shared, key, upto, account);
+        Ok(())
+    }
+
+    /// What is saved of an account.
+    fn read_away(&self, shared: &Shared, key: AccountKey) -> Result<Option<(u64, Account)>, Fatal> {
+        let found = shared.store.totals(self.number(), key);
+        let found = found.map_err(Fatal::store("reading saved totals"))?;
+        let read = |SavedTotals { upto, bytes }| Ok((upto, self.decode(upto, &bytes)?));
+        found.map(read).transpose()
+    }
+
+    /// Brings an account back that a block has rows of, if it is away.
+    fn fetch_away(&mut self, shared: &Shared, key: AccountKey) -> Result<(), Fatal> {
+        if shared.board.has_left(self.number()) && self.saved.contains_key(&key) {
+            self.fetch(shared, key)?;
+        }
         Ok(())
     }
 
@@ -199,16 +252,35 @@ impl Recovery {
         let damaged = damaged_block(self.number(), sequence);
         let reader = BlockReader::open(&bytes).map_err(&damaged)?;
         for (key, name) in reader.names().map_err(&damaged)? {
-            introduce(shared, key, name, &mut self.owned.accounts);
+            if !self.saved.contains_key(&key) {
+                introduce(shared, key, name, &mut self.owned.accounts);
+            }
         }
         let mut rows = reader.all();
         while let Some(row) = rows.next_row().map_err(&damaged)? {
             if self.lacks(row.account, sequence) {
+                self.fetch_away(shared, row.account)?;
                 refold_row(shared, &row, now, sequence, folding);
             }
             if sequence >= self.state.ids_upto && !planted(Fault::IdsLeftAtStart) {
-                restore_id(shared, &row, &mut self.owned.slot.ids);
+                self.restore_id(shared, &row)?;
             }
+        }
+        Ok(())
+    }
+
+    fn restore_id(&mut self, shared: &Shared, row: &Row<'_>) -> Result<(), Fatal> {
+        let id = |name: AccountName<'_>| {
+            let id = || shared.hasher.id(row.account, name.organization, row.transaction);
+            name.subscription.is_some().then(id)
+        };
+        let id = match shared.board.peek(row.account, |account| id(account.name())) {
+            Some(id) => id,
+            // Its totals have the row already, so it may stay away.
+            None => self.read_away(shared, row.account)?.and_then(|(_, saved)| id(saved.name())),
+        };
+        if let Some(id) = id {
+            self.owned.slot.ids.restore(id, row.position);
         }
         Ok(())
     }
@@ -237,13 +309,7 @@ impl Recovery {
         let mut wanted = std::mem::take(&mut self.wanted);
         wanted.sort_unstable();
         for key in &wanted {
-            if self.saved.contains_key(key) {
-                continue;
-            }
-            let found = shared.store.totals(slot, *key);
-            if let Some(totals) = found.map_err(Fatal::store("reading saved totals"))? {
-                self.put(shared, *key, totals.upto, &totals.bytes)?;
-            }
+            self.fetch(shared, *key)?;
         }
         let folded = match self.stage {
             Stage::Totals(_) => 0,
@@ -339,18 +405,9 @@ fn refold_row(shared: &Shared, row: &Row<'_>, now: Instant, sequence: u64, foldi
                 }
                 RowKind::Accepted => {}
             }
-            account.fold(row.code, &usage(row), folding);
+            account.refold(row.code, &usage(row), folding);
         },
     );
-}
-
-fn restore_id(shared: &Shared, row: &Row<'_>, ids: &mut Ids) {
-    shared.board.peek(row.account, |account| {
-        if account.subscription.is_some() {
-            let id = shared.hasher.id(row.account, &account.organization, row.transaction);
-            ids.restore(id, row.position);
-        }
-    });
 }
 
 /// Counts what is set aside, and takes in what belongs to tenants that have appeared since: the

@@ -6,7 +6,7 @@
 //! that a record was replayed is written in the commit that holds its events: it is replayed whole
 //! and once, whatever happens in between.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossbeam_channel::bounded;
@@ -17,6 +17,7 @@ use super::worker::Command;
 use crate::core::event::{Event, Rejection};
 use crate::core::position::{Position, Source};
 use crate::engine::batch::{Batch, Refused};
+use crate::engine::isolate::{Panicked, isolated};
 use crate::engine::keys::{names_hash, remainder, slot_of};
 use crate::log::decode::{Decoder, Limits};
 use crate::store::{Rejected, StoreError};
@@ -166,7 +167,8 @@ impl Step<'_> {
     fn decode(&mut self, number: u64, entry: Rejected, source: Source) -> bool {
         let shared = self.shared;
         let mut passed = true;
-        self.each_event(&entry, source, &mut |at, outcome| {
+        let mark = self.batch.mark();
+        let looked = self.each_event(&entry, source, &mut |at, outcome| {
             if let Ok(event) = outcome {
                 let names = names_hash(event.organization, event.subscription);
                 let view = shared.board.slot(slot_of(names, shared.slots));
@@ -178,30 +180,41 @@ impl Step<'_> {
         }
         let (mut events, mut refused) = (Vec::new(), Vec::new());
         let mut batch = std::mem::take(&mut self.batch);
-        self.each_event(&entry, source, &mut |at, outcome| match outcome {
+        let read = self.each_event(&entry, source, &mut |at, outcome| match outcome {
             Err(rejection) => refused.push((at, rejection)),
             Ok(event) => {
                 batch.push(event, at, None, &shared.hasher, shared.slots);
                 events.push(at);
             }
         });
+        if looked.and(read).is_err() {
+            // It cannot be decoded yet: none of its events is taken, and so it is refused again.
+            batch.rewind(mark);
+            events.clear();
+        }
         self.batch = batch;
         self.records.push(Record { number, entry, events, refused });
         true
     }
 
     /// Hands out what a record is now found to hold: the one event that was refused, or all if the
-    /// record was.
+    /// record was. An object is one event, whatever its place was among those it came with.
+    ///
+    /// # Errors
+    ///
+    /// What a panic said: what was handed out until then is not all.
     fn each_event(
         &self,
         entry: &Rejected,
         source: Source,
         sink: &mut dyn FnMut(Position, Result<&Event<'_>, Rejection>),
-    ) {
+    ) -> Result<(), Panicked> {
         let whole = is_whole(&entry.reason);
         let Rejected { log_time, offset, .. } = *entry;
         let payload = (entry.reason != Rejection::Tombstone.reason()).then_some(&*entry.bytes);
-        Decoder::new().decode(payload, &self.limits, &mut |index, outcome| {
+        let alone = entry.bytes.trim_ascii_start().first() == Some(&b'{');
+        let mut each = |index, outcome: Result<Event<'_>, Rejection>| {
+            let index = if alone { entry.index } else { index };
             if !whole && index != entry.index {
                 return;
             }
@@ -219,7 +232,8 @@ impl Step<'_> {
                     sink(at, Ok(&event));
                 }
             }
-        });
+        };
+        isolated(|| Decoder::new().decode(payload, &self.limits, &mut each))
     }
 
     /// Has the workers apply the batch. Returns what is to be written, and how many records are
@@ -232,9 +246,9 @@ impl Step<'_> {
             Some(refused)
         });
         let replies: Vec<_> = replies.collect::<Option<_>>()?;
-        let mut unknown = HashSet::new();
+        let mut unfit = HashMap::new();
         for reply in replies {
-            unknown.extend(reply.recv().ok()?);
+            unfit.extend(reply.recv().ok()?);
         }
         let mut extra = Extra::default();
         let mut again = 0;
@@ -242,8 +256,8 @@ impl Step<'_> {
         for record in std::mem::take(&mut self.records) {
             let Record { number, entry, events, mut refused } = record;
             let count = events.len();
-            let left = events.into_iter().filter(|at| unknown.contains(at));
-            let left: Vec<_> = left.map(|at| (at, Rejection::UnknownOrganization)).collect();
+            let left = events.into_iter().filter_map(|at| unfit.remove_entry(&at));
+            let left: Vec<_> = left.collect();
             if count == left.len() {
                 again += 1;
                 continue;
@@ -296,6 +310,7 @@ mod tests {
             Rejection::NotJson(String::new()),
             Rejection::TooDeep(1),
             Rejection::TooManyEvents(1),
+            Rejection::InternalDecode(String::new()),
         ] {
             assert!(is_whole(whole.reason()), "{whole}");
         }

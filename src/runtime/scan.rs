@@ -16,6 +16,7 @@ use hashbrown::HashMap;
 
 use super::owner::Sealed;
 use super::shared::Shared;
+use super::trouble;
 use super::worker::{Command, CutAccount};
 use crate::core::catalog::ingestion::{Ingestion, Settled};
 use crate::core::event::{Usage, UsageBuf};
@@ -24,6 +25,7 @@ use crate::core::usage::UsageError;
 use crate::engine::account::Folding;
 use crate::engine::draft::Draft;
 use crate::engine::frame::{Frame, Spell};
+use crate::engine::isolate::{Panicked, isolated};
 use crate::engine::ledger::{AccountKey, Row, RowKind};
 use crate::store::{BlockReader, Damage, Hold, LedgerView, RowSet, Store, StoreError};
 
@@ -78,6 +80,16 @@ pub enum ScanError {
     Usage(#[from] UsageError),
 }
 
+impl ScanError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Store(error) => trouble::hint(error),
+            _ => trouble::HINT_DAMAGED,
+        }
+    }
+}
+
 /// A window of an account that was opened for a scan.
 #[derive(Clone)]
 pub struct Opened {
@@ -98,6 +110,8 @@ pub struct Rebuild {
     pub opened: Opened,
     /// The totals as they are so far.
     pub draft: Draft,
+    /// An event panicked: the draft is of no use.
+    pub failed: Option<Panicked>,
 }
 
 /// Puts an event under the rules of ingestion; false if it does not count.
@@ -205,15 +219,22 @@ impl Cut {
             for account in now {
                 let unmerged = sets.get(account).unwrap_or(&none);
                 for &at in places.get(account).into_iter().flatten() {
-                    let Rebuild { opened: Opened { frame, spell, .. }, draft } = &mut wanted[at];
+                    let Rebuild { opened, draft, failed } = &mut wanted[at];
+                    let Opened { frame, spell, .. } = opened;
                     draft.begin(frame, *spell);
                     let bounds = (draft.from(), spell.window.to);
                     let mut events = ledger.events(*account, unmerged, bounds)?;
                     while let Some(row) = events.next_row()? {
                         read += 1;
-                        frame.settle(row.code, &usage(&row), |usage| {
-                            draft.fold(frame, *spell, row.code, usage, folding);
-                        });
+                        let fold = || {
+                            frame.settle(row.code, &usage(&row), |usage| {
+                                draft.fold(frame, *spell, row.code, usage, folding);
+                            });
+                        };
+                        if let Err(panicked) = isolated(fold) {
+                            *failed = Some(panicked);
+                            break;
+                        }
                     }
                 }
             }

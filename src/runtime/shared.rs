@@ -13,6 +13,8 @@ use super::compactor::Compacting;
 use super::ends::Ends;
 use super::fault::Fault;
 use super::ignored::Ignored;
+use super::poison::Unfit;
+use super::trouble::Troubles;
 use super::worker::Command;
 use crate::core::aggregate::kept::Caps;
 use crate::core::matching::Buckets;
@@ -62,10 +64,18 @@ pub struct Shared {
     pub compacting: Compacting,
     /// Slots that somebody waits for while they are being recovered.
     pub asked: Vec<AtomicBool>,
+    /// Slots whose owner wants their totals saved, to let accounts go.
+    pub pressed: Vec<AtomicBool>,
+    /// Room for accounts, bytes.
+    pub accounts_bytes_max: usize,
     /// Told whenever a rebuild is through, and whenever the offsets have moved.
     pub moved: Notify,
+    /// Accounts whose totals cannot be folded.
+    pub unfit: Unfit,
     /// What a test wants to go wrong.
     pub fault: Fault,
+    /// What the store refuses at present.
+    pub troubles: Troubles,
     /// Set once the service has to stop.
     pub stopping: AtomicBool,
 }
@@ -114,6 +124,37 @@ impl Shared {
     /// Whether somebody waits for a slot.
     pub fn is_asked(&self, slot: SlotNumber) -> bool {
         self.asked.get(usize::from(slot)).is_some_and(|asked| asked.load(Ordering::Acquire))
+    }
+
+    /// Has the totals of a slot saved with the next checkpoint.
+    pub fn press(&self, slot: SlotNumber) {
+        if let Some(pressed) = self.pressed.get(usize::from(slot)) {
+            pressed.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether the totals of some slot are to be saved soon.
+    pub fn is_pressed(&self) -> bool {
+        self.pressed.iter().any(|pressed| pressed.load(Ordering::Acquire))
+    }
+
+    /// The slots whose totals are to be saved soon. They are told once.
+    pub fn take_pressed(&self) -> Vec<SlotNumber> {
+        let taken = |slot: &SlotNumber| {
+            let pressed = self.pressed.get(usize::from(*slot));
+            pressed.is_some_and(|pressed| pressed.swap(false, Ordering::AcqRel))
+        };
+        numbers(self.slots).filter(taken).collect()
+    }
+
+    /// Whether an account that was not on the board is in the store alone: then it has to be asked
+    /// for. Of a slot that no account has left, none is.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn is_away(&self, slot: SlotNumber, account: AccountKey) -> Result<bool, StoreError> {
+        Ok(self.board.has_left(slot) && self.store.totals(slot, account)?.is_some())
     }
 
     /// Whether the service has to stop.

@@ -1,44 +1,38 @@
 //! Starts everything in order and stops it in the reverse.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::catalog_log::{self, CatalogReader};
-use super::catalogue::Catalogue;
 use super::checkpoint::{Checkpointer, Request, Schedule};
 use super::clock::Clock;
-use super::compactor::{self, Compacting};
+use super::compactor;
 use super::crew::Crew;
-use super::ends::Ends;
 use super::fatal::Fatal;
 use super::fault::Fault;
-use super::ignored::Ignored;
 use super::ingest::{Assigned, Assignment, BatchLimits, Reader};
 use super::partitions::Partitions;
 use super::positions;
+use super::prepared::Prepared;
 use super::publish::{Publisher, own_topic};
 use super::rebuilds::{self, RebuildJobs, Rebuilds};
-use super::rows::Rows;
 use super::scanner;
 use super::shared::{Shared, worker_of};
-use super::source::{EventSource, SourceNames};
-use super::worker::{BATCHES_WAITING_MAX, COMMANDS_WAITING_MAX, Command, Worker};
+use super::source::EventSource;
+use super::worker::{BATCHES_WAITING_MAX, Command, Worker};
 use super::{catalog_start, merger, operator, outbox, sweeper};
 use crate::config::Settings;
-use crate::core::aggregate::kept::Caps;
-use crate::core::usage::ScanLimits;
 use crate::engine::batch::Batch;
-use crate::engine::keys::{KeyHasher, numbers};
+use crate::engine::keys::numbers;
 use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::admin::create_topic;
 use crate::log::kafka::{KafkaProducer, KafkaSource};
-use crate::serving::board::Board;
-use crate::store::{CatalogProgress, LogName, Store, StoreOptions};
+use crate::store::{CatalogProgress, LogName, Lost, Store, StoreOptions};
 use crate::telemetry::events::{Emit, StoreOpened};
 use crate::telemetry::metrics::Metrics;
 
@@ -79,7 +73,7 @@ impl Service {
     ) -> Result<Self, Fatal> {
         let store = Arc::new(open_store(settings, &metrics)?);
         let Prepared { shared, commands, requests, catalog_progress } =
-            Prepared::around(store, settings, clock, metrics, fault)?;
+            Prepared::around(&store, settings, clock, metrics, fault)?;
         let (fatal, fatal_seen) = watch::channel(None);
         let crew = Crew { shared, fatal };
         let shared = Arc::clone(&crew.shared);
@@ -123,73 +117,6 @@ impl Service {
             None => Ok(()),
             Some(reason) => Err(Fatal::Log(reason)),
         }
-    }
-}
-
-/// What is made before the first thread is started.
-pub struct Prepared {
-    /// What all threads share.
-    pub shared: Arc<Shared>,
-    /// Commands to the workers, by worker.
-    pub commands: Vec<Receiver<Command>>,
-    /// Checkpoints that are asked for.
-    pub requests: Receiver<Request>,
-    /// Where the catalogue log is read on.
-    pub catalog_progress: CatalogProgress,
-}
-
-impl Prepared {
-    /// Around an open store.
-    ///
-    /// # Errors
-    ///
-    /// The store cannot be read.
-    pub fn around(
-        store: Arc<Store>,
-        settings: &Settings,
-        clock: Clock,
-        metrics: Arc<Metrics>,
-        fault: Fault,
-    ) -> Result<Self, Fatal> {
-        let rows = Rows::new(Arc::clone(&store));
-        let (book, catalog_progress) = rows.load_book().map_err(Fatal::Catalogue)?;
-        let aside = settings.events.unknown_organization_bytes_max;
-        let catalogue = Arc::new(Catalogue::new(book, rows, aside));
-        let workers = threads(settings.fold.worker_threads, 2);
-        let (senders, commands): (Vec<_>, Vec<_>) =
-            (0..workers).map(|_| bounded(COMMANDS_WAITING_MAX)).unzip();
-        let slots = u16::from(store.slots());
-        let (checkpoints, requests) = bounded(1);
-        let shared = Arc::new(Shared {
-            store: Arc::clone(&store),
-            catalogue,
-            board: Board::new(slots),
-            clock,
-            metrics,
-            hasher: KeyHasher::new(store.hash_secret()),
-            slots,
-            caps: Caps {
-                groups_max: settings.limits.groups_soft_max,
-                values_max: settings.limits.unique_values_soft_max,
-            },
-            scan_limits: ScanLimits {
-                groups_max: settings.limits.groups_hard_max,
-                unique_values_max: settings.limits.unique_values_hard_max,
-            },
-            checkpoints,
-            rows_per_checkpoint: settings.checkpoint.events_max / workers as u64 + 1,
-            ends: Ends::default(),
-            sources: SourceNames::default(),
-            commands: senders,
-            ignored: Ignored::default(),
-            compacting: Compacting::default(),
-            asked: (0..slots).map(|_| AtomicBool::new(false)).collect(),
-            moved: Notify::new(),
-            fault,
-            stopping: AtomicBool::new(false),
-        });
-        shared.show_kept().map_err(Fatal::store("reading what was kept"))?;
-        Ok(Self { shared, commands, requests, catalog_progress })
     }
 }
 
@@ -409,7 +336,7 @@ impl Starting<'_> {
         let readers = if embedded.is_some() {
             1
         } else {
-            threads(self.settings.fold.ingest_threads, 4).min(assigned.len()).max(1)
+            reader_threads(self.settings).min(assigned.len()).max(1)
         };
         let mut threads = Vec::new();
         let mut assignments = Vec::new();
@@ -467,15 +394,43 @@ impl Starting<'_> {
 pub fn open_store(settings: &Settings, metrics: &Metrics) -> Result<Store, Fatal> {
     let path = &settings.store.path;
     let created = !path.join("CURRENT").exists();
-    let options = StoreOptions {
-        slots: u8::try_from(settings.store.slots).unwrap_or(u8::MAX),
-        rejected_bytes_max: settings.rejected.bytes_max,
-        ..StoreOptions::default()
-    };
-    let store = Store::open(path, &options)?;
+    let store = Store::open(path, &store_options(settings))?;
     let format = u32::from(crate::store::STORE_FORMAT);
     StoreOpened { path, slots: settings.store.slots, format, created }.emit(metrics);
+    match store.lost() {
+        None => {}
+        Some(Lost::CutOff) => tracing::warn!(
+            "the last write was cut off; nobody was told that it was durable, and nothing else is \
+             missing"
+        ),
+        Some(Lost::Damaged(detail)) => tracing::error!(
+            detail,
+            hint = "check the disk, and run `odometer verify`",
+            "the last writes are damaged, the store went back to the moment before them; the \
+             brokers give again what came after"
+        ),
+    }
     Ok(store)
+}
+
+/// How the store of these settings is opened.
+pub fn store_options(settings: &Settings) -> StoreOptions {
+    StoreOptions {
+        slots: u8::try_from(settings.store.slots).unwrap_or(u8::MAX),
+        rejected_bytes_max: settings.rejected.bytes_max,
+        redelivered: settings.kafka.brokers.is_some(),
+        ..StoreOptions::default()
+    }
+}
+
+/// Threads that fold.
+pub fn worker_threads(settings: &Settings) -> usize {
+    threads(settings.fold.worker_threads, 2)
+}
+
+/// Threads that read.
+pub fn reader_threads(settings: &Settings) -> usize {
+    threads(settings.fold.ingest_threads, 4)
 }
 
 /// A number of threads: as set, or one for so many cores.

@@ -7,13 +7,14 @@
 //! a slot its events share that cost: the more blocks a save covers, the fewer accounts are written
 //! for each of their events, and hot accounts are written once for all of theirs.
 //!
-//! So a slot is saved for one of three reasons:
+//! So a slot is saved for one of four reasons:
 //!
 //! - **Size.** All slots together have blocks of `MEAN_BYTES` for each that no saved totals
 //!   include; while there are more, the slot with most is saved. At an even load the slots so come
 //!   one after the other, each with about twice the mean, and nothing is saved while nothing comes.
 //!   A slot that has more than `SOON_BYTES` is saved whatever the others have.
 //! - **Age.** Each slot is looked at once in a while in turn, so that a quiet one is not forgotten.
+//! - **Memory.** The owner presses for it: accounts leave memory only once they are saved.
 //! - **The bounds** [`REFOLD_BYTES_MAX`] and [`REFOLD_BLOCKS_MAX`] hold whatever a save writes.
 //!   Size and age wait until the new blocks are a fair part of what the last save wrote.
 //!
@@ -52,6 +53,7 @@ struct Unsaved {
     /// Bytes that the last save wrote.
     written: u64,
     passed: u32,
+    pressed: bool,
 }
 
 impl Unsaved {
@@ -61,7 +63,7 @@ impl Unsaved {
 
     fn is_urgent(self) -> bool {
         let soon = self.bytes >= SOON_BYTES && self.is_worth_it();
-        soon || self.bytes >= REFOLD_BYTES_MAX || self.blocks >= REFOLD_BLOCKS_MAX
+        self.pressed || soon || self.bytes >= REFOLD_BYTES_MAX || self.blocks >= REFOLD_BLOCKS_MAX
     }
 }
 
@@ -88,6 +90,13 @@ impl Turns {
         if let Some(unsaved) = self.slots.get_mut(usize::from(slot)) {
             unsaved.blocks += 1;
             unsaved.bytes += bytes;
+        }
+    }
+
+    /// The owner wants the slot saved soon.
+    pub fn press(&mut self, slot: u8) {
+        if let Some(unsaved) = self.slots.get_mut(usize::from(slot)) {
+            unsaved.pressed = true;
         }
     }
 
@@ -215,6 +224,16 @@ mod tests {
         assert!(!turns.is_overdue());
         turns.committed(0, 2 * REFOLD_BYTES_MAX);
         assert!(turns.is_overdue());
+    }
+
+    #[test]
+    fn a_slot_is_saved_when_its_owner_presses() {
+        let mut turns = Turns::new([(1, 1), (1, 2)]);
+        assert_eq!(turns.due(0), NOBODY);
+        turns.press(0);
+        assert_eq!([turns.due(0), turns.due(0)], [[0], [0]], "until it is saved");
+        turns.saved(0, 1);
+        assert_eq!(turns.due(0), NOBODY);
     }
 
     #[test]

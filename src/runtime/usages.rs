@@ -20,6 +20,7 @@ use crate::core::period;
 use crate::core::position::Source;
 use crate::core::usage::{Request, UsageError};
 use crate::engine::account::Known;
+use crate::engine::keys::SlotNumber;
 use crate::engine::ledger::AccountKey;
 use crate::engine::progress::Progress;
 use crate::engine::totals::Cells;
@@ -96,6 +97,9 @@ pub enum Refusal {
     /// The account is not back from the store, or not rebuilt yet.
     #[error("not ready")]
     NotReady,
+    /// Stored events of the account cannot be read.
+    #[error("the ledger of the account cannot be read")]
+    Unreadable,
     /// The usage cannot be computed.
     #[error(transparent)]
     Usage(#[from] UsageError),
@@ -144,7 +148,7 @@ impl Usages {
             let frame = &target.resolved.frame;
             let kept = target.is_kept() && view.reads_totals(&target);
             let look = self.shared.board.look(target.slot, target.key, |account| {
-                let state = account.map_or(0, |account| account.state.0);
+                let state = account.map(|account| account.state.0);
                 let copied = match account {
                     None => Copied::Nothing,
                     // Totals are kept only for windows that events are folded into.
@@ -158,6 +162,12 @@ impl Usages {
                 (state, copied)
             });
             let (state, copied) = look.copied;
+            if state.is_none() && self.is_away((target.slot, target.key))? {
+                self.shared.ask_for_account(target.slot, target.key);
+                self.wait_for(moved, &watch).await?;
+                continue;
+            }
+            let state = state.unwrap_or_default();
             let reflects =
                 self.reflects(&target, question, state, look.progress, &view.mark(&target));
             let reflects = fresh(question, reflects)?;
@@ -167,8 +177,13 @@ impl Usages {
             let cells = match copied {
                 Copied::Nothing => Cells::default(),
                 Copied::Cells(cells) => cells,
-                Copied::Unknown if kept => {
+                Copied::Unknown if kept && !self.is_unfit(&target) => {
+                    let unreadable = self.shared.troubles.is_unreadable(target.key);
+                    // It is tried again for every reader, none of whom waits for it.
                     self.ask_for_rebuild(&target)?;
+                    if unreadable {
+                        return Err(Refusal::Unreadable);
+                    }
                     self.wait_for(moved, &watch).await?;
                     continue;
                 }
@@ -258,6 +273,15 @@ impl Usages {
         Ok(())
     }
 
+    /// Whether an account that was not on the board is in the store alone.
+    pub(super) fn is_away(&self, (slot, key): (SlotNumber, AccountKey)) -> Result<bool, Refusal> {
+        self.shared.is_away(slot, key).map_err(|error| Refusal::Internal(error.to_string()))
+    }
+
+    fn is_unfit(&self, target: &Target) -> bool {
+        self.shared.unfit.holds(target.key, self.shared.catalogue.epoch())
+    }
+
     fn ask_for_rebuild(&self, target: &Target) -> Result<(), Refusal> {
         let command = Command::Rebuild(target.slot, target.key, target.window);
         self.shared.owner(target.slot).try_send(command).map_err(|_| Refusal::NotReady)
@@ -278,10 +302,7 @@ impl Usages {
         let (store, key) = (Arc::clone(&self.shared.store), target.key);
         let read = tokio::task::spawn_blocking(move || cut.events(&store, key)).await;
         let events = read.map_err(|error| Refusal::Internal(error.to_string()))?;
-        let mut events = events.map_err(|error| match error {
-            ScanError::TooLarge => Refusal::Usage(UsageError::LimitExceeded("events")),
-            error => Refusal::Internal(error.to_string()),
-        })?;
+        let mut events = events.map_err(|error| refuse(error, target.slot))?;
         if let Some(ingestion) = &target.resolved.frame.ingestion {
             events.retain_mut(|event| settle(ingestion, event));
         }
@@ -333,6 +354,20 @@ impl Usages {
             catalog_version: target.catalog_version,
             tag: Some(target.tag(&question.request, state, mark)),
         }
+    }
+}
+
+/// What a failed read of the ledger means to the reader.
+pub(super) fn refuse(error: ScanError, slot: SlotNumber) -> Refusal {
+    match error {
+        ScanError::Usage(error) => Refusal::Usage(error),
+        ScanError::TooLarge => Refusal::Usage(UsageError::LimitExceeded("events")),
+        error @ (ScanError::Store(_) | ScanError::Damaged { .. }) => {
+            let hint = error.hint();
+            tracing::error!(%error, slot, hint, "the ledger cannot be read");
+            Refusal::Unreadable
+        }
+        error @ ScanError::Overtaken { .. } => Refusal::Internal(error.to_string()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Workers: each owns a set of slots and is the only writer of their state.
 
+mod leaving;
 mod rebuilding;
 mod returning;
 mod steered;
@@ -8,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, never, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, select};
 use tokio::sync::oneshot;
 
 use self::returning::Returning;
@@ -18,10 +19,12 @@ use super::events;
 use super::fatal::Fatal;
 use super::on_board::OnBoard;
 use super::owner::{Owned, Taken};
+use super::poison;
 use super::rebuilds::Rebuilds;
 use super::scan::{Cut, Opened};
 use super::shared::Shared;
 use super::sweeper::Swept;
+use crate::core::event::Rejection;
 use crate::core::instant::Instant;
 use crate::core::period::Window;
 use crate::core::position::Position;
@@ -35,9 +38,10 @@ use crate::engine::progress::Progress;
 use crate::engine::slot::{Context, Tenants, Turn};
 use crate::engine::totals::Cells;
 use crate::store::account::encode_account;
-use crate::store::{IdKey as StoreIdKey, Rejected};
+use crate::store::{IdKey as StoreIdKey, Rejected, StoreError};
 use crate::telemetry::events::{Emit, LimitHit};
 use crate::telemetry::metrics::Metrics;
+pub use leaving::parts;
 pub use steered::Move;
 
 /// Batches a worker may have waiting. Few: what waits is memory and latency, and librdkafka queues
@@ -50,6 +54,8 @@ pub const COMMANDS_WAITING_MAX: usize = 1024;
 pub const UNSAVED_BYTES_MAX: usize = 256 << 20;
 /// Pause before the store is asked again after an error.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// What is being done when the index of ids does not answer.
+const LOOKING_UP: &str = "looking up transaction ids";
 
 /// What a worker is told beside batches.
 pub enum Command {
@@ -68,7 +74,7 @@ pub enum Command {
     IdsMerged(Vec<u8>),
     /// The store's totals of a slot include all blocks before a sequence.
     TotalsSaved(u8, u64),
-    /// A reader waits for an account whose slot is not back.
+    /// A reader waits for an account that is not in memory.
     Recall(u8, AccountKey),
     /// Find the account's rules anew.
     Refresh(AccountKey),
@@ -91,8 +97,9 @@ pub enum Command {
     Install(u8, Vec<(Opened, Option<Cells>)>),
     /// Stand at another place of a partition: see [`Move`].
     Move(Move, Sender<()>),
-    /// Apply events that were refused once. Returns the positions of those that are refused again.
-    Replay(Arc<Batch>, Sender<Vec<Position>>),
+    /// Apply events that were refused once. Returns the positions of those that are refused again,
+    /// and why.
+    Replay(Arc<Batch>, Sender<Vec<(Position, Rejection)>>),
     /// A question about events of a slot.
     Events(u8, events::Ask),
     /// End.
@@ -145,6 +152,10 @@ pub struct Worker {
     rejected: Vec<Rejected>,
     rebuilds: Rebuilds,
     returning: Returning,
+    /// The slot at which the hand is that lets accounts go.
+    hand: usize,
+    /// What a command has met that the service cannot go on with.
+    failed: Option<Fatal>,
 }
 
 impl Worker {
@@ -152,7 +163,16 @@ impl Worker {
     pub fn new(shared: Arc<Shared>, rebuilds: Rebuilds) -> Self {
         let folding = shared.folding();
         let returning = Returning::default();
-        Self { shared, slots: Vec::new(), folding, rejected: Vec::new(), rebuilds, returning }
+        Self {
+            shared,
+            slots: Vec::new(),
+            folding,
+            rejected: Vec::new(),
+            rebuilds,
+            returning,
+            hand: 0,
+            failed: None,
+        }
     }
 
     /// Has its slots back from the store, then works until the command channel is closed. Batches
@@ -174,14 +194,17 @@ impl Worker {
             if !open {
                 LimitHit { limit: "UNSAVED_BYTES_MAX" }.emit(&self.shared.metrics);
             }
-            let batches = if open { batches } else { &nothing };
+            if let Some(fatal) = self.failed.take() {
+                return Err(fatal);
+            }
+            let batches = if open && !self.is_full() { batches } else { &nothing };
             select! {
                 recv(commands) -> command => match command {
                     Ok(Command::Stop) | Err(_) => return Ok(()),
                     Ok(command) => self.obey(command),
                 },
                 recv(batches) -> batch => match batch {
-                    Ok(batch) => self.apply(&batch)?,
+                    Ok(batch) => self.apply(&batch, commands)?,
                     // The reader has stopped; commands still come, the last checkpoint among them.
                     Err(_) => match commands.recv() {
                         Ok(Command::Stop) | Err(_) => return Ok(()),
@@ -197,18 +220,21 @@ impl Worker {
         rejected + self.slots.iter().map(Owned::unsaved_bytes).sum::<usize>()
     }
 
-    /// Applies a batch to its slots, all of which are back.
+    /// Applies a batch to its slots, all of which are back. Commands are obeyed while the store is
+    /// asked again after an error.
     ///
     /// # Errors
     ///
-    /// A row does not fit into its block, which is a defect.
-    pub fn apply(&mut self, batch: &Batch) -> Result<(), Fatal> {
+    /// A row does not fit into its block, which is a defect, or an account cannot be read.
+    pub fn apply(&mut self, batch: &Batch, commands: &Receiver<Command>) -> Result<(), Fatal> {
         let now = self.shared.clock.now();
         for at in 0..self.slots.len() {
-            self.apply_to(at, batch, now)?;
+            let found = self.look_up(at, batch, commands)?;
+            self.apply_to(at, batch, &found, now)?;
         }
         self.report_over_cap();
         self.shared.wake();
+        self.make_room(batch.len());
         let rows: u64 = self.slots.iter().map(|owned| owned.open.rows()).sum();
         if rows >= self.shared.rows_per_checkpoint {
             // If one is asked for or under way already, this adds nothing.
@@ -217,8 +243,14 @@ impl Worker {
         Ok(())
     }
 
-    fn apply_to(&mut self, at: usize, batch: &Batch, now: Instant) -> Result<(), Fatal> {
-        let found = self.look_up(at, batch);
+    fn apply_to(
+        &mut self,
+        at: usize,
+        batch: &Batch,
+        found: &Found,
+        now: Instant,
+    ) -> Result<(), Fatal> {
+        self.bring_in_for(at, batch)?;
         let shared = Arc::clone(&self.shared);
         let owned = &mut self.slots[at];
         let number = owned.batch + 1;
@@ -238,7 +270,7 @@ impl Worker {
                 accounts: &mut accounts,
                 ledger: &mut owned.open,
                 tenants: &*shared.catalogue,
-                lookup: &found,
+                lookup: found,
                 folding: &mut self.folding,
                 number,
                 turn: Turn::Read,
@@ -253,7 +285,9 @@ impl Worker {
         owned.announce(&shared.board);
         count(&shared.metrics, before, owned.slot.counters);
         let unknown = turned.unknown.iter().map(Refused::unknown_tenant);
-        let refused = turned.refused.into_iter().cloned().chain(unknown);
+        let failed = turned.failed.iter();
+        let failed = failed.map(|(incoming, panicked)| poison::event(&shared, incoming, panicked));
+        let refused = turned.refused.into_iter().cloned().chain(unknown).chain(failed);
         for refused in refused {
             shared.metrics.count_rejected(refused.rejection.reason(), 1);
             self.rejected.push(shared.rejected_row(&refused));
@@ -262,21 +296,51 @@ impl Worker {
     }
 
     /// Asks the store's index about the ids that memory cannot decide. It is asked until it
-    /// answers: a guess would count an event twice or not at all.
-    fn look_up(&self, at: usize, batch: &Batch) -> Found {
-        let slot = &self.slots[at].slot;
-        let doubtful = slot.doubtful(batch);
-        let lookups = &self.shared.metrics.ids_lookups;
-        lookups.store.inc_by(doubtful.len() as u64);
-        lookups.memory.inc_by((batch.events_len(slot.number) - doubtful.len()) as u64);
-        self.positions_of(at, &doubtful)
+    /// answers, since a guess would count an event twice or not at all; meanwhile commands are
+    /// obeyed, so that readers and checkpoints do not wait for it.
+    fn look_up(
+        &mut self,
+        at: usize,
+        batch: &Batch,
+        commands: &Receiver<Command>,
+    ) -> Result<Found, Fatal> {
+        loop {
+            // What is doubtful may change with the commands that were obeyed.
+            let slot = &self.slots[at].slot;
+            let doubtful = slot.doubtful(batch);
+            let error = match self.positions_of(at, &doubtful) {
+                Ok(found) => {
+                    let lookups = &self.shared.metrics.ids_lookups;
+                    lookups.store.inc_by(doubtful.len() as u64);
+                    let known = batch.events_len(slot.number) - doubtful.len();
+                    lookups.memory.inc_by(known as u64);
+                    self.shared.troubles.works(LOOKING_UP);
+                    return Ok(found);
+                }
+                Err(error) => error,
+            };
+            self.shared.troubles.failed(LOOKING_UP, &error);
+            let watch = Stopwatch::start();
+            while let Some(left) = RETRY_PAUSE.checked_sub(watch.elapsed()) {
+                if self.shared.is_stopping() {
+                    return Err(Fatal::store(LOOKING_UP)(error));
+                }
+                match commands.recv_timeout(left) {
+                    Ok(command) => self.obey(command),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => {
+                        return Err(Fatal::store(LOOKING_UP)(error));
+                    }
+                }
+            }
+        }
     }
 
     /// What the store's index says about ids.
-    fn positions_of(&self, at: usize, doubtful: &[IdKey]) -> Found {
+    fn positions_of(&self, at: usize, doubtful: &[IdKey]) -> Result<Found, StoreError> {
         let slot = &self.slots[at].slot;
         if doubtful.is_empty() {
-            return Found::default();
+            return Ok(Found::default());
         }
         let keys: Vec<StoreIdKey> = doubtful
             .iter()
@@ -286,19 +350,10 @@ impl Worker {
                 id: id.identity,
             })
             .collect();
-        loop {
-            match self.shared.store.lookup_ids(&keys) {
-                Ok(positions) => {
-                    let pairs = doubtful.iter().zip(positions);
-                    let hits = pairs.filter_map(|(key, found)| Some((key.identity, found?)));
-                    return Found(hits.collect());
-                }
-                Err(error) => {
-                    tracing::error!(%error, "transaction ids cannot be looked up, trying again");
-                    std::thread::sleep(RETRY_PAUSE);
-                }
-            }
-        }
+        let positions = self.shared.store.lookup_ids(&keys)?;
+        let pairs = doubtful.iter().zip(positions);
+        let hits = pairs.filter_map(|(key, found)| Some((key.identity, found?)));
+        Ok(Found(hits.collect()))
     }
 
     fn at(&self, slot: u8) -> Option<usize> {
@@ -322,11 +377,16 @@ impl Worker {
                     self.of(slot, |owned| owned.slot.ids.merged());
                 }
             }
-            Command::TotalsSaved(slot, upto) => self.of(slot, |owned| owned.totals_upto = upto),
+            Command::TotalsSaved(slot, upto) => self.saved_totals(slot, upto),
+            Command::Recall(slot, account) => {
+                self.recall(slot, account);
+                self.shared.wake();
+            }
             Command::Refresh(account) => self.refresh(account),
             Command::TenantAppeared(tenant) => self.take_in(&tenant),
             Command::Cut(slot, account, reply) => {
                 if let Some(at) = self.at(slot) {
+                    self.recall(slot, account);
                     // A reader that has gone away needs no answer.
                     let _ = reply.send(self.cut_account(at, account));
                 }
@@ -342,16 +402,19 @@ impl Worker {
                 // Whoever asked is the checkpointer, which is gone only at the end.
                 let _ = done.send(());
             }
-            Command::Replay(batch, reply) => {
-                let _ = reply.send(self.replay(&batch));
-            }
+            Command::Replay(batch, reply) => match self.replay(&batch) {
+                Ok(refused) => {
+                    let _ = reply.send(refused);
+                }
+                Err(fatal) => self.failed = Some(fatal),
+            },
             Command::Events(slot, ask) => {
                 if let Some(at) = self.at(slot) {
                     events::answer(&self.shared, &self.slots[at], || self.cut(at), ask);
                 }
             }
-            // Its slot is back: the reader has been told. Or it ends the loop that called.
-            Command::Recall(..) | Command::Stop => {}
+            // It ends the loop that called.
+            Command::Stop => {}
         }
     }
 

@@ -1,15 +1,16 @@
 //! The saved totals of one account.
 //!
-//! Layout, format 3: version u8 | organisation text | subscription: 0, or 1 and text | rows varint
+//! Layout, format 4: version u8 | organisation text | subscription: 0, or 1 and text | rows varint
 //! | digest of the events u128 little endian | rules digest: 0, or 1 and u64 little endian |
 //! uncached stretch: 0, or 1, from and to zigzag
 //! | set aside: events varint, bytes varint | number of windows varint, each: from and to zigzag,
 //! days zigzag, number of cells varint, each: charge varint, bucket varint (0 default, else filter
 //! + 1), content in the form of the core.
 //!
-//! Windows that are being scanned are left out and count as not kept. Format 2 lacks the saved
-//! prefixes of contents, and is read as it is: they come back as the bucket grows. Of format 1,
-//! which is the same up to the windows, no window is taken: they come back by a scan.
+//! Windows that are being scanned are left out and count as not kept. Format 3 lacks the rows of
+//! prorated graduated unique counts, of which it keeps nothing, and format 2 the saved prefixes of
+//! contents: both are read as they are. Of format 1, which is the same up to the windows,
+//! no window is taken: they come back by a scan.
 
 use super::codec::{Damage, Input, put_bytes, put_varint, put_zigzag};
 use crate::core::aggregate::kept::Content;
@@ -23,7 +24,7 @@ use crate::engine::ledger::AccountName;
 use crate::engine::totals::{Cell, Cells};
 use crate::engine::window::WindowTotals;
 
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 /// The first format whose windows are read.
 const FORMAT_OF_WINDOWS: u8 = 2;
 const WHAT: &str = "saved account";
@@ -69,13 +70,23 @@ fn put_window(out: &mut Vec<u8>, kept: &WindowTotals) {
     }
 }
 
+/// Reads whose account it is.
+pub fn read_name(bytes: &[u8]) -> Result<AccountName<'_>, Damage> {
+    take_name(&mut Input(bytes)).map(|(_, name)| name)
+}
+
+fn take_name<'a>(input: &mut Input<'a>) -> Result<(u8, AccountName<'a>), Damage> {
+    let version = input.version(FORMAT, WHAT)?;
+    let organization = input.text(WHAT)?;
+    let subscription = take_option(input, |input| input.text(WHAT))?;
+    Ok((version, AccountName { organization, subscription }))
+}
+
 /// Reads an account back. Its rules are not in it: they are looked for when it is touched.
 pub fn decode_account(bytes: &[u8]) -> Result<Account, Damage> {
     let mut input = Input(bytes);
-    let version = input.version(FORMAT, WHAT)?;
-    let organization = input.text(WHAT)?;
-    let subscription = take_option(&mut input, |input| input.text(WHAT))?;
-    let mut account = Account::new(AccountName { organization, subscription });
+    let (version, name) = take_name(&mut input)?;
+    let mut account = Account::new(name);
     account.rows = input.varint(WHAT)?;
     account.state = Digest(u128::from_le_bytes(input.array(WHAT)?));
     account.folded_under =
@@ -138,51 +149,17 @@ mod tests {
     use super::*;
     use crate::core::aggregate::Frame;
     use crate::core::aggregate::kept::{Caps, Recipe, SetKey, Span};
-    use crate::core::catalog::{Aggregation, BillableMetric, Charge};
+    use crate::core::catalog::{Aggregation, fixtures};
     use crate::core::event::Usage;
     use crate::core::period::Zone;
     use crate::core::position::Position;
-    use crate::core::pricing::{Model, ModelKind};
     use crate::core::properties::{Kind, PropertiesBuf};
-    use crate::core::value::Value;
-    use uuid::Uuid;
 
     /// The content of a sum that is split by region, or is not, after two events.
     fn content(split: bool, groups_max: usize) -> Content {
-        let metric = BillableMetric {
-            id: Uuid::nil(),
-            code: "bytes".to_owned(),
-            name: "Bytes".to_owned(),
-            description: None,
-            aggregation: Aggregation::Sum,
-            field_name: Some("value".to_owned()),
-            recurring: false,
-            rounding: None,
-            expression: None,
-            filters: Vec::new(),
-            created_at: Instant(0),
-        };
-        let model = Model::from_properties(ModelKind::Standard, &Value::Null);
-        let charge = Charge {
-            id: Uuid::nil(),
-            code: "bytes".to_owned(),
-            metric: metric.id,
-            invoice_display_name: None,
-            model: model.clone(),
-            properties: Value::Null,
-            pricing_group_keys: Vec::new(),
-            presentation_group_keys: Vec::new(),
-            pay_in_advance: false,
-            prorated: false,
-            invoiceable: true,
-            min_amount_cents: 0,
-            accepts_target_wallet: false,
-            pricing_unit: None,
-            taxes: Vec::new(),
-            filters: Vec::new(),
-            echo: crate::core::catalog::Echo::default(),
-            created_at: Instant(0),
-        };
+        let metric = fixtures::metric(1, "bytes", Aggregation::Sum);
+        let model = fixtures::free();
+        let charge = fixtures::charge(1, 1, model.clone());
         let keys = if split { vec!["region".to_owned()] } else { Vec::new() };
         let recipe = Recipe::new(&metric, &charge, &model, keys, &[]);
         let frame = Frame { from: Instant(0), to: Instant(1000), days: 30, zone: &Zone::UTC };
@@ -251,6 +228,7 @@ mod tests {
         let saved = account();
         let read = decode_account(&encode_account(&saved)).unwrap();
         assert_eq!(read.name(), saved.name());
+        assert_eq!(read_name(&encode_account(&saved)).unwrap(), saved.name());
         assert_eq!(read.windows, saved.windows);
         assert_eq!(
             (read.rows, read.state, read.folded_under, read.uncached, read.aside),

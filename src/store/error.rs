@@ -84,6 +84,37 @@ pub enum StoreError {
     },
 }
 
+/// What the system says when there is no room. After an exceeded quota the engine does not go on by
+/// itself.
+const FULL: &str = "No space left on device";
+/// What the engine's words for bytes that are not those that were written begin with.
+const CORRUPTION: &str = "Corruption:";
+
+impl StoreError {
+    /// Whether the disk has no room: that passes, and nothing is wrong with what it holds.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Engine { detail, .. } => detail.contains(FULL),
+            Self::File { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
+    /// Whether stored bytes are not those that were written: trying again does not help.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Engine { detail, .. } => is_corruption(detail),
+            Self::Damaged { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Whether the engine says that stored bytes are not those that were written.
+pub(super) fn is_corruption(detail: &str) -> bool {
+    detail.starts_with(CORRUPTION)
+}
+
 /// The store cannot be opened. Messages give the fact, the detail and a hint.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -132,6 +163,17 @@ pub enum OpenError {
         /// The folder.
         path: PathBuf,
         /// What was found.
+        detail: String,
+    },
+    /// What was synced to the disk is not what was written.
+    #[error(
+        "the store at {} is damaged: {detail}\nhint: restore a backup into another folder; what \
+         the logs still have is folded again after it", path.display()
+    )]
+    Damaged {
+        /// The folder.
+        path: PathBuf,
+        /// The engine's own words.
         detail: String,
     },
     /// There is nothing to read.

@@ -9,16 +9,17 @@
 
 pub mod account;
 mod catalog;
-mod codec;
+pub(crate) mod codec;
 mod commit;
 mod error;
 mod frozen;
 mod gaps;
-mod history;
+pub(crate) mod history;
 mod ids;
 mod ingest;
 pub mod keys;
 mod log;
+mod lost;
 mod meta;
 mod options;
 mod outbox;
@@ -28,6 +29,7 @@ mod rocks;
 mod tail;
 mod topics;
 mod totals;
+mod wal;
 mod watch;
 
 pub use catalog::{CatalogEntry, CatalogProgress};
@@ -44,6 +46,7 @@ pub use history::{
 };
 pub use keys::{Family, IdKey, LogName};
 pub use log::{LogRecord, LogState};
+pub use lost::Lost;
 pub use meta::{Identity, STORE_FORMAT, SlotState};
 pub use options::StoreOptions;
 pub use outbox::{OutboxEntry, OutboxState};

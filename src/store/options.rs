@@ -33,6 +33,9 @@ pub struct StoreOptions {
     /// Name and secret of a new store. None, as in every service: a random name and
     /// a random secret.
     pub identity: Option<Identity>,
+    /// Whether brokers give again what is read after the store's positions: only then a store whose
+    /// last writes are damaged may go back to the moment before them.
+    pub redelivered: bool,
 }
 
 impl Default for StoreOptions {
@@ -47,6 +50,7 @@ impl Default for StoreOptions {
             open_files_max: 1024,
             rejected_bytes_max: 64 << 20,
             identity: None,
+            redelivered: false,
         }
     }
 }

@@ -71,7 +71,7 @@ pub struct RejectedPage {
 }
 
 impl Rejected {
-    fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut out = vec![FORMAT];
         out.extend(self.replayed.map_or(0, |at| at.0).to_be_bytes());
         put_bytes(&mut out, self.source.as_bytes());
@@ -84,7 +84,7 @@ impl Rejected {
         out
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, Damage> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Damage> {
         let mut input = Input(bytes);
         let replayed = match input.version(FORMAT, WHAT)? {
             1 => 0,

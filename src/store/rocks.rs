@@ -1,27 +1,34 @@
 //! The store itself: opening, the one atomic commit, and the small helpers all families share.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rocksdb::{
-    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBPinnableSlice, DBRawIterator, Error,
-    Options, ReadOptions, WriteBatch, WriteOptions,
+    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBPinnableSlice, DBRawIterator,
+    DBRecoveryMode, Error, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use super::codec::Damage;
-use super::error::{OpenError, StoreError};
+use super::error::{OpenError, StoreError, is_corruption};
 use super::history::Holds;
 use super::keys::{Family, Key, after_prefix};
 use super::log::LogState;
+use super::lost::Lost;
 use super::meta::Identity;
 use super::options::StoreOptions;
 use super::outbox::OutboxState;
 use super::rejected::RejectedState;
+use super::wal;
 use super::watch::{DiskStep, Watch};
 
 /// Folder for sorted files until they are brought in. Emptied at every start.
 const INGEST_FOLDER: &str = "ingest";
+
+/// File that is written to see whether there is room, and its length.
+const PROBE_FILE: &str = "room";
+const PROBE_BYTES: usize = 64 << 10;
 
 /// Size of a cached block, for the cache's table: 0 lets the table grow as it is needed.
 const CACHE_ENTRY_BYTES: usize = 0;
@@ -54,6 +61,7 @@ pub struct Store {
     pub(super) reading: Option<File>,
     /// Looks on at every write.
     pub(super) watch: Option<Arc<dyn Watch>>,
+    pub(super) lost: Option<Lost>,
 }
 
 /// What the store remembers of its own cursors.
@@ -98,20 +106,36 @@ impl Store {
         refuse_foreign(path)?;
         // The clock cache takes no lock on a hit, and its shards are large enough for filters.
         let cache = Cache::new_hyper_clock_cache(options.cache_bytes, CACHE_ENTRY_BYTES);
-        let families = Family::ALL.map(|family| {
-            ColumnFamilyDescriptor::new(family.name(), options.family(family, &cache))
-        });
-        let db = DB::open_cf_descriptors(&options.database(), path, families)
-            .map_err(|error| open_error(path, &error))?;
+        let cut_off = wal::is_cut_off(path).map_err(file("reading the last writes", path))?;
+        let open = |mode| {
+            let mut database = options.database();
+            database.set_wal_recovery_mode(mode);
+            let families = Family::ALL.map(|family| {
+                ColumnFamilyDescriptor::new(family.name(), options.family(family, &cache))
+            });
+            DB::open_cf_descriptors(&database, path, families)
+                .map_err(|error| open_error(path, &error))
+        };
+        let (db, lost) = match open(DBRecoveryMode::TolerateCorruptedTailRecords) {
+            // The engine refuses this too if families would not be of one moment then.
+            Err(OpenError::Damaged { detail, .. }) if options.redelivered => {
+                (open(DBRecoveryMode::PointInTime)?, Some(Lost::Damaged(detail)))
+            }
+            opened => (opened?, cut_off.then_some(Lost::CutOff)),
+        };
         let ingest = path.join(INGEST_FOLDER);
         if ingest.exists() {
             fs::remove_dir_all(&ingest).map_err(file("clearing unfinished files", &ingest))?;
         }
         fs::create_dir(&ingest).map_err(file("creating the folder", &ingest))?;
         let mut store = Self::around(db, path, options, cache);
+        store.lost = lost;
         store.identity = store.load_identity(options)?;
         store.state = Mutex::new(store.load_state()?);
         store.logs = store.load_logs()?;
+        if matches!(store.lost, Some(Lost::Damaged(_))) {
+            store.refuse_ahead()?;
+        }
         Ok(store)
     }
 
@@ -134,6 +158,7 @@ impl Store {
             holds: Holds::default(),
             reading: None,
             watch: None,
+            lost: None,
         }
     }
 
@@ -241,6 +266,19 @@ impl Store {
         Ok(self.db.raw_iterator_cf_opt(self.family(family)?, options))
     }
 
+    /// Whether the disk takes a small file: if it does, and the engine still calls it full, the
+    /// engine does not go on by itself.
+    pub fn has_room(&self) -> bool {
+        let path = self.path.join(PROBE_FILE);
+        let written = File::create(&path).and_then(|mut file| {
+            file.write_all(&vec![0; PROBE_BYTES])?;
+            file.sync_all()
+        });
+        // What cannot be removed is written over the next time.
+        let _ = fs::remove_file(&path);
+        written.is_ok()
+    }
+
     pub(super) fn ingest_folder(&self) -> PathBuf {
         self.path.join(INGEST_FOLDER)
     }
@@ -291,6 +329,9 @@ pub(super) fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
 pub(super) fn open_error(path: &Path, error: &Error) -> OpenError {
     let detail = error.as_ref().to_owned();
     let path = path.to_owned();
+    if is_corruption(&detail) {
+        return OpenError::Damaged { path, detail };
+    }
     if detail.contains("lock hold by") || detail.contains("While lock file") {
         return OpenError::Locked { path, detail };
     }

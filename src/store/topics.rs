@@ -160,12 +160,31 @@ impl Store {
             let waiting = known.get(&topic.name).map(|known| known.waiting.clone());
             let waiting = waiting.unwrap_or_default();
             let topic = Topic { label, seen: topic.clone(), waiting };
-            self.put_topic(&mut batch, &topic)?;
+            if known.get(&topic.seen.name) != Some(&topic) {
+                self.put_topic(&mut batch, &topic)?;
+            }
             topics.push(topic);
         }
-        self.write_synced(batch, "registering topics")?;
+        if !batch.is_empty() {
+            self.write_synced(batch, "registering topics")?;
+        }
         topics.sort_by(|a, b| a.seen.name.cmp(&b.seen.name));
         Ok(topics)
+    }
+
+    /// Has a partition wait until somebody says where to go on, whatever the next start finds.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read or written.
+    pub fn await_decision(&self, topic: &str, partition: u16) -> Result<(), TopicError> {
+        let _turn = locked(&self.topics);
+        let known = self.topics()?.into_iter().find(|known| known.seen.name == topic);
+        let Some(mut known) = known else { return Ok(()) };
+        known.waiting.insert(partition);
+        let mut batch = WriteBatch::default();
+        self.put_topic(&mut batch, &known)?;
+        Ok(self.write_synced(batch, "stopping a partition")?)
     }
 
     pub(super) fn put_topic(

@@ -77,6 +77,26 @@ impl Store {
         Ok(Some(SavedTotals { upto: upto.max(floor), bytes: bytes.to_vec() }))
     }
 
+    /// The saved totals of several accounts of a slot, as [`Store::totals`]; quickest in ascending
+    /// order.
+    pub fn totals_of(
+        &self,
+        slot: u8,
+        accounts: &[AccountKey],
+    ) -> Result<Vec<Option<SavedTotals>>, StoreError> {
+        let floor = self.cursor(MetaKey::TotalsUpto(slot))?;
+        let keys = accounts.iter().map(|account| Key::Total { slot, account: *account }.to_bytes());
+        let keys: Vec<_> = keys.collect();
+        let family = self.family(Family::Totals)?;
+        let found = self.db.batched_multi_get_cf(family, &keys, accounts.is_sorted());
+        let read = found.into_iter().map(|found| {
+            let Some(value) = found.map_err(self.engine(READING))? else { return Ok(None) };
+            let (upto, bytes) = read_entry(&value).map_err(self.damaged(READING))?;
+            Ok(Some(SavedTotals { upto: upto.max(floor), bytes: bytes.to_vec() }))
+        });
+        read.collect()
+    }
+
     /// Visits the saved totals of a slot in the order of accounts, from the one after `after` on,
     /// until told to stop: account, the sequence before which all blocks are included, and the
     /// caller's bytes.

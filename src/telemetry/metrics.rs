@@ -193,6 +193,12 @@ pub struct Metrics {
     buckets_left: Family<Reason, Counter>,
     /// [`names::ACCOUNTS`].
     pub accounts: Gauge,
+    /// [`names::ACCOUNTS_BYTES`].
+    pub accounts_bytes: Gauge,
+    /// [`names::ACCOUNTS_LEFT`].
+    pub accounts_left: Counter,
+    /// [`names::ACCOUNTS_RETURNED`].
+    pub accounts_returned: Counter,
     /// [`names::CATALOG_VERSION`].
     pub catalog_version: Gauge,
     catalog_ignored: Family<Reason, Counter>,
@@ -277,6 +283,9 @@ impl Metrics {
             rebuild_events: register(r, &names::REBUILD_EVENTS, Counter::default()),
             buckets_left: register(r, &names::BUCKETS_LEFT, Family::default()),
             accounts: register(r, &names::ACCOUNTS, Gauge::default()),
+            accounts_bytes: register(r, &names::ACCOUNTS_BYTES, Gauge::default()),
+            accounts_left: register(r, &names::ACCOUNTS_LEFT, Counter::default()),
+            accounts_returned: register(r, &names::ACCOUNTS_RETURNED, Counter::default()),
             catalog_version: register(r, &names::CATALOG_VERSION, Gauge::default()),
             catalog_ignored: register(r, &names::CATALOG_IGNORED, Family::default()),
             http_requests: register(r, &names::HTTP_REQUESTS, Family::default()),

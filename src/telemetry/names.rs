@@ -111,6 +111,12 @@ definitions! {
         "Buckets left to reads of the ledger for the rest of their window, by reason";
     ACCOUNTS: Gauge "odometer_accounts" []
         "Accounts held in memory";
+    ACCOUNTS_BYTES: Gauge "odometer_accounts_bytes" []
+        "Memory of accounts by estimate, in bytes";
+    ACCOUNTS_LEFT: Counter "odometer_accounts_left_total" []
+        "Accounts that left memory to make room";
+    ACCOUNTS_RETURNED: Counter "odometer_accounts_returned_total" []
+        "Accounts that came back to memory for an event or a question";
     CATALOG_VERSION: Gauge "odometer_catalog_version" []
         "Version of the catalogue that answers are priced with";
     CATALOG_IGNORED: Counter "odometer_catalog_records_ignored_total" ["reason"]

@@ -7,7 +7,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use odometer::cli::settings_of;
+use odometer::config::Backup;
 use odometer::runtime::backup::{Depot, Made, backup, restore};
+use odometer::runtime::shared::Shared;
 use odometer::runtime::verify::Subject;
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -15,17 +17,27 @@ use tempfile::TempDir;
 use crate::restart_steps::{ChargeSpec, EventSpec, RecordSpec, charge_spec, step};
 use crate::restart_world::{Tuning, World};
 
+/// Settings of backups.
+pub fn settings(pairs: &[(&str, &str)]) -> Backup {
+    settings_of(pairs).unwrap().backup
+}
+
 fn depot(place: &TempDir) -> Depot {
-    Depot::at(&format!("file://{}", place.path().join("depot").display())).unwrap()
+    let folder = format!("file://{}", place.path().join("depot").display());
+    Depot::at(&folder, &settings(&[])).unwrap()
 }
 
 /// Backs up the running service.
-fn back_up(world: &World, depot: &Depot) -> Made {
-    let shared = &world.service.running().service.shared;
-    backup(&shared.store, depot, shared.clock.now()).unwrap()
+pub fn back_up(world: &World, depot: &Depot) -> Made {
+    back_up_store(&world.service.running().service.shared, depot)
 }
 
-fn plain() -> ChargeSpec {
+fn back_up_store(shared: &Shared, depot: &Depot) -> Made {
+    backup(&shared.store, depot, shared.clock.now(), &|| false).unwrap()
+}
+
+/// A charge that nothing is special about.
+pub fn plain() -> ChargeSpec {
     ChargeSpec {
         metric: 1,
         model: 6,
@@ -37,7 +49,8 @@ fn plain() -> ChargeSpec {
     }
 }
 
-fn usage(transaction: usize) -> RecordSpec {
+/// A record with one event, of one of two subscriptions.
+pub fn usage(transaction: usize) -> RecordSpec {
     RecordSpec::One(EventSpec {
         organization: 0,
         subscription: transaction % 2,
@@ -52,7 +65,8 @@ fn usage(transaction: usize) -> RecordSpec {
     })
 }
 
-fn assert_sound(folder: &Path) {
+/// Compares the totals of a store with its ledger.
+pub fn assert_sound(folder: &Path) {
     let settings = settings_of(&[("store.path", folder.to_str().unwrap())]).unwrap();
     assert_eq!(Subject::open(&settings).unwrap().verify(2).differences, []);
 }
@@ -102,7 +116,7 @@ fn a_backup_that_is_made_while_events_flow_is_consistent() {
         let backups = scope.spawn(|| {
             let mut made = Vec::new();
             while !done.load(Ordering::SeqCst) || made.len() < 3 {
-                made.push(backup(&shared.store, &depot, shared.clock.now()).unwrap().name);
+                made.push(back_up_store(&shared, &depot).name);
             }
             made
         });
@@ -200,6 +214,25 @@ fn a_backup_that_is_not_what_was_written_is_refused() {
     assert!(changed.contains("does not match the digest in its name"), "{changed}");
     let none = refused(|_, manifest| fs::remove_file(manifest).unwrap());
     assert!(none.contains("there is no backup"), "{none}");
+}
+
+#[test]
+fn a_backup_that_is_given_up_is_none_and_spares_the_next_one() {
+    let place = tempfile::tempdir().unwrap();
+    let depot = depot(&place);
+    let mut world = World::new(&Tuning::default(), &vec![plain(); 12]);
+    world.records(&[usage(1)]);
+    world.service.counters();
+    world.service.running().service.checkpoint().unwrap();
+    let shared = std::sync::Arc::clone(&world.service.running().service.shared);
+    let asked = std::cell::Cell::new(0);
+    let soon = || asked.replace(asked.get() + 1) == 3;
+    let given_up = backup(&shared.store, &depot, shared.clock.now(), &soon).unwrap_err();
+    assert!(given_up.to_string().contains("given up"), "{given_up}");
+    assert_eq!(depot.backups().unwrap(), Vec::<String>::new());
+    assert!(!shared.store.path().join("frozen").exists());
+    let made = back_up(&world, &depot);
+    assert_eq!(made.sent_files + 3, made.files);
 }
 
 #[test]

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::rig::{Place, Service, admin, brokers, create_topic, tool, until, wait_for};
 
 const KEY: &str = "odometer-demo-key";
-const OPERATOR: &str = "an-operator-of-tests";
+/// Key of the operator.
+pub const OPERATOR: &str = "an-operator-of-tests";
 const CATALOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/catalog.example.yaml");
 const USAGE: &str = "/api/v1/customers/customer_tokyo/current_usage\
                      ?external_subscription_id=subscription_tokyo";
@@ -92,7 +93,8 @@ pub fn operate(place: &Place, arguments: &[&str]) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(told).into_owned())
 }
 
-fn accept(place: &Place, partition: &str, from: &str, url: Option<&str>) -> (bool, String) {
+/// Accepts a gap.
+pub fn accept(place: &Place, partition: &str, from: &str, url: Option<&str>) -> (bool, String) {
     let mut arguments = vec!["gap", "accept", &place.events, partition];
     arguments.extend(["--from-offset", from, "--by", "tests", "--note", "counted by hand"]);
     arguments.extend(url.into_iter().flat_map(|url| ["--url", url]));
@@ -101,7 +103,7 @@ fn accept(place: &Place, partition: &str, from: &str, url: Option<&str>) -> (boo
 
 /// What `/readyz` says of a partition, once it says so.
 #[track_caller]
-fn stopped(service: &Service, place: &Place, partition: i32, reason: &str) -> String {
+pub fn stopped(service: &Service, place: &Place, partition: i32, reason: &str) -> String {
     let name = format!("stopped {}-{partition}", place.events);
     until(&format!("{name}: {reason}"), || {
         let (status, body) = service.get("/readyz", None);
@@ -111,13 +113,14 @@ fn stopped(service: &Service, place: &Place, partition: i32, reason: &str) -> St
     })
 }
 
+/// Waits until everything is read.
 #[track_caller]
-fn ready(service: &Service) {
+pub fn ready(service: &Service) {
     until("the service is ready", || (service.get("/readyz", None).0 == 200).then_some(()));
 }
 
 /// The header of an answer that says how old its figures are.
-fn lag(service: &Service) -> i64 {
+pub fn lag(service: &Service) -> i64 {
     let request = ureq::get(format!("{}{USAGE}", service.url));
     let answer = request.header("Authorization", format!("Bearer {KEY}")).call().unwrap();
     answer.headers()["odometer-lag-ms"].to_str().unwrap().parse().unwrap()
@@ -242,6 +245,24 @@ fn a_topic_that_was_made_anew_is_another_one_until_somebody_says_so() {
     ready(&service);
     publish(&place, 1, &["c", "late"]);
     reach(&service, "5.0");
+    assert!(service.terminate().0.success());
+    let apart = |stage: &str| {
+        let verified = place.program(&["verify", "--log", "--json"]).output().unwrap();
+        let found: Value = serde_json::from_slice(&verified.stdout).unwrap();
+        assert!(verified.status.success() && found["sound"] == true, "{stage}: {found}");
+        let apart = found["log"]["not_comparable"].as_array().unwrap().clone();
+        let own = apart.into_iter().filter_map(|apart| {
+            let name = apart["partition"].as_str()?.rsplit_once('-')?.0 == place.events;
+            name.then(|| apart["reason"].as_str().unwrap().to_owned())
+        });
+        own.collect::<Vec<_>>()
+    };
+    let reasons = apart("both topics have had these offsets");
+    assert!(reasons.len() == 2 && reasons[0].contains("topic_recreated"), "{reasons:?}");
+    wait_for(admin().delete_topics(&[&place.events], &AdminOptions::new())).unwrap();
+    create_topic(&place.events, 2);
+    let reasons = apart("a third topic of the name");
+    assert!(reasons.len() == 2 && reasons[0].contains("topic id"), "{reasons:?}");
 }
 
 /// A second cluster, which ends with this process.

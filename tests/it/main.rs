@@ -2,16 +2,24 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used)] // a test that cannot go on fails
 
+mod abuse;
+mod abuse_http;
+mod abuse_http_corpus;
 mod aggregation_store;
+mod attack;
 mod backup;
+mod backup_s3;
 mod charge_check;
 mod commands;
+mod disk;
+mod disk_damage;
 mod end_to_end;
 mod events;
 mod events_estimates;
 mod events_kafka;
 mod fidelity;
 mod gaps;
+mod gaps_truncated;
 mod history;
 mod ingestion;
 mod kafka_log;
@@ -23,6 +31,9 @@ mod openapi;
 mod oracle;
 mod past_usage;
 mod past_usage_windows;
+#[cfg(feature = "mutations")]
+mod poison;
+mod pressure;
 mod rejected;
 mod restart;
 mod restart_oracle;
@@ -36,6 +47,7 @@ mod sdk;
 mod sdk_readme;
 mod secrets;
 mod service;
+mod slow;
 mod stories;
 mod tenants;
 mod test_mode;

@@ -5,9 +5,9 @@
 
 #![allow(clippy::disallowed_methods)] // tests look at the clock, and are told which broker to use
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -212,6 +212,16 @@ impl Service {
         panic!("the service {what}; its last words:\n{}", self.seen[shown..].join("\n"));
     }
 
+    /// What it has logged up to the last line that was waited for.
+    pub fn seen_lines(&self) -> Vec<String> {
+        self.seen.clone()
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name, such as `STOP`.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
@@ -230,9 +240,14 @@ impl Service {
     }
 
     /// SIGTERM. Returns how it ended and all that it logged.
-    pub fn terminate(mut self) -> (ExitStatus, Vec<Value>) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    pub fn terminate(self) -> (ExitStatus, Vec<Value>) {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// Waits for its end. Returns how it ended and all that it logged.
+    #[track_caller]
+    pub fn wait(mut self) -> (ExitStatus, Vec<Value>) {
         let status = until("the service ends", || self.child.try_wait().unwrap());
         self.seen.extend(self.lines.iter());
         (status, self.seen.iter().map(|line| parse(line)).collect())
@@ -284,10 +299,9 @@ fn parse(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|_| Value::from(line))
 }
 
-/// A running script that answers each line with a line, or tells its result in its last one.
+/// A running script that tells its result in its last line.
 pub struct Script {
     child: Child,
-    stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
 }
 
@@ -298,33 +312,16 @@ impl Script {
         let mut child = tool(runner)
             .arg(format!("tests/rig/{script}"))
             .args(arguments)
-            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{runner} does not start: {error}"));
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        Self { stdin: child.stdin.take(), child, stdout }
-    }
-
-    /// Sends a request, and waits for its answer.
-    #[track_caller]
-    pub fn ask(&mut self, request: &Value) -> Value {
-        writeln!(self.stdin.as_mut().unwrap(), "{request}").expect("the script lives");
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "the script has ended");
-        serde_json::from_str(&line).unwrap()
-    }
-
-    /// Whether it is still at work.
-    pub fn runs(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        Self { child, stdout }
     }
 
     /// Waits for its end, which has to be a success, and returns its last line.
     #[track_caller]
     pub fn finish(mut self) -> Value {
-        drop(self.stdin.take());
         let last = self.stdout.by_ref().lines().map_while(Result::ok).last().unwrap_or_default();
         let status = self.child.wait().unwrap();
         assert!(status.success(), "the script failed: {status}, {last}");

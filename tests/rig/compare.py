@@ -285,7 +285,7 @@ class Comparison:
             for answer in by_offsets[text]:
                 found += differences(answer, self.reader.judge)
                 compared += 1
-                events += _events_in(answer)
+                events += events_in(answer)
         if counters and ends is not None:
             self._judge_at(ends)
             found += counter_differences(self.client.metrics(), self.reader.judge)
@@ -317,7 +317,8 @@ class Comparison:
         return [f"{who}: status {answer.status}, no Odometer-Offsets"]
 
 
-def _events_in(answer: Answer) -> int:
+def events_in(answer: Answer) -> int:
+    """Events that the charges of an answer count."""
     if answer.status != 200:
         return 0
     return sum(charge["events_count"] for charge in answer.body["customer_usage"]["charges_usage"])

@@ -1,6 +1,6 @@
 """The rule by which usage records become totals, written down a second time.
 
-This is the oracle of the kill test. It shares no code with the service and is kept plain: JSON by
+This is the oracle of the kill rig. It shares no code with the service and is kept plain: JSON by
 the standard library, exact decimals, one dictionary per subscription. Records are fed partition by
 partition in the order of their offsets; the result does not depend on how the partitions are
 interleaved.

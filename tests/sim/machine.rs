@@ -24,11 +24,11 @@ use odometer::runtime::fault::Fault;
 use odometer::runtime::ingest::{Assigned, Assignment, BatchLimits, Reader};
 use odometer::runtime::owner::progress_of;
 use odometer::runtime::positions::Positions;
+use odometer::runtime::prepared::Prepared;
 use odometer::runtime::rebuilds::{self, RebuildJobs};
 use odometer::runtime::scanner;
 use odometer::runtime::shared::{Shared, worker_of};
 use odometer::runtime::source::EventSource;
-use odometer::runtime::supervisor::Prepared;
 use odometer::runtime::sweeper::Swept;
 use odometer::runtime::usages::{Question, Reflects, Refusal, Usages};
 use odometer::runtime::view::View;
@@ -97,7 +97,7 @@ impl Site {
         let store = Arc::new(store.watched_by(Arc::clone(&self.disk) as _));
         let metrics = Arc::new(Metrics::new());
         let prepared =
-            Prepared::around(store, &self.settings, self.clock.clone(), metrics, Fault::None);
+            Prepared::around(&store, &self.settings, self.clock.clone(), metrics, Fault::None);
         let Prepared { shared, commands, requests, catalog_progress } = prepared.unwrap();
         let (rebuilds, rebuild_jobs) = rebuilds::queues();
         let workers = commands.len();
@@ -230,7 +230,7 @@ impl Machine {
             return false;
         }
         let Ok(batch) = seat.batches.try_recv() else { return false };
-        seat.worker.apply(&batch).unwrap();
+        seat.worker.apply(&batch, &seat.commands).unwrap();
         true
     }
 

@@ -106,6 +106,7 @@ impl World {
             opening_threads: 1,
             wal_bytes_max: 256 << 10,
             open_files_max: 64,
+            redelivered: true,
             identity: Some(Identity {
                 slots,
                 store_id: Uuid::from_u128(1),
@@ -125,7 +126,9 @@ impl World {
             sent: std::sync::Mutex::default(),
         };
         site.catalogue.grow();
-        (0..1 + dice.below(3)).for_each(|_| site.events.grow());
+        for _ in 0..=dice.below(3) {
+            site.events.grow();
+        }
         let count = 1 + dice.below(2) as u64;
         let feed = Feed::new(&mut dice, count);
         let model = Model::new(u16::from(slots), feed.names.clone());
@@ -352,7 +355,9 @@ impl World {
         if self.dice.percent(60) {
             self.arm();
         }
-        slots.iter().for_each(|slot| while self.machine().merge(*slot) {});
+        for slot in slots {
+            while self.machine().merge(slot) {}
+        }
     }
 
     fn turn_clock(&mut self) {

@@ -29,8 +29,9 @@ const FEW: u64 = 10;
 const QUESTIONS: usize = 1_000;
 /// Questions asked before any is counted.
 const WARM_UP: usize = 50;
-/// Late events per subscription, each followed by one question.
-const LATE: u64 = 100;
+/// Late events per subscription, each followed by one question, where each has it repaired from the
+/// ledger: that takes long.
+const LATE_REPAIRED: u64 = 100;
 /// Very late ones: some aggregations read all events again after each.
 const VERY_LATE: u64 = 20;
 /// Events of one record of the log, and records of one append.
@@ -57,6 +58,9 @@ pub struct AggregationsArgs {
     /// Starts of the service after which each subscription is asked once
     #[arg(long, default_value_t = 5)]
     restarts: u32,
+    /// Late events of each subscription, each followed by one question
+    #[arg(long, default_value_t = 1_000)]
+    late: u64,
     /// Only these aggregations
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     only: Vec<String>,
@@ -133,20 +137,23 @@ fn measure(args: &AggregationsArgs, settings: &Settings) -> Result<Vec<Row>, Fai
         running.stop("a restart of the bench")?;
         running = Running::start(settings, Clock::System)?;
         let mut client = Client::connect(running.address)?;
+        // The first request of a process finds cold what all of them need.
+        client.get("/livez")?;
         for (case, times) in chosen.iter().zip(&mut after_start) {
-            // Whoever is asked first waits for the slot, so the two take turns.
-            let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
             wait_for_slots(&running, case, sizes)?;
-            for at in order {
+            for at in order(u64::from(round)) {
                 times[at].push(ask(&mut client, case, sizes[at])?);
             }
         }
     }
-    let late =
-        each(&chosen, |case| after_late_events(&running, case, sizes, begun - LATE_BY, 0..LATE))?;
+    let late_of = |case: &Case| if case.is_repaired() { LATE_REPAIRED } else { args.late };
+    let late = each(&chosen, |case| {
+        after_late_events(&running, case, sizes, begun - LATE_BY, 0..late_of(case))
+    })?;
     let oldest = begun - VERY_LATE_BY;
     let very_late = each(&chosen, |case| {
-        after_late_events(&running, case, sizes, oldest, LATE..LATE + VERY_LATE)
+        let first = late_of(case);
+        after_late_events(&running, case, sizes, oldest, first..first + VERY_LATE)
     })?;
     running.stop("the end of the bench")?;
     let rows = chosen.iter().zip(in_peace).zip(after_start).zip(late).zip(very_late);
@@ -166,6 +173,12 @@ fn each<T>(
     mut measure: impl FnMut(&Case) -> Result<T, Failure>,
 ) -> Result<Vec<T>, Failure> {
     cases.iter().map(|case| measure(case)).collect()
+}
+
+/// In which order the two subscriptions are asked: they take turns, so that what happens by itself
+/// once in a while meets both alike.
+const fn order(round: u64) -> [usize; 2] {
+    if round.is_multiple_of(2) { [0, 1] } else { [1, 0] }
 }
 
 /// Appends the events of one subscription, in the order of their times.
@@ -258,10 +271,10 @@ fn in_peace(
     let mut client = Client::connect(running.address)?;
     let mut times: [Vec<Duration>; 2] = Default::default();
     for number in 0..WARM_UP + QUESTIONS {
-        for (times, size) in times.iter_mut().zip(sizes) {
-            let took = ask(&mut client, case, size)?;
+        for at in order(number as u64) {
+            let took = ask(&mut client, case, sizes[at])?;
             if number >= WARM_UP {
-                times.push(took);
+                times[at].push(took);
             }
         }
     }
@@ -294,13 +307,14 @@ fn after_late_events(
     let mut client = Client::connect(running.address)?;
     let mut times: [Vec<Duration>; 2] = Default::default();
     for late in numbers {
-        for (times, size) in times.iter_mut().zip(sizes) {
+        for at in order(late) {
+            let size = sizes[at];
             let mut record = String::new();
-            let at = latest - i64::try_from(late).unwrap_or(0);
-            case.write(size, size + late, at, &mut record);
+            let micros = latest - i64::try_from(late).unwrap_or(0);
+            case.write(size, size + late, micros, &mut record);
             append(running, log, &[record])?;
             await_rows(running, case, size, size + late + 1)?;
-            times.push(ask(&mut client, case, size)?);
+            times[at].push(ask(&mut client, case, size)?);
         }
     }
     Ok(times)

@@ -33,7 +33,7 @@ enum Carries {
 const STANDARD: &str = "charge_model: standard, properties: { amount: \"0.01\" }";
 
 /// All of them.
-pub const CASES: [Case; 13] = [
+pub const CASES: [Case; 14] = [
     case("count", "count_agg", STANDARD, Carries::Value),
     case("sum", "sum_agg", STANDARD, Carries::Value),
     case("max", "max_agg", STANDARD, Carries::Value),
@@ -72,6 +72,15 @@ pub const CASES: [Case; 13] = [
         "prorated_unique",
         "unique_count_agg, recurring: true",
         "prorated: true, charge_model: standard, properties: { amount: \"0.01\" }",
+        Carries::User,
+    ),
+    case(
+        "graduated_unique",
+        "unique_count_agg, recurring: true",
+        "prorated: true, charge_model: graduated, properties: { graduated_ranges: [\
+         { from_value: 0, to_value: 5, per_unit_amount: \"0.02\", flat_amount: \"0\" }, \
+         { from_value: 6, to_value: 1000, per_unit_amount: \"0.01\", flat_amount: \"1\" }, \
+         { from_value: 1001, to_value: null, per_unit_amount: \"0.001\", flat_amount: \"0\" }] }",
         Carries::User,
     ),
 ];
@@ -115,6 +124,11 @@ impl Case {
         };
     }
 
+    /// Whether a late event has the bucket repaired from the ledger.
+    pub fn is_repaired(&self) -> bool {
+        self.name == "weighted_sum"
+    }
+
     /// The units that the answer shows for so many events; none where they depend on the time.
     pub fn units(&self, events: u64) -> Option<u64> {
         let sum = || (0..events.min(100)).map(value).sum::<u64>() + sum_beyond(events);
@@ -122,7 +136,7 @@ impl Case {
             "count" => Some(events),
             "max" => (0..events.min(100)).map(value).max(),
             "latest" => events.checked_sub(1).map(value),
-            "unique_count" | "prorated_unique" => Some(events.min(DISTINCT)),
+            "unique_count" | "prorated_unique" | "graduated_unique" => Some(events.min(DISTINCT)),
             "weighted_sum" => None,
             _ => Some(sum()),
         }

@@ -345,7 +345,7 @@ fn rebuilds(
         let watch = Stopwatch::start();
         let cut = cut_now(shared, slot, account).ok_or("the owner of a slot is gone")?.cut;
         let opened = Opened { account, frame: Arc::clone(&frame), spell, generation: 0 };
-        let mut wanted = Rebuild { opened, draft: Draft::anew(&frame, spell) };
+        let mut wanted = Rebuild { opened, draft: Draft::anew(&frame, spell), failed: None };
         let mut folding = shared.folding();
         cut.rebuild(&shared.store, std::slice::from_mut(&mut wanted), &mut folding)?;
         let (cells, _) = wanted.draft.finish(&frame, spell);

@@ -21,6 +21,7 @@ mod process;
 mod produce;
 mod queries;
 mod report;
+mod soak;
 mod starts;
 mod verify;
 mod visible;
@@ -94,6 +95,8 @@ enum Other {
     /// Measure how fast accounts are read back from a store with many events, and how soon a
     /// service that starts on it answers
     History(history::HistoryArgs),
+    /// Watch memory while all-new transaction ids come for an hour, from brokers if there are any
+    Soak(soak::SoakArgs),
 }
 
 /// What runs in a process of its own.
@@ -108,6 +111,7 @@ pub fn run(args: &BenchArgs, arguments: &[OsString], settings: Settings) -> Resu
     match &args.other {
         Some(Other::Aggregations(args)) => return aggregations::run(args, settings),
         Some(Other::History(args)) => return history::run(args, arguments, settings),
+        Some(Other::Soak(args)) => return soak::run(args, arguments, settings),
         None => {}
     }
     if settings.kafka.brokers.is_none() {

@@ -1,9 +1,7 @@
 //! A sheet of events to aggregate, for tests.
 
-use uuid::Uuid;
-
 use super::*;
-use crate::core::catalog::BillableMetric;
+use crate::core::catalog::{BillableMetric, fixtures};
 use crate::core::decimal::Decimal;
 use crate::core::instant::{Instant, SECOND};
 use crate::core::period::Zone;
@@ -35,19 +33,8 @@ pub struct Sheet {
 impl Sheet {
     /// A window of so many days from day `from` on, in UTC.
     pub fn new(aggregation: Aggregation, from: i64, days: i64, lines: &[Line<'_>]) -> Self {
-        let metric = BillableMetric {
-            id: Uuid::nil(),
-            code: String::new(),
-            name: String::new(),
-            description: None,
-            aggregation,
-            field_name: Some("v".into()),
-            recurring: false,
-            rounding: None,
-            expression: None,
-            filters: Vec::new(),
-            created_at: Instant(0),
-        };
+        let field_name = Some("v".into());
+        let metric = BillableMetric { field_name, ..fixtures::metric(0, "", aggregation) };
         let line = |((day, hour), members): &Line<'_>| {
             let mut properties = PropertiesBuf::new();
             for (key, text) in *members {

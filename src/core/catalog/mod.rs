@@ -13,6 +13,8 @@ pub mod commands;
 mod customer;
 pub mod directory;
 mod echo;
+#[cfg(test)]
+pub mod fixtures;
 pub mod ingestion;
 pub mod lifecycle;
 mod lifetime;

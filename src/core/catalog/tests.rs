@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::apply::{RowChange, Touched, What, apply};
 use super::book::Book;
 use super::directory::{Directory, MemoryDirectory};
+use super::fixtures;
 use super::past::{Kept, Past, Void, replay};
 use super::record::{Body, Change, Entity, EntityId, EntityKey, Record};
 use super::{
@@ -37,19 +38,7 @@ fn organization(external_id: &str, digests: &[u8]) -> Change {
 }
 
 fn metric(number: u128, code: &str) -> Change {
-    put(Body::BillableMetric(BillableMetric {
-        id: id(number),
-        code: code.into(),
-        name: code.into(),
-        description: None,
-        aggregation: Aggregation::Count,
-        field_name: None,
-        recurring: false,
-        rounding: None,
-        expression: None,
-        filters: vec![],
-        created_at: Instant(0),
-    }))
+    put(Body::BillableMetric(fixtures::metric(number, code, Aggregation::Count)))
 }
 
 fn plan(number: u128, code: &str, parent: Option<Uuid>) -> Change {

@@ -13,6 +13,9 @@ const NEGATIVE: u8 = 0x80;
 const SCALED: u8 = 0x40;
 const LONG: u8 = 0x20;
 const LENGTH: u8 = 0x1f;
+/// Most decimals that are read. What is kept is a product of a few numbers, none of which has more
+/// than a few thousand; bytes that say more are damaged, and would be gigabytes as a text.
+const DECIMALS_MAX: u32 = 1 << 16;
 /// Bits that a varint of 32 bits can take.
 const VARINT_BITS: u32 = 35;
 
@@ -43,6 +46,9 @@ impl Decimal {
         let (&head, rest) = bytes.split_first()?;
         *bytes = rest;
         let scale = if head & SCALED == 0 { 0 } else { read_varint(bytes)? };
+        if scale > DECIMALS_MAX {
+            return None;
+        }
         let negative = head & NEGATIVE != 0;
         if head & LONG != 0 {
             let length = read_varint(bytes)? as usize;

@@ -96,7 +96,7 @@ impl Percentage {
             }
             Entries::Metered(kept) => return kept.total.clone(),
             // No event; or made for tiers, where none stands by itself.
-            Entries::Peak(_) | Entries::Walked(_) => {}
+            Entries::Peak(_) | Entries::Walked(_) | Entries::Filled(_) => {}
         }
         meter.total
     }

@@ -24,6 +24,6 @@ pub mod volume;
 
 pub use bounded::Meter;
 pub use model::{Model, ModelKind};
-pub use prorated::Walk;
+pub use prorated::{Filled, Walk};
 pub use quantity::{Entries, Peak, Priced, Quantity};
 pub use running::{FreePrefix, RunningTotals};

@@ -23,6 +23,7 @@ impl Graduated {
         let mut walk = Walk::default();
         match &quantity.entries {
             Entries::Walked(kept) => return kept.amount(&self.ranges),
+            Entries::Filled(kept) => return kept.amount(&self.ranges),
             Entries::Listed { full, prorated } => {
                 let none = Decimal::ZERO;
                 let shares = prorated.iter().chain(std::iter::repeat(&none));
@@ -99,10 +100,7 @@ impl Walk {
             walk.place_spill(ranges, false);
         }
         walk.settle(ranges);
-        let holds = |range: &Range| range.to.as_ref().is_none_or(|to| walk.peak <= to.value);
-        let last = ranges.iter().position(holds).unwrap_or(ranges.len());
-        let flats: Decimal = ranges.iter().take(last + 1).map(|range| &range.flat).sum();
-        walk.paid.max(Decimal::ZERO) + flats
+        walk.paid.max(Decimal::ZERO) + flats(ranges, &walk.peak)
     }
 
     /// Enters the tier of the next units, all of the last entry's being placed.
@@ -164,6 +162,33 @@ impl Walk {
             }
         }
         0
+    }
+}
+
+/// Σ of the flat fees of the tiers up to the one that holds the most units there were.
+fn flats(ranges: &[Range], peak: &Decimal) -> Decimal {
+    let holds = |range: &Range| range.to.as_ref().is_none_or(|to| *peak <= to.value);
+    let last = ranges.iter().position(holds).unwrap_or(ranges.len());
+    ranges.iter().take(last + 1).map(|range| &range.flat).sum()
+}
+
+/// What events of one unit each have filled tiers with, whatever these cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filled {
+    /// Σ of all full units, those of skipped events included.
+    pub units: Decimal,
+    /// The most full units there were.
+    pub peak: Decimal,
+    /// Prorated units by tier; none of the tiers after them.
+    pub tiers: Box<[Decimal]>,
+}
+
+impl Filled {
+    /// What they cost together, nothing below 0, with the flat fee of every tier reached.
+    fn amount(&self, ranges: &[Range]) -> Decimal {
+        let paid: Decimal =
+            self.tiers.iter().zip(ranges).map(|(units, range)| units * &range.price).sum();
+        paid.max(Decimal::ZERO) + flats(ranges, &self.peak)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::core::decimal::Decimal;
 use crate::core::value::Value;
 
 use super::bounded::Meter;
-use super::prorated::Walk;
+use super::prorated::{Filled, Walk};
 use super::running::RunningTotals;
 
 /// The aggregation of one bucket and group, as pricing reads it (aggregation details 2).
@@ -55,7 +55,7 @@ impl Quantity {
 
 /// The single events behind a quantity (aggregation details 9), or what a price comes to that was
 /// kept as they came. A price that was kept holds under the prices it was kept with, and for no
-/// other model.
+/// other model; what has filled tiers, under any prices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entries {
     /// As listed, the carried entry first.
@@ -73,6 +73,8 @@ pub enum Entries {
     Metered(Meter),
     /// Events that have filled prorated tiers.
     Walked(Box<Walk>),
+    /// Events of one unit each that have filled prorated tiers with these bounds.
+    Filled(Box<Filled>),
 }
 
 impl Entries {
@@ -87,6 +89,7 @@ impl Entries {
             Self::Peak(peak) => peak.max.clone(),
             Self::Metered(_) => Decimal::ZERO,
             Self::Walked(walk) => walk.units.clone(),
+            Self::Filled(filled) => filled.units.clone(),
         }
     }
 }

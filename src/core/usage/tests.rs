@@ -2,7 +2,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::core::aggregate::{Frame, Stint};
-use crate::core::catalog::{Aggregation, ChargeFilter, Interval, MetricFilter, PricingUnit};
+use crate::core::catalog::{
+    Aggregation, ChargeFilter, Interval, MetricFilter, PricingUnit, fixtures,
+};
 use crate::core::double::Double;
 use crate::core::event::Usage;
 use crate::core::instant::{Instant, SECOND};
@@ -17,18 +19,11 @@ pub(super) const DAY: i64 = 86_400 * SECOND;
 pub(super) const WINDOW: Window = Window { from: Instant(0), to: Instant(30 * DAY - 1) };
 
 pub(super) fn metric(aggregation: Aggregation) -> BillableMetric {
+    let filters = vec![MetricFilter { key: "region".into(), values: texts(&["eu", "us"]) }];
     BillableMetric {
-        id: Uuid::from_u128(100),
-        code: "calls".into(),
         name: "API calls".into(),
-        description: None,
-        aggregation,
-        field_name: (aggregation != Aggregation::Count).then(|| "value".into()),
-        recurring: false,
-        rounding: None,
-        expression: None,
-        filters: vec![MetricFilter { key: "region".into(), values: texts(&["eu", "us"]) }],
-        created_at: Instant(0),
+        filters,
+        ..fixtures::metric(100, "calls", aggregation)
     }
 }
 
@@ -54,38 +49,11 @@ pub(super) fn graduated(flat: &str) -> Model {
 }
 
 pub(super) fn filter(number: u128, value: &str, model: Model) -> ChargeFilter {
-    ChargeFilter {
-        id: Uuid::from_u128(number),
-        invoice_display_name: None,
-        values: vec![("region".into(), texts(&[value]))],
-        model,
-        properties: Value::Null,
-        pricing_group_keys: Vec::new(),
-        created_at: Instant(0),
-    }
+    fixtures::filter(number, ("region", value), model)
 }
 
 pub(super) fn charge(number: u128, model: Model, filters: Vec<ChargeFilter>) -> Charge {
-    Charge {
-        id: Uuid::from_u128(number),
-        code: format!("charge_{number}"),
-        metric: Uuid::from_u128(100),
-        invoice_display_name: None,
-        model,
-        properties: Value::Null,
-        pricing_group_keys: Vec::new(),
-        presentation_group_keys: Vec::new(),
-        pay_in_advance: false,
-        prorated: false,
-        invoiceable: true,
-        min_amount_cents: 0,
-        accepts_target_wallet: false,
-        pricing_unit: None,
-        taxes: Vec::new(),
-        filters,
-        echo: crate::core::catalog::Echo::default(),
-        created_at: Instant(0),
-    }
+    Charge { filters, ..fixtures::charge(number, 100, model) }
 }
 
 pub(super) fn plan(charges: Vec<Charge>) -> Plan {

@@ -17,15 +17,14 @@ use super::totals::Cells;
 use crate::core::aggregate::kept::{Caps, SetKey};
 use crate::core::catalog::{
     Aggregation, BillableMetric, BillingTime, Charge, ChargeFilter, Interval, MetricFilter, Plan,
+    fixtures,
 };
 use crate::core::event::Usage;
 use crate::core::instant::{Instant, SECOND};
 use crate::core::matching::Buckets;
 use crate::core::period::{Terms, Zone};
 use crate::core::position::{Position, Source};
-use crate::core::pricing::{Model, ModelKind};
 use crate::core::properties::{Kind, PropertiesBuf};
-use crate::core::value::Value;
 
 const WEEK: i64 = 7 * 86_400 * SECOND;
 /// Groups that are kept in these tests.
@@ -78,57 +77,17 @@ fn at(log_time: i64, partition: u16, offset: i64) -> Position {
 }
 
 fn metric(id: u128, code: &str, aggregation: Aggregation) -> BillableMetric {
-    BillableMetric {
-        id: Uuid::from_u128(id),
-        code: code.to_owned(),
-        name: code.to_owned(),
-        description: None,
-        aggregation,
-        field_name: (aggregation != Aggregation::Count).then(|| "value".to_owned()),
-        recurring: false,
-        rounding: None,
-        expression: None,
-        filters: vec![MetricFilter {
-            key: "region".to_owned(),
-            values: vec!["r0".to_owned(), "r1".to_owned()],
-        }],
-        created_at: Instant(0),
-    }
+    let values = vec!["r0".to_owned(), "r1".to_owned()];
+    let filters = vec![MetricFilter { key: "region".to_owned(), values }];
+    BillableMetric { filters, ..fixtures::metric(id, code, aggregation) }
 }
 
 fn charge(id: u128, metric: u128) -> Charge {
-    Charge {
-        id: Uuid::from_u128(id),
-        code: format!("charge_{id}"),
-        metric: Uuid::from_u128(metric),
-        invoice_display_name: None,
-        model: Model::from_properties(ModelKind::Standard, &Value::Null),
-        properties: Value::Null,
-        pricing_group_keys: Vec::new(),
-        presentation_group_keys: Vec::new(),
-        pay_in_advance: false,
-        prorated: false,
-        invoiceable: true,
-        min_amount_cents: 0,
-        accepts_target_wallet: false,
-        pricing_unit: None,
-        taxes: Vec::new(),
-        filters: Vec::new(),
-        echo: crate::core::catalog::Echo::default(),
-        created_at: Instant(0),
-    }
+    fixtures::charge(id, metric, fixtures::free())
 }
 
 fn filter(id: u128, region: &str) -> ChargeFilter {
-    ChargeFilter {
-        id: Uuid::from_u128(id),
-        invoice_display_name: None,
-        values: vec![("region".to_owned(), vec![region.to_owned()])],
-        model: Model::from_properties(ModelKind::Standard, &Value::Null),
-        properties: Value::Null,
-        pricing_group_keys: Vec::new(),
-        created_at: Instant(0),
-    }
+    fixtures::filter(id, ("region", region), fixtures::free())
 }
 
 /// A count, a sum with a filter, a sum split by region, and two metrics that look back: a sum and

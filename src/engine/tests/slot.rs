@@ -9,7 +9,9 @@ use proptest::prelude::*;
 use super::{Sample, WEEK, at, folding, frame, properties, scan};
 use crate::core::event::{Event, Rejection};
 use crate::core::instant::Instant;
+use crate::core::planted::Stumble;
 use crate::core::position::{Position, Source};
+use crate::core::properties::Kind;
 use crate::engine::account::{Account, Installed, Known};
 use crate::engine::batch::{Batch, Refused};
 use crate::engine::counters::Counters;
@@ -216,6 +218,17 @@ fn winners(records: &[Vec<Record>]) -> BTreeMap<(Option<String>, String), Vec<Sa
 
 /// Compares a slot that has read everything with the rule.
 fn judge(world: &World, slot: &Slot, records: &[Vec<Record>]) {
+    judge_but_copies(world, slot, records);
+    let refused = records.iter().flatten().filter(|record| record.refused).count() as u64;
+    let all = records.iter().map(Vec::len).sum::<usize>() as u64;
+    let Counters { accepted, duplicate, replaced, rejected, .. } = slot.counters;
+    assert_eq!(rejected, refused);
+    // Which of two copies is read first is a matter of chance; that one of them loses is not.
+    assert_eq!(duplicate + replaced, all - refused - accepted);
+}
+
+/// [`judge`], without a look at what became of events that do not count.
+fn judge_but_copies(world: &World, slot: &Slot, records: &[Vec<Record>]) {
     let winners = winners(records);
     let mut digest = Digest::default();
     let mut by_account: HashMap<AccountKey, Vec<Sample>> = HashMap::new();
@@ -228,17 +241,8 @@ fn judge(world: &World, slot: &Slot, records: &[Vec<Record>]) {
         by_account.entry(key).or_default().extend(copies.iter().cloned());
     }
     assert_eq!(slot.digest, digest);
-
-    let (mut refused, mut all) = (0, 0);
-    for record in records.iter().flatten() {
-        refused += u64::from(record.refused);
-        all += 1;
-    }
     let ids: u64 = winners.values().map(|copies| copies.len() as u64).sum();
-    let Counters { accepted, duplicate, replaced, rejected, .. } = slot.counters;
-    assert_eq!((accepted, rejected), (ids, refused));
-    // Which of two copies is read first is a matter of chance; that one of them loses is not.
-    assert_eq!(duplicate + replaced, all - refused - ids);
+    assert_eq!(slot.counters.accepted, ids);
 
     for (key, account) in &world.accounts {
         let right = by_account.remove(key).unwrap_or_default();
@@ -368,6 +372,34 @@ proptest! {
         let refused = records.iter().flatten().filter(|record| record.refused).count();
         prop_assert_eq!(std::mem::take(&mut slot.counters.rejected), refused as u64);
         judge(&world, &slot, &accepted);
+    }
+
+    /// Whether it is a first copy or one that takes the place of another: what panics while it is
+    /// counted is rejected, takes no id, and leaves every total as if it had never come.
+    #[test]
+    fn what_panics_counts_as_if_it_had_been_refused(
+        mut records in records(),
+        turns in turns(),
+        ids_max in 0..12_usize,
+        poisoned in proptest::collection::vec(any::<bool>(), 1..40),
+    ) {
+        let mut expected = records.clone();
+        let all = records.iter_mut().flatten().zip(expected.iter_mut().flatten());
+        for ((record, expected), poison) in all.zip(poisoned.iter().cycle()) {
+            if *poison && !record.refused {
+                record.sample.properties.push("poison", Kind::Text, Stumble::Fold.mark());
+                expected.refused = true;
+            }
+        }
+        let (world, slot) = read(&records, &turns, ids_max);
+        // A poisoned copy of what counts already is a duplicate, and is not counted anew.
+        let copies = slot.counters.duplicate + slot.counters.replaced;
+        judge_but_copies(&world, &slot, &expected);
+        let refused = expected.iter().flatten().filter(|record| record.refused).count() as u64;
+        let total: usize = records.iter().map(Vec::len).sum();
+        prop_assert!(slot.counters.rejected <= refused);
+        let Counters { accepted, rejected, .. } = slot.counters;
+        prop_assert_eq!(accepted + rejected + copies, total as u64);
     }
 
     #[test]

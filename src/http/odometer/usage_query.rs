@@ -29,9 +29,10 @@ pub async fn query<B: Backend>(
     request: Body,
 ) -> Result<Response, ApiError> {
     let session = auth::reader(&*app.backend, &headers, RESOURCE)?;
-    let _place = app.enter()?;
     let asked = parameters::read(uri.query().unwrap_or(""))?;
-    let pairs = pairs(&body::read(&app.body(request).await?)?)?;
+    let body = app.body(&session, request).await?;
+    let _place = app.enter(&session)?;
+    let pairs = pairs(&body::read(&body)?)?;
     let elements = elements(&app, &session, &pairs, &asked, false).await;
     let mut whole = usage_body::freshness(&elements, None);
     // What a tag names could not be asked for again: a POST is never answered with 304.

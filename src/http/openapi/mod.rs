@@ -7,4 +7,4 @@ mod schema;
 
 pub use document::{ERROR, document};
 pub use operation::{Headers, Operation, Parameter, Shape, one, page, query};
-pub use schema::{CONDITION, FIGURE, MAYBE_INSTANT, MAYBE_TEXT, NOTHING, Named, Schema};
+pub use schema::{CONDITION, FIGURE, MAYBE_INSTANT, MAYBE_TEXT, Member, NOTHING, Named, Schema};

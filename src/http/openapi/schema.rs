@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 #[derive(Debug)]
 pub struct Named(pub &'static str, pub Schema);
 
+/// A member of an object: its name and its shape.
+pub type Member = (&'static str, Schema);
+
 /// The shape of a value.
 #[derive(Clone, Copy, Debug)]
 pub enum Schema {
@@ -42,11 +45,13 @@ pub enum Schema {
     /// A shape by its name.
     Ref(&'static Named),
     /// An object of an answer: these members, always, and no others.
-    Object(&'static [(&'static str, Schema)]),
+    Object(&'static [Member]),
+    /// The same, of lists that several shapes have in common.
+    Joined(&'static [&'static [Member]]),
     /// An object of an answer: the first members always, the others not always, and no more.
-    Partly(&'static [(&'static str, Schema)], &'static [(&'static str, Schema)]),
+    Partly(&'static [Member], &'static [Member]),
     /// An object of a request: these members are looked at, and the named ones are needed.
-    Input(&'static [&'static str], &'static [(&'static str, Schema)]),
+    Input(&'static [&'static str], &'static [Member]),
 }
 
 /// A figure of a request, which may come as a text.
@@ -90,6 +95,7 @@ impl Shapes {
             }
             Schema::Ref(named) => self.named(named),
             Schema::Object(members) => self.closed(members, &[]),
+            Schema::Joined(lists) => self.closed(&lists.concat(), &[]),
             Schema::Partly(members, others) => self.closed(members, others),
             Schema::Input(needed, members) => {
                 let members = self.members(members);

@@ -1,6 +1,6 @@
 //! Bounds: sizes, times, numbers, and the end.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread::spawn;
 
@@ -89,6 +89,50 @@ fn who_reads_no_answers_is_cut_off() {
     let mut stream = server.open(ask.repeat(64).as_bytes());
     until("the server gives up", || stream.write_all(b"x").is_err());
     assert_eq!(server.get(USAGE).status, 200);
+}
+
+#[test]
+fn who_reads_next_to_nothing_is_cut_off() {
+    let server = start_with(config::Http { read_timeout_ms: 200, ..settings() }, true);
+    let ask = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: h\r\n\r\n";
+    let mut stream = server.open(ask.repeat(64).as_bytes());
+    until("the server gives up", || {
+        // Now and then a little, so that the server always has something to hope for.
+        let read = stream.read(&mut [0; 256]).is_err();
+        read || stream.write_all(b"x").is_err()
+    });
+    assert_eq!(server.get(USAGE).status, 200);
+}
+
+#[test]
+fn slow_bodies_take_no_place_and_no_tenant_takes_all() {
+    let server = start_with(config::Http { requests_in_flight_max: 2, ..settings() }, true);
+    let head = "POST /api/v1/taxes HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer KEY\r\n\
+                Content-Length: 100\r\n\r\n{";
+    let bodies: Vec<_> = (0..8).map(|_| server.open(head.as_bytes())).collect();
+    assert_eq!(server.get(USAGE).status, 200);
+    let first = server.open(SLOW);
+    server.arrived();
+    assert_eq!(server.get(USAGE).status, 429, "half of the places is all that a tenant gets");
+    let other = server.ask(&format!("GET {USAGE} HTTP/1.1\r\nAuthorization: Bearer PLAIN"));
+    assert_eq!(other.status, 200, "{}", other.body);
+    server.mock.gate.add_permits(1);
+    assert_eq!(read(first).status, 200);
+    drop(bodies);
+}
+
+/// Whoever has seen another end of a chunked body than we do gets no second answer.
+#[test]
+fn after_a_chunked_body_the_connection_ends() {
+    let server = start();
+    let chunked = "POST /livez HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n";
+    for length in ["", "Content-Length: 6\r\n"] {
+        let next = "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n";
+        let text =
+            read_all(server.open(format!("{chunked}{length}\r\n0\r\n\r\n{next}").as_bytes()));
+        assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{text}");
+        assert!(text.contains("connection: close"), "{text}");
+    }
 }
 
 #[test]

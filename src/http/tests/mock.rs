@@ -53,6 +53,10 @@ impl Backend for Mock {
         matches!(token, "KEY" | "LIMITED" | "PLAIN" | "OTHER").then(|| token.to_owned())
     }
 
+    fn tenant<'s>(&self, session: &'s String) -> &'s str {
+        session
+    }
+
     fn permits(&self, session: &String, resource: &str, mode: &str) -> bool {
         session != "LIMITED" || (resource, mode) == ("event", "read")
     }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::core::catalog::{
-    Aggregation, BillableMetric, BillingTime, Charge, ChargeFilter, Status, Subscription,
+    Aggregation, BillableMetric, BillingTime, Charge, ChargeFilter, Status, Subscription, fixtures,
 };
 use crate::core::decimal::Decimal;
 use crate::core::event::UsageBuf;
@@ -15,7 +15,6 @@ use crate::core::pricing::standard::Standard;
 use crate::core::properties::{Kind, PropertiesBuf};
 use crate::core::usage::explain::{Fate, FateKind, Outcome, Relation, Story, Taken, Worth};
 use crate::core::usage::{ChargeUsage, CurrentUsage, FilterUsage, Sum};
-use crate::core::value::Value;
 use crate::http::backend::{Draft, Found, NewEvent, PrintStory, Recorded, Told, ToldCopy};
 use crate::runtime::events::refused::{RefusedCopies, Rejected};
 
@@ -49,15 +48,7 @@ fn standard(amount: &str) -> Model {
 
 /// `region: ["eu"]` at 0.20.
 pub fn filter() -> ChargeFilter {
-    ChargeFilter {
-        id: Uuid::from_u128(3),
-        invoice_display_name: None,
-        values: vec![("region".into(), vec!["eu".into()])],
-        model: standard("0.20"),
-        properties: Value::Null,
-        pricing_group_keys: Vec::new(),
-        created_at: Instant(0),
-    }
+    fixtures::filter(3, ("region", "eu"), standard("0.20"))
 }
 
 /// The charge at 0.10 with its filter.
@@ -66,39 +57,16 @@ pub fn charge() -> Charge {
         id: Uuid::from_u128(0x1a90_1a90_1a90_1a90_1a90_1a90_1a90_1a90),
         code: "api_calls".into(),
         metric: metric().id,
-        invoice_display_name: None,
-        model: standard("0.10"),
-        properties: Value::Null,
-        pricing_group_keys: Vec::new(),
-        presentation_group_keys: Vec::new(),
-        pay_in_advance: false,
-        prorated: false,
-        invoiceable: true,
-        min_amount_cents: 0,
-        accepts_target_wallet: false,
-        pricing_unit: None,
-        taxes: Vec::new(),
         filters: vec![filter()],
-        echo: crate::core::catalog::Echo::default(),
-        created_at: Instant(0),
+        ..fixtures::charge(0, 0, standard("0.10"))
     }
 }
 
 /// The metric.
 pub fn metric() -> BillableMetric {
-    BillableMetric {
-        id: Uuid::from_u128(0x2a90_1a90_1a90_1a90_1a90_1a90_1a90_1a90),
-        code: "api_calls".into(),
-        name: "API calls".into(),
-        description: None,
-        aggregation: Aggregation::Count,
-        field_name: None,
-        recurring: false,
-        rounding: None,
-        expression: None,
-        filters: Vec::new(),
-        created_at: Instant(0),
-    }
+    let number = 0x2a90_1a90_1a90_1a90_1a90_1a90_1a90_1a90;
+    let name = "API calls".to_owned();
+    BillableMetric { name, ..fixtures::metric(number, "api_calls", Aggregation::Count) }
 }
 
 /// Units of counted events and what they cost.

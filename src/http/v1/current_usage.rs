@@ -38,7 +38,7 @@ async fn show<B: Backend>(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let session = auth::reader(&*app.backend, &headers, RESOURCE)?;
-    let _place = app.enter()?;
+    let _place = app.enter(&session)?;
     let asked = parameters::read(uri.query().unwrap_or(""))?;
     let request = request(path, asked, &headers)?;
     let answer = app.backend.current_usage(&session, request, current_usage_body::print).await;

@@ -9,7 +9,7 @@ use crate::core::usage::{
     ChargeUsage, CurrentUsage, FilterUsage, GroupUsage, Presented, PricingUnitSum, Sum,
 };
 use crate::http::json::{self, ARRAY, OBJECT};
-use crate::http::openapi::{CONDITION, MAYBE_TEXT, Named, Schema};
+use crate::http::openapi::{CONDITION, MAYBE_TEXT, Member, Named, Schema};
 
 /// Room for the head of an answer, bytes.
 const HEAD_BYTES: usize = 320;
@@ -28,90 +28,87 @@ pub(super) const BREAKDOWNS: Schema = Schema::List(&Schema::Object(&[
     ("presentation_by", Schema::Map(&MAYBE_TEXT)),
     ("units", Schema::Decimal),
 ]));
-const PRICING_UNIT: Schema = Schema::Maybe(&Schema::Object(&[
+/// The members up to the amount.
+pub(super) const HEAD: &[Member] = &[
+    ("from_datetime", Schema::Instant),
+    ("to_datetime", Schema::Instant),
+    ("issuing_date", Schema::Date),
+    ("currency", Schema::Text),
     ("amount_cents", Schema::Integer),
-    ("short_name", Schema::Text),
-    ("conversion_rate", Schema::Decimal),
-]));
+];
+/// What taxes add.
+pub(super) const TOTALS: &[Member] =
+    &[("total_amount_cents", Schema::Integer), ("taxes_amount_cents", Schema::Integer)];
+const ROWS: Member = ("charges_usage", Schema::List(&Schema::Ref(&CHARGE)));
+const SUM: &[Member] = &[
+    ("units", Schema::Decimal),
+    ("total_aggregated_units", Schema::Decimal),
+    ("events_count", Schema::Integer),
+    ("amount_cents", Schema::Integer),
+];
+const PRICING_UNIT: Member = (
+    "pricing_unit_details",
+    Schema::Maybe(&Schema::Object(&[
+        ("amount_cents", Schema::Integer),
+        ("short_name", Schema::Text),
+        ("conversion_rate", Schema::Decimal),
+    ])),
+);
+const PRESENTED: Member = ("presentation_breakdowns", BREAKDOWNS);
 
 /// What [`print`] prints under its root key.
 pub static USAGE: Named = Named(
     "CustomerUsage",
-    Schema::Object(&[
-        ("from_datetime", Schema::Instant),
-        ("to_datetime", Schema::Instant),
-        ("issuing_date", Schema::Date),
-        ("currency", Schema::Text),
-        ("amount_cents", Schema::Integer),
-        ("total_amount_cents", Schema::Integer),
-        ("taxes_amount_cents", Schema::Integer),
-        ("lago_invoice_id", Schema::Null),
-        ("charges_usage", Schema::List(&Schema::Ref(&CHARGE))),
-    ]),
+    Schema::Joined(&[HEAD, TOTALS, &[("lago_invoice_id", Schema::Null), ROWS]]),
 );
 /// What a closed period is printed as: like [`USAGE`], with the id of its invoice.
-pub static PAST_USAGE: Named = Named(
-    "PastUsage",
-    Schema::Object(&[
-        ("from_datetime", Schema::Instant),
-        ("to_datetime", Schema::Instant),
-        ("issuing_date", Schema::Date),
-        ("currency", Schema::Text),
-        ("amount_cents", Schema::Integer),
-        ("total_amount_cents", Schema::Integer),
-        ("taxes_amount_cents", Schema::Integer),
-        ("lago_invoice_id", Schema::Id),
-        ("charges_usage", Schema::List(&Schema::Ref(&CHARGE))),
-    ]),
-);
+pub static PAST_USAGE: Named =
+    Named("PastUsage", Schema::Joined(&[HEAD, TOTALS, &[("lago_invoice_id", Schema::Id), ROWS]]));
 static CHARGE: Named = Named(
     "ChargeUsage",
-    Schema::Object(&[
-        ("units", Schema::Decimal),
-        ("total_aggregated_units", Schema::Decimal),
-        ("events_count", Schema::Integer),
-        ("amount_cents", Schema::Integer),
-        ("amount_currency", Schema::Text),
-        ("pricing_unit_details", PRICING_UNIT),
-        (
-            "charge",
-            Schema::Object(&[
-                ("lago_id", Schema::Id),
-                ("code", Schema::Text),
-                ("charge_model", Schema::Text),
-                ("invoice_display_name", MAYBE_TEXT),
-            ]),
-        ),
-        ("billable_metric", METRIC),
-        ("filters", Schema::List(&Schema::Ref(&FILTER))),
-        ("grouped_usage", Schema::List(&Schema::Ref(&GROUP))),
-        ("presentation_breakdowns", BREAKDOWNS),
+    Schema::Joined(&[
+        SUM,
+        &[
+            ("amount_currency", Schema::Text),
+            PRICING_UNIT,
+            (
+                "charge",
+                Schema::Object(&[
+                    ("lago_id", Schema::Id),
+                    ("code", Schema::Text),
+                    ("charge_model", Schema::Text),
+                    ("invoice_display_name", MAYBE_TEXT),
+                ]),
+            ),
+            ("billable_metric", METRIC),
+            ("filters", Schema::List(&Schema::Ref(&FILTER))),
+            ("grouped_usage", Schema::List(&Schema::Ref(&GROUP))),
+            PRESENTED,
+        ],
     ]),
 );
 static FILTER: Named = Named(
     "FilterUsage",
-    Schema::Object(&[
-        ("units", Schema::Decimal),
-        ("total_aggregated_units", Schema::Decimal),
-        ("events_count", Schema::Integer),
-        ("amount_cents", Schema::Integer),
-        ("pricing_unit_details", PRICING_UNIT),
-        ("invoice_display_name", MAYBE_TEXT),
-        ("values", Schema::Maybe(&CONDITION)),
-        ("presentation_breakdowns", BREAKDOWNS),
+    Schema::Joined(&[
+        SUM,
+        &[
+            PRICING_UNIT,
+            ("invoice_display_name", MAYBE_TEXT),
+            ("values", Schema::Maybe(&CONDITION)),
+            PRESENTED,
+        ],
     ]),
 );
 static GROUP: Named = Named(
     "GroupUsage",
-    Schema::Object(&[
-        ("units", Schema::Decimal),
-        ("total_aggregated_units", Schema::Decimal),
-        ("events_count", Schema::Integer),
-        ("amount_cents", Schema::Integer),
-        ("pricing_unit_details", PRICING_UNIT),
-        ("grouped_by", Schema::Map(&MAYBE_TEXT)),
-        ("filters", Schema::List(&Schema::Ref(&FILTER))),
-        ("presentation_breakdowns", BREAKDOWNS),
+    Schema::Joined(&[
+        SUM,
+        &[
+            PRICING_UNIT,
+            ("grouped_by", Schema::Map(&MAYBE_TEXT)),
+            ("filters", Schema::List(&Schema::Ref(&FILTER))),
+            PRESENTED,
+        ],
     ]),
 );
 

@@ -46,7 +46,7 @@ async fn show<B: Backend>(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let session = auth::reader(&*app.backend, &headers, RESOURCE)?;
-    let _place = app.enter()?;
+    let _place = app.enter(&session)?;
     let query = Query::parse(uri.query().unwrap_or(""))?;
     let asked = Asked::read(&query)?;
     let metric = match &asked.metric {

@@ -38,7 +38,7 @@ async fn show<B: Backend>(
     if !app.backend.projects(&session) {
         return Err(ApiError::ProjectedUsageNotEnabled);
     }
-    let _place = app.enter()?;
+    let _place = app.enter(&session)?;
     let asked = parameters::read_unfiltered(uri.query().unwrap_or(""))?;
     let request = request(path, asked, &headers)?;
     let answer = app.backend.projected_usage(&session, request, projected_usage_body::print).await;

@@ -1,95 +1,94 @@
 //! The body of projected usage, in Lago's order and number forms (specification 8.2).
 
 use super::current_usage_body::{
-    BREAKDOWNS, METRIC, filter_values, head, metric, presented, values,
+    BREAKDOWNS, HEAD, METRIC, TOTALS, breakdowns, filter_values, head, metric, presented, values,
 };
 use crate::core::usage::{
     ChargeUsage, FilterUsage, GroupUsage, Presented, PricingUnitSum, ProjectedUsage, Sum,
 };
 use crate::http::json::{self, ARRAY};
-use crate::http::openapi::{CONDITION, MAYBE_TEXT, Named, Schema};
+use crate::http::openapi::{CONDITION, MAYBE_TEXT, Member, Named, Schema};
 
 /// Room for the head of an answer, bytes.
 const HEAD_BYTES: usize = 384;
 /// Room for a charge without filters, bytes; more grows the string.
 const CHARGE_BYTES: usize = 768;
 
-const PRICING_UNIT: Schema = Schema::Maybe(&Schema::Object(&[
+const PRICING_UNIT: Member = (
+    "pricing_unit_details",
+    Schema::Maybe(&Schema::Object(&[
+        ("amount_cents", Schema::Integer),
+        ("projected_amount_cents", Schema::Integer),
+        ("short_name", Schema::Text),
+        ("conversion_rate", Schema::Decimal),
+    ])),
+);
+const NOW: &[Member] = &[
+    ("units", Schema::Decimal),
+    ("events_count", Schema::Integer),
     ("amount_cents", Schema::Integer),
+];
+const THEN: &[Member] = &[
+    ("projected_units", Schema::Decimal),
     ("projected_amount_cents", Schema::Integer),
-    ("short_name", Schema::Text),
-    ("conversion_rate", Schema::Decimal),
-]));
+    ("projected_presentation_breakdowns", BREAKDOWNS),
+    PRICING_UNIT,
+];
+const PRESENTED: Member = ("presentation_breakdowns", BREAKDOWNS);
 
 /// What [`print`] prints under its root key.
 pub static PROJECTED_USAGE: Named = Named(
     "CustomerProjectedUsage",
-    Schema::Object(&[
-        ("from_datetime", Schema::Instant),
-        ("to_datetime", Schema::Instant),
-        ("issuing_date", Schema::Date),
-        ("currency", Schema::Text),
-        ("amount_cents", Schema::Integer),
-        ("projected_amount_cents", Schema::Integer),
-        ("total_amount_cents", Schema::Integer),
-        ("taxes_amount_cents", Schema::Integer),
-        ("lago_invoice_id", Schema::Null),
-        ("charges_usage", Schema::List(&Schema::Ref(&CHARGE))),
+    Schema::Joined(&[
+        HEAD,
+        &[("projected_amount_cents", Schema::Integer)],
+        TOTALS,
+        &[
+            ("lago_invoice_id", Schema::Null),
+            ("charges_usage", Schema::List(&Schema::Ref(&CHARGE))),
+        ],
     ]),
 );
 static CHARGE: Named = Named(
     "ChargeProjectedUsage",
-    Schema::Object(&[
-        ("units", Schema::Decimal),
-        ("events_count", Schema::Integer),
-        ("amount_cents", Schema::Integer),
-        ("amount_currency", Schema::Text),
-        ("projected_units", Schema::Decimal),
-        ("projected_amount_cents", Schema::Integer),
-        ("projected_presentation_breakdowns", BREAKDOWNS),
-        ("pricing_unit_details", PRICING_UNIT),
-        (
-            "charge",
-            Schema::Object(&[
-                ("lago_id", Schema::Id),
-                ("charge_model", Schema::Text),
-                ("invoice_display_name", MAYBE_TEXT),
-            ]),
-        ),
-        ("billable_metric", METRIC),
-        ("filters", Schema::List(&Schema::Ref(&FILTER))),
-        ("grouped_usage", Schema::List(&Schema::Ref(&GROUP))),
-        ("presentation_breakdowns", BREAKDOWNS),
+    Schema::Joined(&[
+        NOW,
+        &[("amount_currency", Schema::Text)],
+        THEN,
+        &[
+            (
+                "charge",
+                Schema::Object(&[
+                    ("lago_id", Schema::Id),
+                    ("charge_model", Schema::Text),
+                    ("invoice_display_name", MAYBE_TEXT),
+                ]),
+            ),
+            ("billable_metric", METRIC),
+            ("filters", Schema::List(&Schema::Ref(&FILTER))),
+            ("grouped_usage", Schema::List(&Schema::Ref(&GROUP))),
+            PRESENTED,
+        ],
     ]),
 );
 static FILTER: Named = Named(
     "FilterProjectedUsage",
-    Schema::Object(&[
-        ("units", Schema::Decimal),
-        ("events_count", Schema::Integer),
-        ("amount_cents", Schema::Integer),
-        ("projected_units", Schema::Decimal),
-        ("projected_amount_cents", Schema::Integer),
-        ("projected_presentation_breakdowns", BREAKDOWNS),
-        ("pricing_unit_details", PRICING_UNIT),
-        ("invoice_display_name", MAYBE_TEXT),
-        ("values", CONDITION),
-        ("presentation_breakdowns", BREAKDOWNS),
+    Schema::Joined(&[
+        NOW,
+        THEN,
+        &[("invoice_display_name", MAYBE_TEXT), ("values", CONDITION), PRESENTED],
     ]),
 );
 static GROUP: Named = Named(
     "GroupProjectedUsage",
-    Schema::Object(&[
-        ("units", Schema::Decimal),
-        ("events_count", Schema::Integer),
-        ("amount_cents", Schema::Integer),
-        ("projected_units", Schema::Decimal),
-        ("projected_amount_cents", Schema::Integer),
-        ("projected_presentation_breakdowns", BREAKDOWNS),
-        ("pricing_unit_details", PRICING_UNIT),
-        ("grouped_by", Schema::Map(&MAYBE_TEXT)),
-        ("filters", Schema::List(&Schema::Ref(&FILTER))),
-        ("presentation_breakdowns", BREAKDOWNS),
+    Schema::Joined(&[
+        NOW,
+        THEN,
+        &[
+            ("grouped_by", Schema::Map(&MAYBE_TEXT)),
+            ("filters", Schema::List(&Schema::Ref(&FILTER))),
+            PRESENTED,
+        ],
     ]),
 );
 
@@ -201,11 +200,6 @@ fn pricing_unit(out: &mut String, (now, then): Pair<'_, PricingUnitSum<'_>>) {
     out.push_str(",\"conversion_rate\":");
     json::decimal(out, &now.unit.conversion_rate);
     out.push('}');
-}
-
-fn breakdowns(out: &mut String, rows: &[Presented]) {
-    out.push_str(",\"presentation_breakdowns\":");
-    presented(out, rows);
 }
 
 #[cfg(test)]

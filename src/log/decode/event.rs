@@ -7,6 +7,7 @@ use super::{Scratch, timestamp};
 use crate::core::decimal::Decimal;
 use crate::core::event::{Event, Rejection};
 use crate::core::instant::Instant;
+use crate::core::planted::{Stumble, stumble};
 
 /// Longest identifier (tenant, subscription, transaction, code) in bytes. Generous: identifiers are
 /// at most a few hundred bytes wherever they are typed, and each is kept with every event.
@@ -126,6 +127,7 @@ impl Fields {
         let arena: &'e str = arena;
         let organization = self.organization.mandatory("organization_id", payload, arena)?;
         let transaction = self.transaction.mandatory("transaction_id", payload, arena)?;
+        stumble(Stumble::Decode, transaction.as_bytes());
         let code = self.code.mandatory("code", payload, arena)?;
         let subscription =
             self.subscription.optional("external_subscription_id", payload, arena)?;

@@ -25,8 +25,8 @@ mod cursor;
 mod event;
 pub mod number;
 mod properties;
-#[cfg(test)]
-mod reference;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod reference;
 mod span;
 #[cfg(test)]
 mod tests;

@@ -8,14 +8,14 @@ use num_bigint::BigInt;
 use num_integer::Integer;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{IDENTIFIER_BYTES_MAX, Limits};
+use super::{Decoder, IDENTIFIER_BYTES_MAX, Limits};
 use crate::core::decimal::Decimal;
-use crate::core::event::Rejection;
+use crate::core::event::{Event, Rejection};
 use crate::core::properties::Kind;
 
 /// An event as the judge sees it.
 #[derive(Debug, PartialEq)]
-pub(super) struct Judged {
+pub(crate) struct Judged {
     pub organization: String,
     pub subscription: Option<String>,
     pub transaction: String,
@@ -37,7 +37,7 @@ enum Json {
 }
 
 /// Judges a record.
-pub(super) fn judge(payload: &[u8], limits: &Limits) -> Vec<Result<Judged, Rejection>> {
+pub(crate) fn judge(payload: &[u8], limits: &Limits) -> Vec<Result<Judged, Rejection>> {
     if payload.len() > limits.record_bytes_max {
         let (bytes, limit) = (payload.len(), limits.record_bytes_max);
         return vec![Err(Rejection::TooLarge { bytes, limit })];
@@ -343,4 +343,46 @@ fn date(text: &str) -> Option<i64> {
     let fraction: String = fraction.chars().take(7).collect();
     let stamp: jiff::Timestamp = format!("{head}{fraction}{zone}").parse().ok()?;
     Some(stamp.as_microsecond())
+}
+
+/// What the fast decoder makes of a record, in the judge's form.
+pub(crate) fn decoded(payload: Option<&[u8]>, limits: &Limits) -> Vec<Result<Judged, Rejection>> {
+    let mut outcomes = Vec::new();
+    Decoder::new().decode(payload, limits, &mut |index, outcome| {
+        assert_eq!(index as usize, outcomes.len(), "indexes count from zero");
+        outcomes.push(outcome.map(|event| owned(&event)));
+    });
+    outcomes
+}
+
+/// An outcome without the message of a rejection: messages differ between decoders, all else must
+/// not.
+pub(crate) fn without_message(outcome: Result<Judged, Rejection>) -> Result<Judged, Rejection> {
+    outcome.map_err(|rejection| match rejection {
+        Rejection::NotJson(_) => Rejection::NotJson(String::new()),
+        other => other,
+    })
+}
+
+fn owned(event: &Event<'_>) -> Judged {
+    Judged {
+        organization: event.organization.to_owned(),
+        subscription: event.subscription.map(ToOwned::to_owned),
+        transaction: event.transaction.to_owned(),
+        code: event.code.to_owned(),
+        timestamp: event.timestamp.micros(),
+        properties: properties_of(event),
+        precise_cents: event.precise_cents.clone(),
+        evaluated: event.evaluated,
+    }
+}
+
+fn properties_of(event: &Event<'_>) -> BTreeMap<String, (Kind, String)> {
+    let read: Vec<_> = event.properties.iter().collect();
+    let properties: BTreeMap<_, _> = read
+        .iter()
+        .map(|(key, property)| ((*key).to_owned(), (property.kind, property.text.to_owned())))
+        .collect();
+    assert_eq!(properties.len(), read.len(), "keys are unique");
+    properties
 }

@@ -1,52 +1,10 @@
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 
-use super::reference::{Judged, judge};
+use super::reference::{Judged, decoded as decode, judge, without_message};
 use super::{Decoder, Limits};
 use crate::core::decimal::Decimal;
-use crate::core::event::{Event, Rejection};
+use crate::core::event::Rejection;
 use crate::core::properties::Kind;
-
-fn owned(event: &Event<'_>) -> Judged {
-    Judged {
-        organization: event.organization.to_owned(),
-        subscription: event.subscription.map(ToOwned::to_owned),
-        transaction: event.transaction.to_owned(),
-        code: event.code.to_owned(),
-        timestamp: event.timestamp.micros(),
-        properties: properties_of(event),
-        precise_cents: event.precise_cents.clone(),
-        evaluated: event.evaluated,
-    }
-}
-
-fn properties_of(event: &Event<'_>) -> BTreeMap<String, (Kind, String)> {
-    let read: Vec<_> = event.properties.iter().collect();
-    let properties: BTreeMap<_, _> = read
-        .iter()
-        .map(|(key, property)| ((*key).to_owned(), (property.kind, property.text.to_owned())))
-        .collect();
-    assert_eq!(properties.len(), read.len(), "keys are unique");
-    properties
-}
-
-fn decode(payload: Option<&[u8]>, limits: &Limits) -> Vec<Result<Judged, Rejection>> {
-    let mut outcomes = Vec::new();
-    Decoder::new().decode(payload, limits, &mut |index, outcome| {
-        assert_eq!(index as usize, outcomes.len(), "indexes count from zero");
-        outcomes.push(outcome.map(|event| owned(&event)));
-    });
-    outcomes
-}
-
-/// Messages differ between decoders; all else must not.
-fn without_message(outcome: Result<Judged, Rejection>) -> Result<Judged, Rejection> {
-    outcome.map_err(|rejection| match rejection {
-        Rejection::NotJson(_) => Rejection::NotJson(String::new()),
-        other => other,
-    })
-}
 
 /// An event of one organisation with these further members.
 fn with(members: &str) -> String {

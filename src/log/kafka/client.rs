@@ -5,6 +5,10 @@ use rdkafka::ClientConfig;
 /// librdkafka properties as the user gave them, in order; the last of a name counts.
 pub type Properties = [(String, String)];
 
+/// Longest pause before a broker that was gone is tried again. With librdkafka's 10 s the figures
+/// would stand still for as long after the broker is back.
+const RECONNECT_MS_MAX: &str = "1000";
+
 /// Preferred for reading; the user may choose otherwise. A long queue of fetched records keeps the
 /// broker's round trips away from the fold: draining it is four times cheaper per record than
 /// waiting for each fetch.
@@ -20,6 +24,7 @@ const READ_PREFERRED: &[(&str, &str)] = &[
     // the fold would run dry.
     ("fetch.queue.backoff.ms", "5"),
     ("fetch.error.backoff.ms", "100"),
+    ("reconnect.backoff.max.ms", RECONNECT_MS_MAX),
     ("socket.keepalive.enable", "true"),
 ];
 
@@ -43,6 +48,7 @@ const WRITE_PREFERRED: &[(&str, &str)] = &[
     ("client.id", "odometer"),
     ("linger.ms", "5"),
     ("compression.codec", "lz4"),
+    ("reconnect.backoff.max.ms", RECONNECT_MS_MAX),
     ("socket.keepalive.enable", "true"),
     // The queue is bounded; a full one is an error that the caller sees.
     ("queue.buffering.max.messages", "100000"),

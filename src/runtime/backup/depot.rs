@@ -1,140 +1,165 @@
-//! Where backups are kept: a folder, best on another disk.
+//! Where backups are kept: files by their digest, and manifests that make backups of them.
 
-use std::fs::{self, File};
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::BackupError;
+use super::bucket::Bucket;
+use super::folder::Folder;
 use super::manifest::{Manifest, SUFFIX, hex};
+use crate::config::Backup;
 
-/// Folder of the files, by digest.
+/// Where the files are, by digest.
 const FILES: &str = "files";
-/// Folder of the manifests.
+/// Where the manifests are.
 const BACKUPS: &str = "backups";
-/// What names of files end with until they are whole.
-const UNFINISHED: &str = ".unfinished";
+/// What an address of object storage begins with.
+const BUCKET_SCHEME: &str = "s3://";
 /// Bytes that are read at a time.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// A folder that holds backups of one or more stores.
-#[derive(Clone, Debug)]
-pub struct Depot {
-    folder: PathBuf,
+/// The SHA-256 of bytes in hexadecimal digits, and how many they are.
+pub(super) type Content = (String, u64);
+
+/// What can keep backups. A key has the form `folder/name`; nothing has a key before it is whole.
+pub(super) trait Storage: fmt::Debug + Send + Sync {
+    /// How a key is told to people.
+    fn place(&self, key: &str) -> PathBuf;
+
+    /// Names and lengths of what is in a folder; nothing, if there is none.
+    fn list(&self, folder: &str) -> io::Result<Vec<(String, u64)>>;
+
+    /// Keeps a file, if its bytes are what they are said to be.
+    fn put_file(&self, key: &str, from: &Path, content: &Content) -> io::Result<()>;
+
+    /// Keeps some bytes.
+    fn put(&self, key: &str, bytes: Vec<u8>) -> io::Result<()>;
+
+    /// Writes what is kept to a file, and says what it is.
+    fn fetch(&self, key: &str, to: &mut File) -> io::Result<Content>;
+
+    /// What is kept.
+    fn get(&self, key: &str) -> io::Result<Vec<u8>>;
 }
 
-impl std::fmt::Display for Depot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.folder.display().fmt(f)
+/// A place that holds backups of one or more stores.
+#[derive(Debug)]
+pub struct Depot {
+    name: String,
+    storage: Box<dyn Storage>,
+}
+
+impl fmt::Display for Depot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
     }
 }
 
 impl Depot {
-    /// The depot that a path or a `file://` address names. Nothing is made yet.
-    pub fn at(place: &str) -> Result<Self, BackupError> {
+    /// The depot that a path, a `file://` or an `s3://` address names; the settings say how the
+    /// latter is reached. Nothing is made and nobody is asked yet.
+    ///
+    /// # Errors
+    ///
+    /// It is no such place.
+    pub fn at(place: &str, settings: &Backup) -> Result<Self, BackupError> {
+        let name = place.to_owned();
+        if let Some(address) = place.strip_prefix(BUCKET_SCHEME) {
+            let bucket = Bucket::at(address, settings);
+            let bucket = bucket.map_err(|detail| BackupError::Bucket { place: name, detail })?;
+            return Ok(Self { name: place.to_owned(), storage: Box::new(bucket) });
+        }
         let path = place.strip_prefix("file://").unwrap_or(place);
         if path.is_empty() || path.contains("://") {
-            return Err(BackupError::Place(place.to_owned()));
+            return Err(BackupError::Place(name));
         }
-        Ok(Self { folder: PathBuf::from(path) })
+        Ok(Self { name, storage: Box::new(Folder(PathBuf::from(path))) })
     }
 
-    /// Whether a file with these bytes is there.
-    pub(super) fn has(&self, sha256: &str, bytes: u64) -> bool {
-        let length = fs::metadata(self.file(sha256)).map(|meta| meta.len());
-        length.is_ok_and(|length| length == bytes)
+    /// The lengths of the files that are there, by digest.
+    pub(super) fn files(&self) -> Result<HashMap<String, u64>, BackupError> {
+        let files = self.storage.list(FILES).map_err(self.failed("listing", FILES))?;
+        Ok(files.into_iter().collect())
     }
 
     /// Keeps a file under its digest.
-    pub(super) fn put(&self, from: &Path, sha256: &str, bytes: u64) -> Result<(), BackupError> {
-        let to = self.file(sha256);
-        let copied = self.write(&to, |out| copy_digesting(&mut File::open(from)?, out))?;
-        if copied == (sha256.to_owned(), bytes) {
-            return Ok(());
-        }
-        // The bytes changed after they were digested: then the name would be wrong.
-        let _ = fs::remove_file(&to);
-        let source = io::Error::other("the file changed while it was read");
-        Err(BackupError::File { operation: "reading", path: from.to_owned(), source })
+    pub(super) fn put(&self, from: &Path, content: &Content) -> Result<(), BackupError> {
+        let key = file_key(&content.0);
+        self.storage.put_file(&key, from, content).map_err(self.failed("writing", &key))
     }
 
     /// Fetches a file, and returns its digest and length.
-    pub(super) fn fetch(&self, sha256: &str, to: &Path) -> io::Result<(String, u64)> {
+    pub(super) fn fetch(&self, sha256: &str, to: &Path) -> io::Result<Content> {
         let mut out = File::create(to)?;
-        let copied = copy_digesting(&mut File::open(self.file(sha256))?, &mut out)?;
+        let content = self.storage.fetch(&file_key(sha256), &mut out)?;
         out.sync_all()?;
-        Ok(copied)
+        Ok(content)
     }
 
     /// Keeps the manifest, which makes the backup one. Returns its name.
     pub(super) fn publish(&self, manifest: &Manifest) -> Result<String, BackupError> {
         let bytes = manifest.to_bytes();
         let name = Manifest::name_of(manifest.made_at, &bytes);
-        self.write(&self.folder.join(BACKUPS).join(&name), |out| out.write_all(&bytes))?;
+        let key = backup_key(&name);
+        self.storage.put(&key, bytes).map_err(self.failed("writing", &key))?;
         Ok(name)
     }
 
     /// Names of the backups, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// The place cannot be read.
     pub fn backups(&self) -> Result<Vec<String>, BackupError> {
-        let folder = self.folder.join(BACKUPS);
-        let failed =
-            |source| BackupError::File { operation: "listing", path: folder.clone(), source };
-        let mut names = Vec::new();
-        let entries = match fs::read_dir(&folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
-            entries => entries.map_err(failed)?,
-        };
-        for entry in entries {
-            names.push(entry.map_err(failed)?.file_name().to_string_lossy().into_owned());
-        }
+        let found = self.storage.list(BACKUPS).map_err(self.failed("listing", BACKUPS))?;
+        let mut names: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
         names.retain(|name| name.ends_with(SUFFIX));
         names.sort_unstable();
         Ok(names)
     }
 
     /// Reads the manifest of a backup.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or not what was written.
     pub fn manifest(&self, name: &str) -> Result<Manifest, BackupError> {
-        let path = self.folder.join(BACKUPS).join(name);
-        let bytes = fs::read(&path);
-        let bytes =
-            bytes.map_err(|source| BackupError::File { operation: "reading", path, source })?;
+        let key = backup_key(name);
+        let bytes = match self.storage.get(&key) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(BackupError::Unknown { backup: name.to_owned(), place: self.name() });
+            }
+            bytes => bytes.map_err(self.failed("reading", &key))?,
+        };
         Manifest::from_bytes(name, &bytes)
             .map_err(|detail| BackupError::Damaged { backup: name.to_owned(), detail })
     }
 
-    fn file(&self, sha256: &str) -> PathBuf {
-        self.folder.join(FILES).join(sha256)
+    fn name(&self) -> String {
+        self.name.clone()
     }
 
-    /// Writes a file so that it has its name only once it is whole and on disk.
-    fn write<T>(
-        &self,
-        path: &Path,
-        write: impl FnOnce(&mut File) -> io::Result<T>,
-    ) -> Result<T, BackupError> {
-        let mut unfinished = path.to_owned().into_os_string();
-        unfinished.push(UNFINISHED);
-        let written = || {
-            let folder = path.parent().unwrap_or(&self.folder);
-            fs::create_dir_all(folder)?;
-            let mut out = File::create(&unfinished)?;
-            let result = write(&mut out)?;
-            out.sync_all()?;
-            fs::rename(&unfinished, path)?;
-            File::open(folder)?.sync_all()?;
-            Ok(result)
-        };
-        written().map_err(|source| BackupError::File {
-            operation: "writing",
-            path: path.to_owned(),
-            source,
-        })
+    fn failed(&self, operation: &'static str, key: &str) -> impl Fn(io::Error) -> BackupError {
+        let path = self.storage.place(key);
+        move |source| BackupError::File { operation, path: path.clone(), source }
     }
 }
 
-/// The SHA-256 of a file in hexadecimal digits, and its length.
-pub(super) fn digest_of(path: &Path) -> Result<(String, u64), BackupError> {
+fn file_key(sha256: &str) -> String {
+    format!("{FILES}/{sha256}")
+}
+
+fn backup_key(name: &str) -> String {
+    format!("{BACKUPS}/{name}")
+}
+
+/// What a file holds.
+pub(super) fn content_of(path: &Path) -> Result<Content, BackupError> {
     let read = || copy_digesting(&mut File::open(path)?, &mut io::sink());
     read().map_err(|source| BackupError::File {
         operation: "reading",
@@ -143,7 +168,8 @@ pub(super) fn digest_of(path: &Path) -> Result<(String, u64), BackupError> {
     })
 }
 
-fn copy_digesting(from: &mut impl Read, to: &mut impl Write) -> io::Result<(String, u64)> {
+/// Copies what can be read, and says what it was.
+pub(super) fn copy_digesting(from: &mut impl Read, to: &mut impl Write) -> io::Result<Content> {
     let mut digest = Sha256::new();
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut bytes = 0;
@@ -157,4 +183,12 @@ fn copy_digesting(from: &mut impl Read, to: &mut impl Write) -> io::Result<(Stri
         to.write_all(&buffer[..read])?;
         bytes += read as u64;
     }
+}
+
+/// Refuses a file that has changed after it was digested: its name would be wrong.
+pub(super) fn unchanged(copied: &Content, content: &Content) -> io::Result<()> {
+    if copied == content {
+        return Ok(());
+    }
+    Err(io::Error::other("the file changed while it was read"))
 }

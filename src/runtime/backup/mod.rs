@@ -5,9 +5,12 @@
 //! last, and its own name has its digest: until it is there, there is no backup, and one that was
 //! cut short or altered is none either.
 
+mod bucket;
 mod depot;
+mod folder;
 mod manifest;
 mod restore;
+mod signing;
 
 pub use depot::Depot;
 pub use manifest::{Entry, Manifest};
@@ -22,8 +25,19 @@ use crate::store::{Store, StoreError};
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// Not a place for backups.
-    #[error("{0} is no place for backups\n  hint: give a folder, or file:// and its path")]
+    #[error(
+        "{0} is no place for backups\n  \
+         hint: give a folder, file:// and its path, or s3://BUCKET/PREFIX"
+    )]
     Place(String),
+    /// Object storage that cannot be reached like this.
+    #[error("{place} cannot be used\n  {detail}\n  hint: see the settings in [backup]")]
+    Bucket {
+        /// The place.
+        place: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -40,6 +54,17 @@ pub enum BackupError {
     /// There is no backup.
     #[error("there is no backup in {0}\n  hint: a backup counts once its manifest is there")]
     None(String),
+    /// There is no backup of this name.
+    #[error("there is no backup {backup} in {place}\n  hint: leave the name out for the newest")]
+    Unknown {
+        /// The name.
+        backup: String,
+        /// Where it was looked for.
+        place: String,
+    },
+    /// The service ends.
+    #[error("the backup was given up, since the service stops\n  hint: what was sent is kept")]
+    Stopped,
     /// The backup is not what was written.
     #[error("the backup {backup} is damaged\n  {detail}\n  hint: restore an earlier one")]
     Damaged {
@@ -71,11 +96,22 @@ pub struct Made {
     pub sent_bytes: u64,
 }
 
-/// Makes a backup of a store, open as it may be.
+/// Makes a backup of a store, open as it may be and written to meanwhile. It is given up between
+/// two files when `stopped` says so; then there is no backup, and what was sent need not be again.
 ///
 /// One file at a time is read, twice where it has to be sent: once to know its name.
-pub fn backup(store: &Store, depot: &Depot, now: Instant) -> Result<Made, BackupError> {
+///
+/// # Errors
+///
+/// See [`BackupError`].
+pub fn backup(
+    store: &Store,
+    depot: &Depot,
+    now: Instant,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Made, BackupError> {
     let frozen = store.freeze()?;
+    let mut kept = depot.files()?;
     let mut manifest = Manifest {
         store_id: store.store_id(),
         slots: store.slots(),
@@ -84,16 +120,21 @@ pub fn backup(store: &Store, depot: &Depot, now: Instant) -> Result<Made, Backup
     };
     let mut made = Made { name: String::new(), files: 0, bytes: 0, sent_files: 0, sent_bytes: 0 };
     for name in frozen.files()? {
+        if stopped() {
+            return Err(BackupError::Stopped);
+        }
         let path = frozen.path(&name);
-        let (sha256, bytes) = depot::digest_of(&path)?;
+        let content = depot::content_of(&path)?;
+        let bytes = content.1;
         made.files += 1;
         made.bytes += bytes;
-        if !depot.has(&sha256, bytes) {
-            depot.put(&path, &sha256, bytes)?;
+        if kept.get(&content.0) != Some(&bytes) {
+            depot.put(&path, &content)?;
             made.sent_files += 1;
             made.sent_bytes += bytes;
         }
-        manifest.files.push(Entry { name, bytes, sha256 });
+        kept.insert(content.0.clone(), bytes);
+        manifest.files.push(Entry { name, bytes, sha256: content.0 });
     }
     made.name = depot.publish(&manifest)?;
     Ok(made)

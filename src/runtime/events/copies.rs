@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::away::with_away;
 use super::owner::{Ask, Located};
 use super::{Events, Refusal, blocking};
 use crate::core::event::UsageBuf;
@@ -189,10 +190,19 @@ impl Events {
             let located = super::ask(&self.shared, slot, |reply| Ask::Locate {
                 organization: organization.to_owned(),
                 transaction: transaction.to_owned(),
-                identities,
+                identities: identities.clone(),
                 reply,
             });
-            let Located { accounts, cut } = located.await?;
+            let mut located = located.await?;
+            if located.accounts.len() < positions.len() {
+                let hasher = self.shared.hasher.clone();
+                let (own, id, of) =
+                    (organization.to_owned(), transaction.to_owned(), identities.clone());
+                let wanted = move |key| of.contains(&hasher.id(key, &own, &id).identity);
+                let (shared, max) = (&self.shared, positions.len());
+                located = with_away(shared, slot, located, organization, max, wanted).await?;
+            }
+            let Located { accounts, cut } = located;
             let (store, hasher) = (Arc::clone(&self.shared.store), self.shared.hasher.clone());
             let (organization, wanted) = (organization.to_owned(), transaction.to_owned());
             let read = move || {
@@ -224,7 +234,10 @@ impl Events {
     ) -> Result<Vec<StoredCopy>, Refusal> {
         let (slot, key) = self.shared.account(organization, None);
         if self.shared.board.peek(key, |_| ()).is_none() {
-            return Ok(Vec::new());
+            let away = self.shared.is_away(slot, key).map_err(|error| internal(&error))?;
+            if !away {
+                return Ok(Vec::new());
+            }
         }
         let cut = self.cut(slot, key).await?;
         let (store, wanted) = (Arc::clone(&self.shared.store), transaction.to_owned());

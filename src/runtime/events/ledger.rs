@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::away::with_away;
 use super::copies::{StoredCopy, count};
 use super::owner::{Ask, Located};
 use super::{Events, NewEvent, Recorded, Refusal, ask, blocking, id_of};
@@ -134,6 +135,8 @@ impl Events {
         for slot in numbers(self.shared.slots) {
             let of = |reply| Ask::Accounts(organization.to_owned(), reply);
             let located = ask(&self.shared, slot, of).await?;
+            let (shared, max) = (&self.shared, ACCOUNTS_MAX);
+            let located = with_away(shared, slot, located, organization, max, |_| true).await?;
             if !located.accounts.is_empty() {
                 all.push(located);
             }

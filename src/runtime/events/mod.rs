@@ -9,12 +9,13 @@
 //! seen by neither check. Then the copy with the smaller position counts, as always (specification
 //! 10.4): the request was answered with 200 and its event may turn out to be the duplicate.
 
+mod away;
 pub mod copies;
 pub mod draft;
 pub mod estimate;
 mod ledger;
 mod owner;
-mod record;
+pub mod record;
 pub mod refused;
 mod reserve;
 pub mod story;

@@ -18,7 +18,7 @@ pub enum Ask {
     Known(Vec<IdKey>, oneshot::Sender<Vec<Option<bool>>>),
     /// Positions of events with this transaction hash that the store's index lacks, by identity.
     Unmerged(u64, oneshot::Sender<Vec<(u128, Position)>>),
-    /// The accounts of which these are identities of this transaction.
+    /// The accounts in memory of which these are identities of this transaction.
     Locate {
         /// External id of the organisation.
         organization: String,
@@ -31,7 +31,7 @@ pub enum Ask {
     },
     /// Copies of these identities that lost lately, with their identities.
     Duplicates(HashSet<u128>, oneshot::Sender<Vec<(u128, Position)>>),
-    /// All accounts of an organisation.
+    /// All accounts of an organisation that are in memory.
     Accounts(String, oneshot::Sender<Located>),
 }
 

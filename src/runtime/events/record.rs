@@ -5,9 +5,11 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::draft::{Draft, NewEvent};
+use crate::core::decimal::Decimal;
+use crate::core::event::Event;
 use crate::core::instant::{Instant, SECOND};
 use crate::core::period::text::write_millis;
-use crate::core::properties::{Kind, Properties};
+use crate::core::properties::{Kind, Origin, Properties};
 
 /// Tells the fold that the expression was applied before the append (4.5).
 const SOURCE: &str = "http_ruby";
@@ -52,14 +54,30 @@ pub(super) fn of_draft(
     out
 }
 
+/// An event as it was read, for one that is refused only then.
+pub fn of_event(event: &Event<'_>) -> String {
+    let mut out = String::new();
+    let Event { organization, transaction, code, subscription, .. } = *event;
+    write_names(&mut out, organization, transaction, code, subscription);
+    write_timestamp(&mut out, event.timestamp);
+    if let Some(cents) = &event.precise_cents {
+        write_cents(&mut out, cents);
+    }
+    out.push_str(",\"properties\":");
+    write_properties(&mut out, event.properties.as_sent().as_ref());
+    if event.evaluated || event.properties.origin() == Origin::Producer {
+        let _ = write!(out, ",\"source\":\"{SOURCE}\"");
+    }
+    out.push('}');
+    out
+}
+
 fn write_event(out: &mut String, organization: &str, event: &NewEvent, now: Instant) {
     let NewEvent { transaction, code, subscription, .. } = event;
     write_names(out, organization, transaction, code, subscription.as_deref());
     write_timestamp(out, event.timestamp);
     if let Some(cents) = &event.precise_cents {
-        out.push_str(",\"precise_total_amount_cents\":\"");
-        out.push_str(&cents.decstr());
-        out.push('"');
+        write_cents(out, cents);
     }
     out.push_str(",\"properties\":");
     write_properties(out, event.properties.as_ref());
@@ -89,6 +107,10 @@ fn write_names(
     write_text(out, transaction);
     out.push_str(",\"code\":");
     write_text(out, code);
+}
+
+fn write_cents(out: &mut String, cents: &Decimal) {
+    let _ = write!(out, ",\"precise_total_amount_cents\":\"{}\"", cents.decstr());
 }
 
 /// Seconds with six decimals: exact for every instant.
@@ -127,7 +149,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::core::decimal::Decimal;
     use crate::core::properties::PropertiesBuf;
     use crate::log::decode::{Decoder, Limits};
 
@@ -188,6 +209,28 @@ mod tests {
                 });
             });
             prop_assert_eq!(read, events);
+        }
+
+        /// So is one that was read and is written down for being refused.
+        #[test]
+        fn an_event_is_read_back_as_it_was_read(drawn in event(), evaluated in any::<bool>()) {
+            let event = Event {
+                organization: "o",
+                subscription: drawn.subscription.as_deref(),
+                transaction: &drawn.transaction,
+                code: &drawn.code,
+                timestamp: drawn.timestamp,
+                properties: drawn.properties.as_ref(),
+                precise_cents: drawn.precise_cents.clone(),
+                evaluated,
+            };
+            let record = of_event(&event);
+            let mut count = 0;
+            Decoder::new().decode(Some(record.as_bytes()), &Limits::default(), &mut |_, read| {
+                assert_eq!(read.as_ref(), Ok(&event));
+                count += 1;
+            });
+            prop_assert_eq!(count, 1);
         }
     }
 }

@@ -19,12 +19,13 @@ use crate::engine::dedup::IdKey;
 use crate::engine::keys::{names_hash, remainder, slot_of};
 use crate::engine::progress::Progress;
 use crate::log::decode::{Decoder, Limits};
-use crate::log::kafka::{KafkaSource, KafkaTopics, Message};
+use crate::log::kafka::{KafkaSource, KafkaTopics, Message, TroubleKind};
 use crate::runtime::clock::Stopwatch;
+use crate::runtime::ends::gap;
 use crate::runtime::fatal::Fatal;
 use crate::runtime::owner::progress_of;
 use crate::runtime::positions::BROKER_WAIT;
-use crate::store::{IdKey as StoredKey, Rejected, Store};
+use crate::store::{Gap, IdKey as StoredKey, Rejected, Store, Topic, TopicSeen};
 
 /// Records of one drain.
 const RECORDS_MAX: usize = 4096;
@@ -50,10 +51,48 @@ pub struct Part {
     next: i64,
 }
 
+/// One partition whose log is not the one that the store has read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apart {
+    /// Topic and partition, as `topic-partition`.
+    pub name: String,
+    /// Why nothing can be said of it.
+    pub why: String,
+}
+
+/// Why a partition cannot be compared: what has its offsets now is not what the store has read.
+fn apart_by(
+    stored: &Topic,
+    partition: u16,
+    found: Option<uuid::Uuid>,
+    cluster_id: &str,
+    gaps: &[Gap],
+) -> Option<String> {
+    let TopicSeen { name, topic_id, cluster_id: known, .. } = &stored.seen;
+    if known != cluster_id {
+        return Some(format!("the store has read it on cluster {known}, this is {cluster_id}"));
+    }
+    match found {
+        None => return Some("the brokers have no topic of this name".to_owned()),
+        Some(id) if id != *topic_id => {
+            return Some(format!("the store has read topic id {topic_id}, the brokers have {id}"));
+        }
+        Some(_) if stored.waiting.contains(&partition) => {
+            return Some("the topic was made anew, and nobody has accepted that gap".to_owned());
+        }
+        Some(_) => {}
+    }
+    let mut own = gaps.iter().filter(|gap| gap.topic == *name && gap.partition == partition);
+    let anew = own.find(|gap| gap.reason != gap::OFFSET_GONE)?;
+    Some(format!("its offsets began anew when the gap {} was accepted", anew.reason))
+}
+
 /// What there is to read.
 pub struct Log {
     /// The partitions.
     pub parts: Vec<Part>,
+    /// Partitions that cannot be compared.
+    pub apart: Vec<Apart>,
     /// Records that were read.
     pub records: u64,
     source: KafkaSource,
@@ -74,8 +113,8 @@ struct Waiting {
 }
 
 impl Log {
-    /// Asks the brokers for the topics that the store has read. Differences of the topics
-    /// themselves are noted; such topics are not read.
+    /// Asks the brokers for the topics that the store has read. What is another topic now is told
+    /// and not read; a log that ends before the store does is a difference.
     pub fn connect(
         subject: &Subject,
         settings: &Settings,
@@ -94,27 +133,30 @@ impl Log {
         let slots = progress(&subject.store)?;
         let stored = subject.store.topics().map_err(Fatal::store("reading the topics"))?;
         let names: Vec<String> = stored.iter().map(|topic| topic.seen.name.clone()).collect();
-        let found = kafka.describe(&names, BROKER_WAIT).map_err(|error| fatal(&error))?;
-        let mut parts = Vec::new();
+        let cluster_id = kafka.cluster_id(BROKER_WAIT).map_err(|error| fatal(&error))?;
+        let gaps = subject.store.gaps().map_err(Fatal::store("reading the accepted gaps"))?;
+        let (mut parts, mut apart) = (Vec::new(), Vec::new());
         for (topic, stored) in stored.iter().enumerate() {
             let name = &stored.seen.name;
-            let same = found.iter().any(|found| {
-                found.name == *name && uuid::Uuid::from_u128(found.id) == stored.seen.topic_id
-            });
-            if !same {
-                let what = "the brokers have another topic under this name, or none".to_owned();
-                findings.differ(Difference::new(None, "offsets", format!("topic {name}"), what));
-                continue;
-            }
+            let found = match kafka.describe(std::slice::from_ref(name), BROKER_WAIT) {
+                Err(trouble) if trouble.kind == TroubleKind::UnknownTopic => None,
+                found => found.map_err(|error| fatal(&error))?.first().map(|found| found.id),
+            };
+            let found = found.map(uuid::Uuid::from_u128);
             for partition in 0..stored.seen.partitions {
                 let Ok(number) = u16::try_from(partition) else { continue };
                 let source = Source::new(stored.label, number);
+                let part = subject.names.name(source);
+                if let Some(why) = apart_by(stored, number, found, &cluster_id, &gaps) {
+                    apart.push(Apart { name: part, why });
+                    continue;
+                }
                 let marks = kafka
                     .watermarks(name, i32::from(number), BROKER_WAIT)
                     .map_err(|error| fatal(&error))?;
                 let to = slots.iter().map(|slot| slot.next(source)).max().unwrap_or(0);
                 let part = Part {
-                    name: subject.names.name(source),
+                    name: part,
                     from: marks.low,
                     to,
                     source,
@@ -141,6 +183,7 @@ impl Log {
         let events = &settings.events;
         Ok(Self {
             parts,
+            apart,
             records: 0,
             source,
             slots,
@@ -189,8 +232,9 @@ impl Log {
         subject: &Subject,
         places: &BTreeMap<(usize, i32), usize>,
     ) -> Result<bool, Fatal> {
-        let Self { parts, records, source, slots, limits, decoder, consumed, ranges, waiting } =
-            self;
+        let Self {
+            parts, records, source, slots, limits, decoder, consumed, ranges, waiting, ..
+        } = self;
         let mut seen = Seen { subject, slots, consumed, ranges, waiting };
         let mut read = false;
         let drained = source.drain(RECORDS_MAX, BYTES_MAX, DRAIN_WAIT, &mut |message| {
@@ -279,7 +323,7 @@ impl Log {
 
     /// What the slots say they have read, if the log still has all of it.
     fn compare_counters(&self, subject: &Subject, findings: &mut Findings) {
-        if self.parts.iter().any(|part| part.from > 0) {
+        if !self.apart.is_empty() || self.parts.iter().any(|part| part.from > 0) {
             return;
         }
         let slots = (0..subject.store.slots()).filter_map(|slot| subject.store.slot(slot).ok());

@@ -67,7 +67,7 @@ impl Worker {
     /// stays as it was; the other accounts look for their rules again.
     fn close(&mut self, rebuilds: Vec<Rebuild>) {
         let folding = &mut self.folding;
-        for Rebuild { opened, draft } in rebuilds {
+        for Rebuild { opened, draft, .. } in rebuilds {
             let Opened { account, frame, spell, generation } = opened;
             let close = |account: &mut Account, _| {
                 if let Some(cells) = draft.untouched() {
@@ -104,7 +104,7 @@ impl Worker {
                 let generation = account.generation;
                 let draft = account.open_for_scan(&frame, spell)?;
                 let opened = Opened { account: key, frame, spell, generation };
-                Some(Rebuild { opened, draft })
+                Some(Rebuild { opened, draft, failed: None })
             },
         );
         opened.flatten()

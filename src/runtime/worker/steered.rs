@@ -1,12 +1,15 @@
 //! What an operator has decided: places behind gaps, and events that were refused once.
 
 use super::{Worker, count};
+use crate::core::event::Rejection;
 use crate::core::instant::Instant;
 use crate::core::position::{Position, Source};
 use crate::engine::batch::Batch;
 use crate::engine::progress::Reached;
 use crate::engine::slot::{Context, Turn};
+use crate::runtime::fatal::Fatal;
 use crate::runtime::on_board::OnBoard;
+use crate::runtime::poison;
 
 /// Where every slot stands in a partition from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,21 +41,33 @@ impl Worker {
         self.shared.wake();
     }
 
-    /// Applies events that were refused once, at their places. Returns those that are again.
-    pub(super) fn replay(&mut self, batch: &Batch) -> Vec<Position> {
+    /// Applies events that were refused once, at their places. Returns those that are again, and
+    /// why.
+    pub(super) fn replay(&mut self, batch: &Batch) -> Result<Vec<(Position, Rejection)>, Fatal> {
         let now = self.shared.clock.now();
-        let refused = (0..self.slots.len()).flat_map(|at| self.replay_to(at, batch, now));
-        let refused = refused.collect();
+        let mut refused = Vec::new();
+        for at in 0..self.slots.len() {
+            if batch.events_len(self.slots[at].slot.number) > 0 {
+                self.bring_in_for(at, batch)?;
+                refused.extend(self.replay_to(at, batch, now));
+            }
+        }
         self.shared.wake();
-        refused
+        Ok(refused)
     }
 
-    fn replay_to(&mut self, at: usize, batch: &Batch, now: Instant) -> Vec<Position> {
-        if batch.events_len(self.slots[at].slot.number) == 0 {
-            return Vec::new();
-        }
+    fn replay_to(&mut self, at: usize, batch: &Batch, now: Instant) -> Vec<(Position, Rejection)> {
         let ids: Vec<_> = batch.ids(self.slots[at].slot.number).map(|(id, _)| id).collect();
-        let found = self.positions_of(at, &ids);
+        let found = match self.positions_of(at, &ids) {
+            Ok(found) => found,
+            Err(error) => {
+                // Whether they count already is not known, so they stay refused.
+                tracing::error!(%error, "replayed records are refused, since ids cannot be read");
+                let why = Rejection::Internal(error.to_string());
+                let events = batch.events(self.slots[at].slot.number);
+                return events.map(|event| (event.position, why.clone())).collect();
+            }
+        };
         let shared = &self.shared;
         let owned = &mut self.slots[at];
         let number = owned.batch + 1;
@@ -74,7 +89,12 @@ impl Worker {
                 sequence: owned.sequence,
             },
         );
-        let refused = turned.unknown.iter().map(|incoming| incoming.position).collect();
+        let unknown = turned.unknown.iter();
+        let unknown = unknown.map(|incoming| (incoming.position, Rejection::UnknownOrganization));
+        let failed = turned.failed.iter();
+        let failed = failed.map(|(incoming, panicked)| poison::event(shared, incoming, panicked));
+        let failed = failed.map(|refused| (refused.position, refused.rejection));
+        let refused = unknown.chain(failed).collect();
         owned.batch = number;
         owned.changed = true;
         owned.announce(&shared.board);

@@ -21,12 +21,12 @@
 //! rows that a later one retracted while they lay in a chunk that was not written again. A reader
 //! in the order of time has to know those before it begins.
 
-mod chunk;
+pub(crate) mod chunk;
 mod hold;
 mod inspect;
 mod merge;
 mod month;
-mod record;
+pub(crate) mod record;
 mod rows;
 mod stream;
 mod view;

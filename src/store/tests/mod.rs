@@ -2,6 +2,7 @@
 //! what a process killed at that moment would have left.
 
 mod commit;
+mod damage;
 mod derived;
 mod history;
 mod logs;

@@ -36,6 +36,10 @@ const CASES_PER_WORLD: u64 = 250;
 const CASES_ON_PARTITIONS: u64 = 60;
 /// Cases with very many events.
 const CASES_LONG: u64 = 40;
+/// Cases whose accounts do not fit into memory together.
+const CASES_COMING_AND_GOING: u64 = 120;
+/// The least memory for accounts that may be set: a few dozen of them.
+const ACCOUNTS_BYTES: &str = "65536";
 /// Questions that are repeated for each case after a restart and on a second service.
 const QUESTIONS_AGAIN: usize = 2;
 /// Failing cases that are made small and shown.
@@ -67,6 +71,35 @@ fn answers_are_those_of_the_specification() {
     if alone.is_none() && cases >= CASES {
         assert!(covered.empty().is_empty(), "no case covers {:?}", covered.empty());
     }
+}
+
+/// Accounts that leave memory and come back, for events and for questions, change no answer.
+#[test]
+fn accounts_that_come_and_go_change_no_answer() {
+    let mut dice = Dice::new(seed(), u64::MAX - 1);
+    let numbers = 0..CASES_COMING_AND_GOING;
+    let cases: Vec<Case> = numbers.map(|number| Case::generate(seed(), 1 + number * 11)).collect();
+    let more = [("memory.accounts_bytes_max", ACCOUNTS_BYTES.to_owned())];
+    let mut world = World::new(service(&mut dice, &more), Feed::Embedded, &cases, 1);
+    let mut mismatches = Vec::new();
+    let (mut left, mut returned) = (0, 0);
+    for round in 0..world.rounds() {
+        world.happen(round);
+        mismatches.extend(world.ask(round, "round", usize::MAX));
+        let metrics = &world.service.running().metrics;
+        left += metrics.accounts_left.get();
+        returned += metrics.accounts_returned.get();
+        match dice.below(4) {
+            0 => world.service.crash(),
+            1 => world.service.restart(),
+            _ => {}
+        }
+    }
+    world.service.crash();
+    mismatches.extend(world.ask_again("a crash in round", QUESTIONS_AGAIN));
+    println!("{left} accounts have left and {returned} have come back");
+    judge(&cases, &mismatches);
+    assert!(left > 0 && returned > 0, "{left} accounts left, {returned} came back");
 }
 
 /// Runs cases side by side on one service, and once more on another one that reads all at once.
@@ -115,6 +148,7 @@ fn service(dice: &mut Dice, more: &[(&'static str, String)]) -> TestService {
         ("limits.groups_soft_max", dice.pick(&["2", "10000", "10000"]).to_string()),
         ("checkpoint.interval_ms", dice.pick(&["10", "1000", "3600000"]).to_string()),
         ("checkpoint.totals_interval_ms", "100".to_owned()),
+        ("memory.accounts_bytes_max", dice.pick(&[ACCOUNTS_BYTES, "1073741824"]).to_string()),
     ];
     settings.extend(more.iter().cloned());
     let pairs: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, &**value)).collect();

@@ -146,10 +146,11 @@ impl Content {
     }
 
     /// Ends a repair.
-    pub fn settle(&mut self) {
+    pub fn settle(&mut self, recipe: &Recipe, span: &Span<'_>) {
+        let Recipe::Kept(rules) = recipe else { return };
         match self {
-            Self::Whole(state) => state.settle(),
-            Self::Split(split) => split.settle(),
+            Self::Whole(state) => state.settle(&whole(rules, span)),
+            Self::Split(split) => split.settle(rules, span),
             Self::OverCap | Self::GivenUp => {}
         }
     }

@@ -51,8 +51,8 @@ impl Groups {
         };
         let before = state.values();
         state.add(around, seen);
-        let added = state.values().saturating_sub(before);
-        self.values = self.values.saturating_add(added);
+        let after = state.values();
+        self.values = self.values.saturating_add(after).saturating_sub(before);
         self.values <= caps.values_max
     }
 
@@ -127,8 +127,8 @@ impl Groups {
     }
 
     /// Ends a repair.
-    pub fn settle(&mut self) {
-        self.map.values_mut().for_each(State::settle);
+    pub fn settle(&mut self, around: &Around<'_>) {
+        self.map.values_mut().for_each(|state| state.settle(around));
     }
 
     /// A copy without large sets.

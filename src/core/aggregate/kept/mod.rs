@@ -29,18 +29,23 @@ mod peak;
 pub mod presence;
 mod recipe;
 mod repair;
+mod rows;
+#[cfg(test)]
+mod rows_tests;
 mod seen;
 mod shares;
 mod singles;
 pub mod spent;
 mod split;
 mod state;
+mod steps;
 pub mod summit;
 mod tally;
 pub mod tiers;
 #[cfg(test)]
 mod trial;
 mod values;
+mod walked;
 pub mod weighted;
 mod with;
 
@@ -66,6 +71,11 @@ pub struct Span<'a> {
 }
 
 impl Span<'_> {
+    /// A repair that needs no event but those at the window's very end.
+    const fn nothing(&self) -> Repair {
+        Repair::From(self.frame.to)
+    }
+
     /// Whether a recurring weighted sum begins with what happened then.
     fn carries(&self, at: Instant) -> bool {
         self.stretches.iter().any(|(from, to)| *from <= at && at <= *to)

@@ -78,17 +78,18 @@ enum Stay {
 }
 
 impl Days<'_> {
-    fn day(&self, at: Instant) -> i32 {
+    /// Local day of an instant.
+    pub fn day(&self, at: Instant) -> i32 {
         day(self.frame.day(at))
     }
 
     /// First day in the window of a presence that begins at `at`.
-    fn start(&self, at: Instant) -> i32 {
+    pub fn start(&self, at: Instant) -> i32 {
         self.day(at.max(self.frame.from))
     }
 
     /// Day after the last one in the window of a presence that ends at `at`.
-    fn end(&self, at: Instant) -> i32 {
+    pub fn end(&self, at: Instant) -> i32 {
         if at < self.frame.from {
             self.day(self.frame.from).saturating_add(i32::from(self.grouped))
         } else if self.grouped {
@@ -98,13 +99,19 @@ impl Days<'_> {
         }
     }
 
-    fn share(&self, start: i32, end: i32) -> Decimal {
+    /// The share of the period that so many days are, the last one not counted.
+    pub fn share(&self, start: i32, end: i32) -> Decimal {
         self.frame.share(i64::from(end) - i64::from(start))
     }
 
     /// The share of a presence that lasts.
     fn lasting(&self, start: i32) -> Decimal {
-        self.share(start, self.end(self.frame.to))
+        self.share(start, self.last())
+    }
+
+    /// Day after the last one in the window.
+    pub fn last(&self) -> i32 {
+        self.end(self.frame.to)
     }
 }
 
@@ -282,7 +289,8 @@ impl Value {
     }
 }
 
-fn take_day(bytes: &mut &[u8]) -> Option<i32> {
+/// A day.
+pub fn take_day(bytes: &mut &[u8]) -> Option<i32> {
     i32::try_from(take_zigzag(bytes)?).ok()
 }
 

@@ -1,27 +1,15 @@
 //! How a bucket is kept.
 //!
-//! Prorated unique counts under graduated prices are the only ones that are not kept. Their rows
-//! (specification 5.10) fill the tiers (6.8) in order of (timestamp, value), each one unit more or
-//! less with a share of its own, and one event can change any number of rows that lie before
-//! others:
+//! Prorated unique counts under graduated prices keep each operation that changes whether a value is
+//! present, in order: their rows (specification 5.10) fill the tiers (6.8) in order of (timestamp,
+//! value), each one unit more or less with a share of its own, and one event can change any number
+//! of rows that lie before others. See [`Rows`](super::rows::Rows).
 //!
-//! - An addition takes back the removal of its value on the same day, however many rows of other
-//!   values lie between the two. Each of these then stands one unit higher, and those on a bound
-//!   between tiers belong to another one. The price moves by the sum of their shares, each times
-//!   the step in price at its own level.
-//! - A removal changes the share of its value's addition, in whatever tier that stood.
-//! - With a new window, presences that ended before it count no day. Their additions are then
-//!   passed over while their removals still lower the level, down to 0 and no further: so the
-//!   levels of all rows after them are others.
-//!
-//! Given tiers of one unit with different prices, and as many values added one after the other, the
-//! removal of any one of them lowers the price by another amount: so what is kept has to tell the
-//! order of all values that are present, and the first point can move all of them to the next tier
-//! at once, each with a share that its own removal may still change. No number of sums that is
-//! fixed in advance tells what that comes to: it takes the walk over the rows again, which is what
-//! the scan does.
+//! They are not kept where a bound between tiers has a fraction: there one row can be split between
+//! several tiers.
 
 use super::singles::Singles;
+use super::steps::Steps;
 use crate::core::aggregate::terms::breakdown_keys;
 use crate::core::catalog::{Aggregation, BillableMetric, Charge};
 use crate::core::pricing::percentage::Percentage;
@@ -32,7 +20,8 @@ use crate::core::pricing::{Model, ModelKind};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Recipe {
     /// They are not kept: the events are read whenever somebody asks. Of all that the catalogue
-    /// accepts only prorated unique counts under graduated prices are; see the module.
+    /// accepts only prorated unique counts are, under graduated prices of which a bound has a
+    /// fraction; see the module.
     Scanned,
     /// They are kept by these rules.
     Kept(Rules),
@@ -47,12 +36,18 @@ pub enum Price {
     Percentage(Box<Percentage>),
     /// Prorated tiers, which are filled event by event.
     Tiers(Box<[Range]>),
+    /// The bounds of prorated tiers, which are filled unit by unit, whatever these cost.
+    Steps(Steps),
 }
 
 impl Price {
-    fn of(model: &Model, prorated: bool) -> Self {
+    fn of(aggregation: Aggregation, model: &Model, prorated: bool) -> Self {
         match model {
-            Model::Graduated(graduated) if prorated => Self::Tiers(graduated.ranges.clone().into()),
+            Model::Graduated(graduated) if prorated => {
+                let by_unit = aggregation == Aggregation::UniqueCount;
+                let steps = by_unit.then(|| Steps::of(&graduated.ranges)).flatten();
+                steps.map_or_else(|| Self::Tiers(graduated.ranges.clone().into()), Self::Steps)
+            }
             Model::Percentage(percentage) => {
                 let gives = percentage.free_events > 0 || !percentage.free_units.is_zero();
                 if gives || percentage.is_bounded() {
@@ -108,7 +103,7 @@ impl Recipe {
             prorated: charge.prorated,
             pay_in_advance: charge.pay_in_advance,
             dynamic: metric.aggregation == Aggregation::Sum && model.kind() == ModelKind::Dynamic,
-            price: Price::of(model, charge.prorated),
+            price: Price::of(metric.aggregation, model, charge.prorated),
             group_keys: group_keys.into(),
             shown_keys: shown_keys.into(),
             shown: None,
@@ -128,7 +123,7 @@ impl Recipe {
 impl Rules {
     fn is_kept(&self) -> bool {
         match (self.aggregation, &self.price) {
-            // See the module: one event can change the way through the tiers anywhere.
+            // See the module: a bound has a fraction.
             (Aggregation::UniqueCount, Price::Tiers(_)) => false,
             // Percentages are never prorated; their running totals would be another matter.
             (Aggregation::Sum, Price::Percentage(_)) => !self.prorated,

@@ -4,8 +4,10 @@ use super::Seen;
 use super::bytes::{put_varint, take_byte, take_varint};
 use super::ordered::{Amount, Machine, Ordered, Since};
 use super::peak::Peak;
+use super::presence::{Days, Operation};
 use super::recipe::{Price, Rules};
 use super::repair::Repair;
+use super::rows::{Rows, Table};
 use super::spent::{Prices, Spent};
 use super::state::Around;
 use super::summit::Summit;
@@ -32,6 +34,8 @@ pub enum Singles {
     Spent(Ordered<Spent>),
     /// Values in order that fill tiers.
     Tiers(Ordered<Tiers>),
+    /// Operations on values that fill tiers.
+    Rows(Box<Rows>),
 }
 
 const ONES: u8 = 0;
@@ -39,6 +43,7 @@ const PEAK: u8 = 1;
 const SUMMIT: u8 = 2;
 const SPENT: u8 = 3;
 const TIERS: u8 = 4;
+const ROWS: u8 = 5;
 
 impl Singles {
     /// Before the first event; none if the price does not read them.
@@ -46,6 +51,7 @@ impl Singles {
         match (&rules.price, rules.aggregation) {
             (Price::Whole, _) | (_, Aggregation::Latest | Aggregation::WeightedSum) => None,
             (Price::Tiers(_), _) => Some(Self::Tiers(Ordered::default())),
+            (Price::Steps(_), _) => Some(Self::Rows(Box::new(Rows::new()))),
             (Price::Percentage(_), Aggregation::Sum) => Some(Self::Spent(Ordered::default())),
             (Price::Percentage(price), _) if !price.is_bounded() => None,
             (Price::Percentage(_), Aggregation::Count | Aggregation::UniqueCount) => {
@@ -68,6 +74,14 @@ impl Singles {
             Self::Spent(spent) => {
                 if let Some(prices) = prices(around) {
                     take(spent, &prices, seen);
+                }
+            }
+            Self::Rows(_) if seen.again => {}
+            Self::Rows(rows) => {
+                if let Some(table) = table(around) {
+                    let text = seen.event.properties.text(&around.rules.field);
+                    let yields = text.is_some();
+                    rows.add(&table, &Operation { yields, ..around.operation(seen) }, text);
                 }
             }
             _ if !seen.in_window => {}
@@ -103,6 +117,7 @@ impl Singles {
             Self::Summit(summit) => Some(summit.reading(&()).entries()),
             Self::Spent(spent) => spent.reading(&prices(around)?).entries(),
             Self::Tiers(tiers) => Some(tiers.reading(&slope(around)?).entries()),
+            Self::Rows(rows) => rows.entries(),
         }
     }
 
@@ -111,6 +126,9 @@ impl Singles {
         let lower = around.span.frame.lower();
         let (since, first) = match self {
             Self::Ones(_) | Self::Peak(_) => return None,
+            Self::Rows(rows) if rows.is_late() => return Some(Repair::Anew),
+            // Nothing has to be read: the rows walk again by themselves.
+            Self::Rows(rows) => return rows.is_stale().then(|| around.span.nothing()),
             Self::Summit(summit) => (summit.since(&()), lower),
             Self::Spent(spent) => {
                 let Some(prices) = prices(around) else { return Some(Repair::Anew) };
@@ -143,13 +161,15 @@ impl Singles {
                     tiers.rewind(&slope);
                 }
             }
+            Self::Rows(rows) => walk_again(rows, around),
         }
     }
 
     /// Ends a repair.
-    pub const fn settle(&mut self) {
+    pub fn settle(&mut self, around: &Around<'_>) {
         match self {
             Self::Ones(_) | Self::Peak(_) => {}
+            Self::Rows(rows) => walk_again(rows, around),
             Self::Summit(summit) => summit.settle(),
             Self::Spent(spent) => spent.settle(),
             Self::Tiers(tiers) => tiers.settle(),
@@ -164,6 +184,7 @@ impl Singles {
             Self::Summit(summit) => Self::Summit(summit.snapshot()),
             Self::Spent(spent) => Self::Spent(spent.snapshot()),
             Self::Tiers(tiers) => Self::Tiers(tiers.snapshot()),
+            Self::Rows(rows) => Self::Rows(Box::new(rows.snapshot())),
         }
     }
 
@@ -175,7 +196,16 @@ impl Singles {
                 spent.roll(&prices(new)?);
                 Some(Self::Spent(spent))
             }
+            Self::Rows(rows) => Some(Self::Rows(Box::new(rows.roll(&table(new)?)))),
             _ => Self::new(new.rules),
+        }
+    }
+
+    /// Number of single things that are kept, if there is no bound to them.
+    pub fn values(&self) -> usize {
+        match self {
+            Self::Rows(rows) => rows.len(),
+            _ => 0,
         }
     }
 
@@ -186,6 +216,7 @@ impl Singles {
             Self::Summit(summit) => summit.weight(),
             Self::Spent(spent) => spent.weight(),
             Self::Tiers(tiers) => tiers.weight(),
+            Self::Rows(rows) => size_of::<Rows>() + rows.weight(),
         }
     }
 
@@ -212,6 +243,10 @@ impl Singles {
                 out.push(TIERS);
                 tiers.write_bytes(out);
             }
+            Self::Rows(rows) => {
+                out.push(ROWS);
+                rows.write_bytes(out);
+            }
         }
     }
 
@@ -223,6 +258,7 @@ impl Singles {
             SUMMIT => Ordered::read_bytes(bytes).map(Self::Summit),
             SPENT => Ordered::read_bytes(bytes).map(Self::Spent),
             TIERS => Ordered::read_bytes(bytes).map(Self::Tiers),
+            ROWS => Rows::read_bytes(bytes).map(Box::new).map(Self::Rows),
             _ => None,
         }
     }
@@ -258,5 +294,20 @@ fn slope<'a>(around: &Around<'a>) -> Option<Slope<'a>> {
             carried: around.carried,
         }),
         _ => None,
+    }
+}
+
+fn table<'a>(around: &Around<'a>) -> Option<Table<'a>> {
+    match &around.rules.price {
+        Price::Steps(steps) => {
+            Some(Table { days: Days { frame: &around.span.frame, grouped: false }, steps })
+        }
+        _ => None,
+    }
+}
+
+fn walk_again(rows: &mut Rows, around: &Around<'_>) {
+    if let Some(table) = table(around) {
+        rows.walk_again(table.steps);
     }
 }

@@ -77,10 +77,12 @@ impl Split {
     }
 
     /// Ends a repair.
-    pub fn settle(&mut self) {
-        self.groups.settle();
-        if let Some(shown) = &mut self.shown {
-            shown.settle();
+    pub fn settle(&mut self, rules: &Rules, span: &Span<'_>) {
+        let Self { groups, shown, carried } = self;
+        let around = Around { rules, span, carried };
+        groups.settle(&around);
+        if let Some((shown, rules)) = shown.as_mut().zip(rules.shown.as_deref()) {
+            shown.settle(&Around { rules, ..around });
         }
     }
 

@@ -35,7 +35,7 @@ impl<'a> Around<'a> {
     }
 
     /// An event as presences see it.
-    fn operation(&self, seen: &Seen<'_>) -> Operation {
+    pub(super) fn operation(&self, seen: &Seen<'_>) -> Operation {
         let has = |key: &str| seen.event.properties.text(key).is_some();
         let keyed = self.rules.group_keys.iter().all(|key| has(key));
         Operation {
@@ -149,10 +149,10 @@ impl State {
     }
 
     /// Ends a repair.
-    pub fn settle(&mut self) {
+    pub fn settle(&mut self, around: &Around<'_>) {
         match self {
             Self::Carrying(carrying) => carrying.settle(),
-            Self::With(with) => with.settle(),
+            Self::With(with) => with.settle(around),
             _ => {}
         }
     }

@@ -80,16 +80,16 @@ impl With {
     }
 
     /// Ends a repair.
-    pub fn settle(&mut self) {
-        self.base.settle();
+    pub fn settle(&mut self, around: &Around<'_>) {
+        self.base.settle(around);
         if let Some(singles) = &mut self.singles {
-            singles.settle();
+            singles.settle(around);
         }
     }
 
-    /// Number of distinct values that are kept.
+    /// Number of distinct values that are kept, or of what is kept of them one by one.
     pub fn values(&self) -> usize {
-        self.base.values()
+        self.base.values().max(self.singles.as_ref().map_or(0, Singles::values))
     }
 
     /// The same at a later window of a bucket that looks back; none if it cannot be told.

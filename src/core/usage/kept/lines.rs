@@ -9,6 +9,10 @@ use crate::core::value::Value;
 pub enum Price {
     Standard,
     Graduated,
+    /// Tiers that begin where the ones before end.
+    Touching,
+    /// The same, with a bound between two units.
+    Split,
     Package,
     Volume,
     GraduatedPercentage,
@@ -22,9 +26,11 @@ pub enum Price {
 }
 
 impl Price {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Standard,
         Self::Graduated,
+        Self::Touching,
+        Self::Split,
         Self::Package,
         Self::Volume,
         Self::GraduatedPercentage,
@@ -68,6 +74,14 @@ impl Price {
             let ranges = ranges.map(|(from, to, amount)| range(from, to, price, amount));
             vec![(name.to_owned(), Value::List(ranges.into()))]
         };
+        let tiers = |bounds: &[(&str, &str)]| {
+            let amounts = ["4", "9", "0.5"].into_iter();
+            let tier = |((from, to), amount): (&(&str, &str), _)| {
+                range(from, to, "per_unit_amount", amount)
+            };
+            let ranges = bounds.iter().zip(amounts).map(tier).collect();
+            vec![("graduated_ranges".to_owned(), Value::List(ranges))]
+        };
         let percentage = |members: &[(&str, &str)]| {
             let member = |(name, amount): &(&str, &str)| {
                 let number = *name == "free_units_per_events";
@@ -84,6 +98,8 @@ impl Price {
         let (kind, properties) = match self {
             Self::Standard => (ModelKind::Standard, vec![("amount".to_owned(), text("2.5"))]),
             Self::Graduated => (ModelKind::Graduated, table("graduated_ranges", "per_unit_amount")),
+            Self::Touching => (ModelKind::Graduated, tiers(&[("0", "2"), ("2", "5"), ("5", "")])),
+            Self::Split => (ModelKind::Graduated, tiers(&[("0", "2.5"), ("2.5", "")])),
             Self::Volume => (ModelKind::Volume, table("volume_ranges", "per_unit_amount")),
             Self::GraduatedPercentage => {
                 (ModelKind::GraduatedPercentage, table("graduated_percentage_ranges", "rate"))
@@ -151,7 +167,8 @@ impl Line {
     fn is_accepted(&self) -> bool {
         let sums = matches!(self.aggregation(), Aggregation::Sum | Aggregation::UniqueCount);
         let recurs = sums || self.aggregation() == Aggregation::WeightedSum;
-        let tiers = matches!(self.price, Price::Volume | Price::Graduated);
+        let graduated = matches!(self.price, Price::Graduated | Price::Touching | Price::Split);
+        let tiers = graduated || self.price == Price::Volume;
         let prorates = self.price == Price::Standard || (tiers && !self.in_advance);
         let counts = sums || self.aggregation() == Aggregation::Count;
         let percentage =

@@ -102,7 +102,7 @@ impl<'w> Bench<'w> {
                 Repair::From(_) => content.replay(recipe, span, &KEYS, event),
             }
         }
-        content.settle();
+        content.settle(recipe, span);
         true
     }
 
@@ -237,7 +237,7 @@ fn compare(line: Line, world: &World, by: &[usize], seen: &Seen) {
 /// Lines that are left to the scan.
 fn is_scanned(line: Line) -> bool {
     let by_value = line.aggregation() == Aggregation::UniqueCount;
-    by_value && line.prorated && line.price == Price::Graduated
+    by_value && line.prorated && line.price == Price::Split
 }
 
 /// Whether, for some events, only a scan tells the figures, whatever order they came in.

@@ -1,12 +1,11 @@
 //! Random buckets for tests: charges of every kind, windows, events, requests.
 
 use proptest::prelude::*;
-use uuid::Uuid;
 
 use super::lines::Line;
 use crate::core::aggregate::{Frame, Stint};
 use crate::core::catalog::{
-    Aggregation, BillableMetric, Charge, ChargeFilter, PresentationKey, Rounding, RoundingMode,
+    BillableMetric, Charge, PresentationKey, Rounding, RoundingMode, fixtures,
 };
 use crate::core::decimal::Decimal;
 use crate::core::event::Usage;
@@ -15,7 +14,6 @@ use crate::core::period::Zone;
 use crate::core::position::Position;
 use crate::core::properties::{Kind, PropertiesBuf};
 use crate::core::usage::{Quantities, Request, Scan, ScanLimits};
-use crate::core::value::Value;
 
 pub const HOUR: i64 = 3_600 * SECOND;
 pub const DAY: i64 = 24 * HOUR;
@@ -68,53 +66,25 @@ impl World {
 
     pub fn metric(&self, line: Line) -> BillableMetric {
         BillableMetric {
-            id: Uuid::from_u128(100),
-            code: "calls".into(),
-            name: "API calls".into(),
-            description: None,
-            aggregation: line.aggregation(),
-            field_name: (line.aggregation() != Aggregation::Count).then(|| "value".into()),
             recurring: line.recurring,
             rounding: self.rounding,
-            expression: None,
-            filters: Vec::new(),
-            created_at: Instant(0),
+            ..fixtures::metric(100, "calls", line.aggregation())
         }
     }
 
     pub fn charge(&self, line: Line) -> Charge {
         let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
         let model = line.price.model();
-        let filter = ChargeFilter {
-            id: Uuid::from_u128(2),
-            invoice_display_name: None,
-            values: vec![("kind".into(), vec!["odd".into()])],
-            model: model.clone(),
-            properties: Value::Null,
-            pricing_group_keys: Vec::new(),
-            created_at: Instant(0),
-        };
+        let filter = fixtures::filter(2, ("kind", "odd"), model.clone());
         let shown =
             |key: &&str| PresentationKey { value: (*key).to_owned(), display_in_invoice: false };
         Charge {
-            id: Uuid::from_u128(1),
-            code: "charge".into(),
-            metric: Uuid::from_u128(100),
-            invoice_display_name: None,
-            model,
-            properties: Value::Null,
             pricing_group_keys: owned(&self.group_keys),
             presentation_group_keys: self.presentation_keys.iter().map(shown).collect(),
             pay_in_advance: line.in_advance,
             prorated: line.prorated,
-            invoiceable: true,
-            min_amount_cents: 0,
-            accepts_target_wallet: false,
-            pricing_unit: None,
-            taxes: Vec::new(),
             filters: if self.filtered { vec![filter] } else { Vec::new() },
-            echo: crate::core::catalog::Echo::default(),
-            created_at: Instant(0),
+            ..fixtures::charge(1, 100, model)
         }
     }
 
