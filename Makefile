@@ -1,7 +1,8 @@
 # Everything a newcomer needs is `make run` and `make test`; `make` alone lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test sdk sdk-clients mutations fuzz vectors rig bench soak kafka fmt lint docs ci
+.PHONY: help run test sdk sdk-clients mutations sim fuzz vectors rig bench soak kafka fmt lint
+.PHONY: docs ci
 
 CARGO := dev/cargo
 # Property tests draw the same cases on every run; another seed (`make test PROPTEST_RNG_SEED=7`)
@@ -44,6 +45,16 @@ mutations: ## show that the tests bite: planted faults, each of which must be fo
 	dev/kafka install
 	$(CARGO) test --release --locked --features mutations --test it mutations -- --nocapture
 	$(CARGO) test --release --locked --features mutations --test it poison
+	$(CARGO) test --release --locked --features mutations --test sim -- --nocapture
+
+# Seeds of the simulator, and the first of them.
+SEEDS ?= 2000
+FROM ?= 0
+
+sim: ## the simulator: SEEDS=N seeds from FROM=N on; prints the first that fails
+	dev/setup --tests
+	ODOMETER_SIM_SEEDS=$(SEEDS) ODOMETER_SIM_FROM=$(FROM) \
+		$(CARGO) test --release --locked --test sim seeds::every_seed_holds -- --exact --nocapture
 
 fuzz: ## the fuzz targets: all for a few seconds, or one: TARGET=decoder SECONDS=600
 	dev/setup --tests

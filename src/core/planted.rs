@@ -4,21 +4,28 @@
 //! the program. With it, one fault at a time can be switched on, for the whole process.
 
 macro_rules! faults {
-    ($($(#[$meaning:meta])* $name:ident,)+) => {
+    (
+        rules { $($(#[$meaning:meta])* $name:ident,)+ }
+        steps { $($(#[$step_meaning:meta])* $step:ident,)+ }
+    ) => {
         /// What can be done wrong, each at the one place that names it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Fault {
             $($(#[$meaning])* $name,)+
+            $($(#[$step_meaning])* $step,)+
         }
 
         impl Fault {
-            /// Every fault.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+            /// Rules that are broken: answers tell, whatever happens to the process.
+            pub const RULES: &'static [Self] = &[$(Self::$name,)+];
+            /// Steps that are left out, or taken in the wrong order: crashes tell.
+            pub const STEPS: &'static [Self] = &[$(Self::$step,)+];
         }
     };
 }
 
 faults! {
+rules {
     /// An event at the first instant of a window does not count (4.7).
     WindowOpensLate,
     /// An event at the last instant of a window does not count (4.7).
@@ -85,6 +92,37 @@ faults! {
     RemovalOutlivesAddition,
     /// The widest level that has taxes wins, rather than the narrowest (7).
     TaxLevelPassed,
+}
+steps {
+    /// A checkpoint stores positions that are one block ahead of its rows.
+    PositionsStoredEarly,
+    /// Heads and blocks are written one after the other.
+    CommitInTwo,
+    /// A checkpoint is called durable before it is on disk.
+    CommitNotSynced,
+    /// Ids are called stored and are not.
+    IdsNotStored,
+    /// Ids of blocks that the index does not include are not taken back at a start.
+    IdsLeftAtStart,
+    /// The first block after the saved totals is not folded at a start.
+    BlockLeftAtStart,
+    /// A copy that took the place of another one is folded beside it at a start.
+    ReplacementLostAtStart,
+    /// Blocks are dropped from the tail before the history that holds them is visible.
+    TailDroppedEarly,
+    /// Chunks of a merge that was cut short stay where they are.
+    UnfinishedMergeKept,
+    /// A slot applies again what it has applied.
+    RedeliveryApplied,
+    /// Reading begins where the slot that is furthest ahead stands.
+    ReadFromFurthest,
+    /// Reading begins without the log time that was reached.
+    LogTimeLostAtStart,
+    /// Events that were set aside stay so if their organisation appeared before a start.
+    AsideLeftAtStart,
+    /// Refused records are not written.
+    RejectedNotStored,
+}
 }
 
 /// Where a record can be made to panic, to show that this costs nobody else.

@@ -14,6 +14,7 @@ use super::keys::SlotNumber;
 use super::ledger::{AccountKey, AccountName, Row, RowKind};
 use super::progress::Progress;
 use crate::core::event::Usage;
+use crate::core::planted::{Fault, planted};
 
 /// The accounts of the slots of one owner.
 pub trait Accounts {
@@ -132,7 +133,9 @@ impl Slot {
                 context;
             accounts.change(key, name, &mut |account, _| {
                 while let Some(incoming) = events.next_if(|event| event.account == key) {
-                    if *turn == Turn::Read && self.progress.covers(&incoming.position) {
+                    let again = self.progress.covers(&incoming.position)
+                        && !planted(Fault::RedeliveryApplied);
+                    if *turn == Turn::Read && again {
                         continue;
                     }
                     let bytes = incoming.event.properties.as_bytes().len() as u64 + ROW_BYTES;

@@ -37,3 +37,4 @@ mod v1;
 
 pub use backend::Backend;
 pub use server::{serve, serve_with};
+pub use v1::current_usage_body::print as print_current_usage;

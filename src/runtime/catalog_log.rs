@@ -85,7 +85,12 @@ impl CatalogReader {
         !self.shared.is_stopping() && self.shared.ends.catalogue_stop().is_none()
     }
 
-    fn step(&mut self) -> Result<(), Fatal> {
+    /// Applies the records that are there, waiting a little if there are none.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read on, or the store not written.
+    pub fn step(&mut self) -> Result<(), Fatal> {
         let mut records = Vec::new();
         let drained = self.source.drain(RECORDS_MAX, BYTES_MAX, WAIT, &mut |message| {
             let payload = message.payload.map(<[u8]>::to_vec);

@@ -9,11 +9,13 @@ use super::clock::Stopwatch;
 use super::compactor::Job;
 use super::dead_letters;
 use super::fatal::Fatal;
+use super::fault::Fault;
 use super::merger::MERGE_DUE_BLOCKS;
 use super::shared::{Shared, worker_of};
 use super::turns::Turns;
 use super::worker::{Command, Handed};
 use crate::core::instant::Instant;
+use crate::core::planted::{Fault as Planted, planted};
 use crate::core::position::Source;
 use crate::engine::dedup::BYTES_PER_ID;
 use crate::engine::keys::numbers;
@@ -83,6 +85,18 @@ pub struct Extra {
 impl Extra {
     fn is_empty(&self) -> bool {
         self.rejected.is_empty() && self.replayed.is_empty() && self.gap.is_none()
+    }
+}
+
+/// Where the workers hand over what the store lacks, by worker.
+pub struct Asked(Vec<Receiver<Handed>>);
+
+impl Asked {
+    fn await_all(self) -> Result<Vec<Handed>, Fatal> {
+        let received = self.0.into_iter().enumerate().map(|(number, reply)| {
+            reply.recv().map_err(|_| Fatal::Thread(format!("worker {number}")))
+        });
+        received.collect()
     }
 }
 
@@ -156,10 +170,25 @@ impl Checkpointer {
     /// Takes from all workers what the store lacks and writes it. It is tried until it succeeds:
     /// the workers hold on to everything meanwhile, and stop reading when they hold too much.
     fn checkpoint(&mut self, extra: Extra) -> Result<(), Fatal> {
+        let ids_due = self.ids_due();
+        let totals_of = self.totals_due();
+        let asked = self.ask(ids_due, &totals_of)?;
+        self.write(asked, extra)
+    }
+
+    /// Writes what the workers hand over, once all have.
+    ///
+    /// # Errors
+    ///
+    /// A worker is gone, or the service stops and the store does not take the last checkpoint.
+    pub fn write(&mut self, asked: Asked, extra: Extra) -> Result<(), Fatal> {
         let watch = Stopwatch::start();
-        let mut handed = self.collect()?;
+        let mut handed = asked.await_all()?;
         self.show_gauges(&handed);
         self.shared.fault.tamper(&mut handed);
+        if planted(Planted::PositionsStoredEarly) {
+            Fault::PositionsEarly.tamper(&mut handed);
+        }
         let idle = |handed: &Handed| handed.slots.is_empty() && handed.rejected.is_empty();
         if handed.iter().all(idle) && extra.is_empty() {
             // Totals may be due all the same: slots take turns, whether or not records come.
@@ -221,9 +250,13 @@ impl Checkpointer {
         metrics.lag_ms.set(lags.max().and_then(|lag| u64::try_from(lag).ok()).unwrap_or(0));
     }
 
-    fn collect(&mut self) -> Result<Vec<Handed>, Fatal> {
-        let ids_due = self.ids_due();
-        let totals_of = self.totals_due();
+    /// Asks all workers for what the store lacks, for ids if they are due, and for the totals of
+    /// these slots.
+    ///
+    /// # Errors
+    ///
+    /// A worker is gone.
+    pub fn ask(&self, ids_due: bool, totals_of: &[u8]) -> Result<Asked, Fatal> {
         let workers = self.shared.commands.len();
         let mut replies = Vec::with_capacity(workers);
         for (number, worker) in self.shared.commands.iter().enumerate() {
@@ -234,10 +267,7 @@ impl Checkpointer {
             worker.send(Command::Seal { ids_due, totals_of, reply }).map_err(gone)?;
             replies.push(handed);
         }
-        let received = replies.into_iter().enumerate().map(|(number, reply)| {
-            reply.recv().map_err(|_| Fatal::Thread(format!("worker {number}")))
-        });
-        received.collect()
+        Ok(Asked(replies))
     }
 
     /// Whether enough ids are new for a merge, and none is under way.
@@ -307,7 +337,9 @@ impl Checkpointer {
             if let Some(topic) = &self.schedule.dead_letters {
                 commit.outbox.push(dead_letters::entry(topic, rejected));
             }
-            commit.rejected.push(rejected.clone());
+            if !planted(Planted::RejectedNotStored) {
+                commit.rejected.push(rejected.clone());
+            }
         }
         commit.trims = self.trim(&commit).into_iter().collect();
         commit

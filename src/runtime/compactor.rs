@@ -67,10 +67,15 @@ pub fn run(shared: &Arc<Shared>, jobs: &Receiver<Job>) {
         if shared.is_stopping() {
             return;
         }
-        match job {
-            Job::Ids { ids, upto } => bring_in_ids(shared, ids, &upto),
-            Job::Totals(slots) => save_totals(shared, slots),
-        }
+        work(shared, job);
+    }
+}
+
+/// Does one job, and tells the owners of the slots.
+pub fn work(shared: &Shared, job: Job) {
+    match job {
+        Job::Ids { ids, upto } => bring_in_ids(shared, ids, &upto),
+        Job::Totals(slots) => save_totals(shared, slots),
     }
 }
 

@@ -140,16 +140,27 @@ impl Reader {
     pub fn run(mut self) -> Result<(), Fatal> {
         self.begin();
         while !self.shared.is_stopping() {
-            self.take_assignments()?;
-            let mut batch = self.spare();
-            let drained = self.fill(&mut batch);
-            self.note(&drained)?;
-            self.reach_ends(&drained, &mut batch);
-            if batch.is_empty() {
-                self.handed_out.push(Arc::new(batch));
-            } else {
-                self.hand_out(batch);
-            }
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// Takes what is there, waiting a little if there is nothing, and hands it out: up to two
+    /// batches, and waits for room for them.
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be read on.
+    pub fn step(&mut self) -> Result<(), Fatal> {
+        self.take_assignments()?;
+        let mut batch = self.spare();
+        let drained = self.fill(&mut batch);
+        self.note(&drained)?;
+        self.reach_ends(&drained, &mut batch);
+        if batch.is_empty() {
+            self.handed_out.push(Arc::new(batch));
+        } else {
+            self.hand_out(batch);
         }
         Ok(())
     }
@@ -165,7 +176,7 @@ impl Reader {
 
     /// Tells the slots where reading begins, so that a partition from which nothing can be read,
     /// because it is empty or was emptied, counts as applied up to there.
-    fn begin(&mut self) {
+    pub fn begin(&mut self) {
         let mut batch = Batch::default();
         self.cursors.values().for_each(|cursor| batch.reach(cursor.reached));
         self.hand_out(batch);

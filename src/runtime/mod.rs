@@ -38,6 +38,7 @@ mod past_period;
 mod past_windows;
 mod poison;
 pub mod positions;
+pub mod prepared;
 pub mod publish;
 pub mod rebuilds;
 pub mod recovery;

@@ -8,6 +8,7 @@ use super::ingest::Assigned;
 use super::shared::Shared;
 use super::source::EMBEDDED_TOPIC;
 use crate::core::instant::Instant;
+use crate::core::planted::{Fault, planted};
 use crate::core::position::Source;
 use crate::engine::progress::{Progress, Reached};
 use crate::log::embedded::EmbeddedLog;
@@ -49,7 +50,15 @@ impl Positions {
     /// never read the partition, so it is read from its beginning.
     pub fn least(&self, source: Source) -> Option<Reached> {
         let reached = self.slots.iter().map(|progress| progress.get(source));
-        reached.collect::<Option<Vec<_>>>()?.into_iter().min_by_key(|reached| reached.next)
+        let reached = reached.collect::<Option<Vec<_>>>()?.into_iter();
+        if planted(Fault::ReadFromFurthest) {
+            return reached.max_by_key(|reached| reached.next);
+        }
+        let least = reached.min_by_key(|reached| reached.next)?;
+        if planted(Fault::LogTimeLostAtStart) {
+            return Some(Reached { log_time: Instant::default(), ..least });
+        }
+        Some(least)
     }
 
     /// The greatest log time that any slot has reached in a partition.

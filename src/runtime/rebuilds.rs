@@ -53,4 +53,9 @@ impl RebuildJobs {
             recv(self.swept) -> job => job.ok(),
         }
     }
+
+    /// The next job, if one waits.
+    pub fn waiting(&self) -> Option<Job> {
+        self.asked.try_recv().or_else(|_| self.swept.try_recv()).ok()
+    }
 }

@@ -21,6 +21,7 @@ use super::owner::{OpenBlock, Owned, progress_of};
 use super::shared::Shared;
 use super::worker::parts;
 use crate::core::instant::Instant;
+use crate::core::planted::{Fault, planted};
 use crate::engine::account::{Account, Folding};
 use crate::engine::counters::Counters;
 use crate::engine::dedup::Ids;
@@ -261,7 +262,7 @@ impl Recovery {
                 self.fetch_away(shared, row.account)?;
                 refold_row(shared, &row, now, sequence, folding);
             }
-            if sequence >= self.state.ids_upto {
+            if sequence >= self.state.ids_upto && !planted(Fault::IdsLeftAtStart) {
                 self.restore_id(shared, &row)?;
             }
         }
@@ -287,7 +288,8 @@ impl Recovery {
     /// Whether the saved totals of an account do not include a block.
     fn lacks(&self, account: AccountKey, sequence: u64) -> bool {
         let included = self.saved.get(&account).is_some_and(|upto| sequence < *upto);
-        sequence >= self.state.totals_upto && !included
+        let from = self.state.totals_upto + u64::from(planted(Fault::BlockLeftAtStart));
+        sequence >= from && !included
     }
 
     fn block(&self, shared: &Shared, sequence: u64) -> Result<Vec<u8>, Fatal> {
@@ -395,6 +397,7 @@ fn refold_row(shared: &Shared, row: &Row<'_>, now: Instant, sequence: u64, foldi
             }
             account.state.add(new);
             match row.kind {
+                RowKind::Replacement { .. } if planted(Fault::ReplacementLostAtStart) => {}
                 RowKind::Replacement { .. } => account.forget(),
                 RowKind::Accepted if !shared.catalogue.knows(&account.organization) => {
                     account.aside.0 += 1;
@@ -416,7 +419,9 @@ fn settle_aside(shared: &Shared, owned: &mut Owned) {
             *key,
             || None,
             |account, _| {
-                if shared.catalogue.knows(&account.organization) {
+                if planted(Fault::AsideLeftAtStart) {
+                    still += account.aside.0;
+                } else if shared.catalogue.knows(&account.organization) {
                     account.aside = (0, 0);
                 } else {
                     still += account.aside.0;

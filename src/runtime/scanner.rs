@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::clock::Stopwatch;
-use super::rebuilds::RebuildJobs;
+use super::rebuilds::{Job, RebuildJobs};
 use super::scan::{Cut, Opened, Rebuild};
 use super::shared::Shared;
 use super::worker::Command;
@@ -14,14 +14,19 @@ use crate::telemetry::events::{BucketsLeft, Emit, WhyLeft};
 /// Does rebuilds until there are no more to come.
 pub fn run(shared: &Arc<Shared>, jobs: &RebuildJobs) {
     let mut folding = shared.folding();
-    while let Some((cut, wanted)) = jobs.next() {
+    while let Some(job) = jobs.next() {
         if shared.is_stopping() {
             return;
         }
-        let results = rebuild(shared, &cut, wanted, &mut folding);
-        // A worker that is gone is noticed by the checkpoint.
-        let _ = shared.owner(cut.slot).send(Command::Install(cut.slot, results));
+        work(shared, job, &mut folding);
     }
+}
+
+/// Does one job, and hands the totals to the owner of the slot.
+pub fn work(shared: &Shared, (cut, wanted): Job, folding: &mut Folding) {
+    let results = rebuild(shared, &cut, wanted, folding);
+    // A worker that is gone is noticed by the checkpoint.
+    let _ = shared.owner(cut.slot).send(Command::Install(cut.slot, results));
 }
 
 /// Rebuilds accounts together; each on its own if the ledger of one cannot be read, so that the

@@ -50,8 +50,24 @@ pub struct Drained {
     pub gap: Option<String>,
 }
 
+/// Partitions that are neither Kafka's nor the embedded log: those that a test makes up.
+pub trait Partitions: Send {
+    /// As [`EventSource::assign`].
+    fn assign(&mut self, partitions: &[(usize, i32, i64)]);
+
+    /// As [`EventSource::drain`], without waiting.
+    fn drain(
+        &mut self,
+        events_max: usize,
+        bytes_max: usize,
+        sink: &mut dyn FnMut(Message<'_>),
+    ) -> Drained;
+}
+
 /// A log of events.
 pub enum EventSource {
+    /// Made up.
+    Other(Box<dyn Partitions>),
     /// Partitions of Kafka topics.
     Kafka(Box<KafkaSource>),
     /// The embedded log from an offset on.
@@ -68,6 +84,10 @@ impl EventSource {
     pub fn assign(&mut self, partitions: &[(usize, i32, i64)]) -> Result<(), Trouble> {
         match self {
             Self::Kafka(source) => source.assign(partitions),
+            Self::Other(source) => {
+                source.assign(partitions);
+                Ok(())
+            }
             // One partition, whose place the source keeps itself.
             Self::Embedded { .. } => Ok(()),
         }
@@ -83,6 +103,7 @@ impl EventSource {
         sink: &mut impl FnMut(Message<'_>),
     ) -> Drained {
         match self {
+            Self::Other(source) => source.drain(events_max, bytes_max, sink),
             Self::Kafka(source) => {
                 let drained = source.drain(events_max, bytes_max, timeout, sink);
                 let ends = drained.ends.iter();

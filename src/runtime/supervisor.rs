@@ -1,45 +1,37 @@
 //! Starts everything in order and stops it in the reverse.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::catalog_log::{self, CatalogReader};
-use super::catalogue::Catalogue;
 use super::checkpoint::{Checkpointer, Request, Schedule};
 use super::clock::Clock;
-use super::compactor::{self, Compacting};
+use super::compactor;
 use super::crew::Crew;
-use super::ends::Ends;
 use super::fatal::Fatal;
 use super::fault::Fault;
-use super::ignored::Ignored;
 use super::ingest::{Assigned, Assignment, BatchLimits, Reader};
 use super::partitions::Partitions;
-use super::poison::Unfit;
 use super::positions;
+use super::prepared::Prepared;
 use super::publish::{Publisher, own_topic};
 use super::rebuilds::{self, RebuildJobs, Rebuilds};
-use super::rows::Rows;
 use super::scanner;
 use super::shared::{Shared, worker_of};
-use super::source::{EventSource, SourceNames};
-use super::trouble::Troubles;
-use super::worker::{BATCHES_WAITING_MAX, COMMANDS_WAITING_MAX, Command, Worker};
+use super::source::EventSource;
+use super::worker::{BATCHES_WAITING_MAX, Command, Worker};
 use super::{catalog_start, merger, operator, outbox, sweeper};
 use crate::config::Settings;
-use crate::core::aggregate::kept::Caps;
-use crate::core::usage::ScanLimits;
 use crate::engine::batch::Batch;
-use crate::engine::keys::{KeyHasher, numbers};
+use crate::engine::keys::numbers;
 use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::admin::create_topic;
 use crate::log::kafka::{KafkaProducer, KafkaSource};
-use crate::serving::board::Board;
 use crate::store::{CatalogProgress, LogName, Lost, Store, StoreOptions};
 use crate::telemetry::events::{Emit, StoreOpened};
 use crate::telemetry::metrics::Metrics;
@@ -80,53 +72,13 @@ impl Service {
         fault: Fault,
     ) -> Result<Self, Fatal> {
         let store = Arc::new(open_store(settings, &metrics)?);
-        let rows = Rows::new(Arc::clone(&store));
-        let (book, catalog_progress) = rows.load_book().map_err(Fatal::Catalogue)?;
-        let aside = settings.events.unknown_organization_bytes_max;
-        let catalogue = Arc::new(Catalogue::new(book, rows, aside));
-        let workers = worker_threads(settings);
-        let (commands, command_queues): (Vec<_>, Vec<_>) =
-            (0..workers).map(|_| bounded(COMMANDS_WAITING_MAX)).unzip();
-        let slots = u16::from(store.slots());
-        let (checkpoints, requests) = bounded(1);
-        let shared = Arc::new(Shared {
-            store: Arc::clone(&store),
-            catalogue,
-            board: Board::new(slots),
-            clock,
-            metrics,
-            hasher: KeyHasher::new(store.hash_secret()),
-            slots,
-            caps: Caps {
-                groups_max: settings.limits.groups_soft_max,
-                values_max: settings.limits.unique_values_soft_max,
-            },
-            scan_limits: ScanLimits {
-                groups_max: settings.limits.groups_hard_max,
-                unique_values_max: settings.limits.unique_values_hard_max,
-            },
-            checkpoints,
-            rows_per_checkpoint: settings.checkpoint.events_max / workers as u64 + 1,
-            ends: Ends::default(),
-            unfit: Unfit::default(),
-            sources: SourceNames::default(),
-            commands,
-            ignored: Ignored::default(),
-            compacting: Compacting::default(),
-            asked: (0..slots).map(|_| AtomicBool::new(false)).collect(),
-            pressed: (0..slots).map(|_| AtomicBool::new(false)).collect(),
-            accounts_bytes_max: settings.memory.accounts_bytes_max,
-            moved: Notify::new(),
-            fault,
-            troubles: Troubles::default(),
-            stopping: AtomicBool::new(false),
-        });
-        shared.show_kept().map_err(Fatal::store("reading what was kept"))?;
+        let Prepared { shared, commands, requests, catalog_progress } =
+            Prepared::around(&store, settings, clock, metrics, fault)?;
         let (fatal, fatal_seen) = watch::channel(None);
         let crew = Crew { shared, fatal };
         let shared = Arc::clone(&crew.shared);
         let starting = Starting { settings, crew, fatal_seen };
-        let started = starting.run(command_queues, requests, catalog_progress);
+        let started = starting.run(commands, requests, catalog_progress);
         if started.is_err() {
             // What has been started already ends, so that the store is closed.
             shared.stopping.store(true, Ordering::Release);
@@ -136,7 +88,6 @@ impl Service {
         }
         started
     }
-
     /// Writes a checkpoint now and returns once it is durable.
     pub fn checkpoint(&self) -> Result<(), Fatal> {
         let (done, durable) = bounded(1);

@@ -220,7 +220,13 @@ impl Worker {
         rejected + self.slots.iter().map(Owned::unsaved_bytes).sum::<usize>()
     }
 
-    fn apply(&mut self, batch: &Batch, commands: &Receiver<Command>) -> Result<(), Fatal> {
+    /// Applies a batch to its slots, all of which are back. Commands are obeyed while the store is
+    /// asked again after an error.
+    ///
+    /// # Errors
+    ///
+    /// A row does not fit into its block, which is a defect, or an account cannot be read.
+    pub fn apply(&mut self, batch: &Batch, commands: &Receiver<Command>) -> Result<(), Fatal> {
         let now = self.shared.clock.now();
         for at in 0..self.slots.len() {
             let found = self.look_up(at, batch, commands)?;

@@ -11,6 +11,9 @@ use super::rejected::Rejected;
 use super::rocks::{State, Store, locked};
 use super::topics::Topic;
 use crate::core::instant::Instant;
+use crate::core::planted::{Fault, planted};
+
+const COMMITTING: &str = "the checkpoint commit";
 
 /// A sealed block on its way into the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +80,9 @@ impl Store {
         for (slot, head) in &commit.heads {
             self.put(&mut batch, Key::Meta(MetaKey::Head(*slot)), head.to_bytes())?;
         }
+        if planted(Fault::CommitInTwo) {
+            self.write_synced(std::mem::take(&mut batch), COMMITTING)?;
+        }
         for (sequence, at) in &commit.replayed {
             self.put_replayed(&mut batch, *sequence, *at)?;
         }
@@ -97,7 +103,7 @@ impl Store {
             bytes: batch.size_in_bytes() as u64,
             rejected_dropped: rejected.dropped - state.rejected.dropped,
         };
-        self.write_synced(batch, "the checkpoint commit")?;
+        self.write(batch, COMMITTING, !planted(Fault::CommitNotSynced))?;
         *state = State { next_sequences, tail_bytes, rejected, outbox };
         for (log, start) in starts {
             self.trimmed(log, start);

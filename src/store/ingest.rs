@@ -9,6 +9,7 @@ use rocksdb::{IngestExternalFileOptions, Options, SstFileWriter};
 use super::error::StoreError;
 use super::keys::Family;
 use super::rocks::{Store, locked};
+use super::watch::DiskStep;
 
 /// A sorted file that is being written. It is removed if it is not brought in.
 pub(super) struct SortedFile<'a> {
@@ -58,7 +59,11 @@ impl<'a> SortedFile<'a> {
         options.set_move_files(true);
         let family = self.store.family(self.family)?;
         let paths = vec![&self.path];
-        self.store.db.ingest_external_file_cf_opts(family, &options, paths).map_err(&error)?;
+        let step = DiskStep::BringIn { operation: self.operation };
+        let db = &self.store.db;
+        self.store
+            .step(step, || db.ingest_external_file_cf_opts(family, &options, paths))
+            .map_err(&error)?;
         Ok(self.entries)
     }
 

@@ -10,6 +10,7 @@ use super::codec::head::SlotHead;
 use super::codec::{Damage, Input, put_varint};
 use super::error::{OpenError, StoreError};
 use super::keys::{Family, Key, MetaKey};
+use super::options::StoreOptions;
 use super::rocks::Store;
 
 /// Version of everything in the store. It is raised with every change that an older release would
@@ -168,8 +169,9 @@ impl Store {
     }
 
     /// Reads who the store is, or decides it for a new one.
-    pub(super) fn load_identity(&self, slots: u8) -> Result<Identity, OpenError> {
+    pub(super) fn load_identity(&self, options: &StoreOptions) -> Result<Identity, OpenError> {
         const OPERATION: &str = "reading the identity";
+        let slots = options.slots;
         let key = Key::Meta(MetaKey::Identity);
         let path = self.path.clone();
         if let Some(bytes) = self.get(key, OPERATION)? {
@@ -202,7 +204,8 @@ impl Store {
             }
             walk.status().map_err(self.engine(OPERATION))?;
         }
-        let identity = Identity::create(slots);
+        let identity = options.identity.unwrap_or_else(|| Identity::create(slots));
+        let identity = Identity { slots, ..identity };
         let mut batch = WriteBatch::default();
         self.put(&mut batch, key, identity.to_bytes())?;
         self.write_synced(batch, "creating the store")?;

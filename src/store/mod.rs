@@ -30,6 +30,7 @@ mod tail;
 mod topics;
 mod totals;
 mod wal;
+mod watch;
 
 pub use catalog::{CatalogEntry, CatalogProgress};
 pub use codec::Damage;
@@ -54,6 +55,7 @@ pub use rocks::{Store, StoreUsage};
 pub use tail::TailBlocks;
 pub use topics::{Topic, TopicSeen};
 pub use totals::SavedTotals;
+pub use watch::{DiskStep, Watch};
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use rocksdb::{
 
 use super::error::OpenError;
 use super::keys::Family;
+use super::meta::Identity;
 
 /// Settings of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +21,18 @@ pub struct StoreOptions {
     pub memtable_bytes: usize,
     /// Threads that flush and compact. At least 1.
     pub background_jobs: u8,
+    /// Threads that open files at start; they live no longer. At least 1.
+    pub opening_threads: u8,
+    /// Size of the write-ahead files beyond which families that have long not been flushed are made
+    /// to: it bounds the time a restart spends on replaying them. As much is set aside on disk.
+    pub wal_bytes_max: u64,
     /// Files the engine keeps open. At least 64.
     pub open_files_max: u32,
     /// Bytes of refused records that are kept; the oldest leave first.
     pub rejected_bytes_max: u64,
+    /// Name and secret of a new store. None, as in every service: a random name and
+    /// a random secret.
+    pub identity: Option<Identity>,
     /// Whether brokers give again what is read after the store's positions: only then a store whose
     /// last writes are damaged may go back to the moment before them.
     pub redelivered: bool,
@@ -36,8 +45,11 @@ impl Default for StoreOptions {
             cache_bytes: 256 << 20,
             memtable_bytes: 96 << 20,
             background_jobs: 2,
+            opening_threads: 16,
+            wal_bytes_max: 128 << 20,
             open_files_max: 1024,
             rejected_bytes_max: 64 << 20,
+            identity: None,
             redelivered: false,
         }
     }
@@ -47,9 +59,8 @@ impl Default for StoreOptions {
 const MEMORY_BYTES_MIN: u64 = 8 << 20;
 /// Least number of open files: one or two a family and its log.
 const OPEN_FILES_MIN: u64 = 64;
-/// Write-ahead files are dropped when every family has flushed what they hold; beyond this size the
-/// laggards are made to flush. It also bounds the time a restart spends on replaying them.
-const WAL_BYTES_MAX: u64 = 128 << 20;
+/// Bytes that are set aside on disk for the list of files, unless the write-ahead files are smaller.
+const FILE_LIST_BYTES: u64 = 4 << 20;
 /// Part of the memtable memory that the tail may fill before it is flushed: it takes nearly all
 /// bytes, and one memtable is written while another is flushed.
 const TAIL_MEMTABLE_PART: usize = 3;
@@ -96,6 +107,7 @@ impl StoreOptions {
             ("cache_bytes", self.cache_bytes as u64, MEMORY_BYTES_MIN),
             ("memtable_bytes", self.memtable_bytes as u64, MEMORY_BYTES_MIN),
             ("background_jobs", u64::from(self.background_jobs), 1),
+            ("opening_threads", u64::from(self.opening_threads), 1),
             ("open_files_max", u64::from(self.open_files_max), OPEN_FILES_MIN),
         ] {
             if value < least {
@@ -113,7 +125,10 @@ impl StoreOptions {
         options.set_max_background_jobs(i32::from(self.background_jobs));
         options.set_max_open_files(i32::try_from(self.open_files_max).unwrap_or(i32::MAX));
         options.set_db_write_buffer_size(self.memtable_bytes);
-        options.set_max_total_wal_size(WAL_BYTES_MAX);
+        options.set_max_file_opening_threads(i32::from(self.opening_threads));
+        options.set_max_total_wal_size(self.wal_bytes_max);
+        let file_list = self.wal_bytes_max.min(FILE_LIST_BYTES);
+        options.set_manifest_preallocation_size(usize::try_from(file_list).unwrap_or(usize::MAX));
         options.set_bytes_per_sync(SYNC_BYTES);
         options.set_wal_bytes_per_sync(SYNC_BYTES);
         options.set_max_log_file_size(ENGINE_LOG_BYTES);

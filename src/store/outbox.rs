@@ -126,7 +126,7 @@ impl Store {
             self.delete(&mut batch, Key::Outbox { sequence })?;
         }
         self.put_outbox_state(&mut batch, outbox)?;
-        self.db.write(batch).map_err(self.engine("acknowledging outbox entries"))?;
+        self.write(batch, "acknowledging outbox entries", false)?;
         state.outbox = outbox;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rocksdb::{
     Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBPinnableSlice, DBRawIterator,
@@ -21,6 +21,7 @@ use super::options::StoreOptions;
 use super::outbox::OutboxState;
 use super::rejected::RejectedState;
 use super::wal;
+use super::watch::{DiskStep, Watch};
 
 /// Folder for sorted files until they are brought in. Emptied at every start.
 const INGEST_FOLDER: &str = "ingest";
@@ -58,6 +59,8 @@ pub struct Store {
     pub(super) holds: Holds,
     /// Keeps writers away from a store that is opened to be read only.
     pub(super) reading: Option<File>,
+    /// Looks on at every write.
+    pub(super) watch: Option<Arc<dyn Watch>>,
     pub(super) lost: Option<Lost>,
 }
 
@@ -127,7 +130,7 @@ impl Store {
         fs::create_dir(&ingest).map_err(file("creating the folder", &ingest))?;
         let mut store = Self::around(db, path, options, cache);
         store.lost = lost;
-        store.identity = store.load_identity(options.slots)?;
+        store.identity = store.load_identity(options)?;
         store.state = Mutex::new(store.load_state()?);
         store.logs = store.load_logs()?;
         if matches!(store.lost, Some(Lost::Damaged(_))) {
@@ -154,6 +157,7 @@ impl Store {
             merging: Mutex::default(),
             holds: Holds::default(),
             reading: None,
+            watch: None,
             lost: None,
         }
     }
@@ -229,9 +233,21 @@ impl Store {
         batch: WriteBatch,
         operation: &'static str,
     ) -> Result<(), StoreError> {
+        self.write(batch, operation, true)
+    }
+
+    /// Writes a batch. What is not synced may be taken back by a crash, and all that was written
+    /// after it with it.
+    pub(super) fn write(
+        &self,
+        batch: WriteBatch,
+        operation: &'static str,
+        synced: bool,
+    ) -> Result<(), StoreError> {
         let mut options = WriteOptions::default();
-        options.set_sync(true);
-        self.db.write_opt(batch, &options).map_err(self.engine(operation))
+        options.set_sync(synced);
+        let write = || self.db.write_opt(batch, &options).map_err(self.engine(operation));
+        self.step(DiskStep::Write { operation, synced }, write)
     }
 
     /// A walk over all keys of a family that begin with a prefix. It is not placed yet.

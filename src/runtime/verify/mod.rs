@@ -54,7 +54,15 @@ impl Subject {
     /// Opens the store of these settings, which no service may have open.
     pub fn open(settings: &Settings) -> Result<Self, Fatal> {
         let options = StoreOptions::default();
-        let store = Arc::new(Store::open_read_only(&settings.store.path, &options)?);
+        Self::around(Arc::new(Store::open_read_only(&settings.store.path, &options)?), settings)
+    }
+
+    /// A store that is open and to which nobody writes meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn around(store: Arc<Store>, settings: &Settings) -> Result<Self, Fatal> {
         let rows = Rows::new(Arc::clone(&store));
         let (book, _) = rows.load_book().map_err(Fatal::Catalogue)?;
         let aside = settings.events.unknown_organization_bytes_max;

@@ -44,11 +44,8 @@ impl Worker {
         ids_bytes_max: usize,
         commands: &Receiver<Command>,
     ) -> Result<bool, Fatal> {
-        for slot in slots {
-            let recovery = Recovery::begin(&self.shared, *slot, ids_bytes_max)?;
-            self.returning.missing.push(recovery);
-        }
-        while !self.returning.missing.is_empty() {
+        self.begin(slots, ids_bytes_max)?;
+        while !self.is_back() {
             while self.returning.waiting.len() < COMMANDS_WAITING_MAX {
                 match commands.try_recv() {
                     Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return Ok(false),
@@ -68,8 +65,35 @@ impl Worker {
         Ok(true)
     }
 
+    /// Begins to have these slots back. Each may hold so many bytes of ids in memory.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn begin(&mut self, slots: &[SlotNumber], ids_bytes_max: usize) -> Result<(), Fatal> {
+        for slot in slots {
+            let recovery = Recovery::begin(&self.shared, *slot, ids_bytes_max)?;
+            self.returning.missing.push(recovery);
+        }
+        Ok(())
+    }
+
+    /// Whether all its slots are back.
+    pub fn is_back(&self) -> bool {
+        self.returning.missing.is_empty()
+    }
+
+    /// Obeys, or puts the command off until its slot is back.
+    pub fn take(&mut self, command: Command) {
+        if self.is_back() { self.obey(command) } else { self.obey_meanwhile(command) }
+    }
+
     /// Takes the step that is most wanted. Returns whether there was one to take.
-    fn take_step(&mut self) -> Result<bool, Fatal> {
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be read.
+    pub fn take_step(&mut self) -> Result<bool, Fatal> {
         // When the service stops there is no use in what is not back.
         if self.shared.is_stopping() {
             return Ok(false);

@@ -7,6 +7,7 @@
 use rocksdb::WriteBatch;
 
 use crate::core::instant::Instant;
+use crate::core::planted::{Fault, planted};
 use crate::engine::ledger::AccountKey;
 use crate::store::codec::Damage;
 use crate::store::codec::block::{BlockReader, BlockWriter};
@@ -92,6 +93,9 @@ impl Store {
             return Ok(None);
         }
         draft.begin()?;
+        if planted(Fault::TailDroppedEarly) {
+            draft.drop_tail()?;
+        }
         draft.write()?;
         draft.publish().map(Some)
     }
@@ -142,7 +146,8 @@ impl<'a> Draft<'a> {
     /// Notes that chunks are about to come in, and removes those of a merge that was cut short.
     pub fn begin(&self) -> Result<(), StoreError> {
         let mut batch = WriteBatch::default();
-        if self.store.cursor(MetaKey::MergeBegun(self.slot))? > self.merged {
+        let unfinished = self.store.cursor(MetaKey::MergeBegun(self.slot))? > self.merged;
+        if unfinished && !planted(Fault::UnfinishedMergeKept) {
             self.remove_unseen(&mut batch)?;
         }
         self.store.put_cursor(&mut batch, MetaKey::MergeBegun(self.slot), self.upto)?;
@@ -282,6 +287,15 @@ impl<'a> Draft<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Drops the blocks while nobody sees the chunks.
+    fn drop_tail(&self) -> Result<(), StoreError> {
+        let Self { store, slot, merged, upto, .. } = self;
+        let tail = |sequence| Key::Tail { slot: *slot, sequence }.to_bytes();
+        let mut batch = WriteBatch::default();
+        batch.delete_range_cf(store.family(Family::Tail)?, tail(*merged), tail(*upto));
+        store.write_synced(batch, MERGING)
     }
 
     /// Makes the chunks count, and drops the blocks and chunks that they replace: one write.
