@@ -23,9 +23,8 @@ test: ## the whole test suite, a real Apache Kafka included
 	dev/python -m unittest discover --start-directory tests/rig
 	$(MAKE) sdk-clients
 	dev/python --list tests/s3/requirements.txt --path
-	$(CARGO) test --release --locked
+	$(CARGO) test --release --locked --features fuzzing
 	$(MAKE) mutations
-	$(MAKE) fuzz
 
 sdk: ## Lago's official clients, unchanged, against a live service on real Kafka
 	dev/setup --tests
@@ -98,7 +97,7 @@ fmt: ## format the sources
 
 lint: ## formatting and clippy, warnings denied
 	cargo fmt --check
-	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	$(CARGO) clippy --release --locked --all-targets --features fuzzing -- -D warnings
 
 docs: ## the documentation of the crate, warnings denied
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --release --locked --no-deps

@@ -1,17 +1,17 @@
 //! Workers: each owns a set of slots and is the only writer of their state.
 
 mod leaving;
+mod looking_up;
 mod rebuilding;
 mod returning;
 mod steered;
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, never, select};
+use crossbeam_channel::{Receiver, Sender, never, select};
 use tokio::sync::oneshot;
 
+use self::looking_up::Found;
 use self::returning::Returning;
 use super::checkpoint::Request;
 use super::clock::Stopwatch;
@@ -31,14 +31,13 @@ use crate::core::position::Position;
 use crate::engine::account::Folding;
 use crate::engine::batch::{Batch, Refused};
 use crate::engine::counters::Counters;
-use crate::engine::dedup::{IdKey, Lookup};
 use crate::engine::keys::SlotNumber;
 use crate::engine::ledger::AccountKey;
 use crate::engine::progress::Progress;
 use crate::engine::slot::{Context, Tenants, Turn};
 use crate::engine::totals::Cells;
+use crate::store::Rejected;
 use crate::store::account::encode_account;
-use crate::store::{IdKey as StoreIdKey, Rejected, StoreError};
 use crate::telemetry::events::{Emit, LimitHit};
 use crate::telemetry::metrics::Metrics;
 pub use leaving::parts;
@@ -52,10 +51,6 @@ pub const COMMANDS_WAITING_MAX: usize = 1024;
 /// Bytes of rows a worker may hold that are not in the store. Beyond, it takes no batch until a
 /// checkpoint is through, and the log is read no further.
 pub const UNSAVED_BYTES_MAX: usize = 256 << 20;
-/// Pause before the store is asked again after an error.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
-/// What is being done when the index of ids does not answer.
-const LOOKING_UP: &str = "looking up transaction ids";
 
 /// What a worker is told beside batches.
 pub enum Command {
@@ -132,16 +127,6 @@ pub struct Handed {
     pub rows: u64,
     /// Transaction ids held in memory.
     pub ids: usize,
-}
-
-/// Answers of the store's id index for one batch.
-#[derive(Default)]
-struct Found(HashMap<u128, Position>);
-
-impl Lookup for Found {
-    fn position(&self, identity: u128) -> Option<Position> {
-        self.0.get(&identity).copied()
-    }
 }
 
 /// One worker.
@@ -293,67 +278,6 @@ impl Worker {
             self.rejected.push(shared.rejected_row(&refused));
         }
         Ok(())
-    }
-
-    /// Asks the store's index about the ids that memory cannot decide. It is asked until it
-    /// answers, since a guess would count an event twice or not at all; meanwhile commands are
-    /// obeyed, so that readers and checkpoints do not wait for it.
-    fn look_up(
-        &mut self,
-        at: usize,
-        batch: &Batch,
-        commands: &Receiver<Command>,
-    ) -> Result<Found, Fatal> {
-        loop {
-            // What is doubtful may change with the commands that were obeyed.
-            let slot = &self.slots[at].slot;
-            let doubtful = slot.doubtful(batch);
-            let error = match self.positions_of(at, &doubtful) {
-                Ok(found) => {
-                    let lookups = &self.shared.metrics.ids_lookups;
-                    lookups.store.inc_by(doubtful.len() as u64);
-                    let known = batch.events_len(slot.number) - doubtful.len();
-                    lookups.memory.inc_by(known as u64);
-                    self.shared.troubles.works(LOOKING_UP);
-                    return Ok(found);
-                }
-                Err(error) => error,
-            };
-            self.shared.troubles.failed(LOOKING_UP, &error);
-            let watch = Stopwatch::start();
-            while let Some(left) = RETRY_PAUSE.checked_sub(watch.elapsed()) {
-                if self.shared.is_stopping() {
-                    return Err(Fatal::store(LOOKING_UP)(error));
-                }
-                match commands.recv_timeout(left) {
-                    Ok(command) => self.obey(command),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => {
-                        return Err(Fatal::store(LOOKING_UP)(error));
-                    }
-                }
-            }
-        }
-    }
-
-    /// What the store's index says about ids.
-    fn positions_of(&self, at: usize, doubtful: &[IdKey]) -> Result<Found, StoreError> {
-        let slot = &self.slots[at].slot;
-        if doubtful.is_empty() {
-            return Ok(Found::default());
-        }
-        let keys: Vec<StoreIdKey> = doubtful
-            .iter()
-            .map(|id| StoreIdKey {
-                slot: slot.number,
-                transaction: id.transaction,
-                id: id.identity,
-            })
-            .collect();
-        let positions = self.shared.store.lookup_ids(&keys)?;
-        let pairs = doubtful.iter().zip(positions);
-        let hits = pairs.filter_map(|(key, found)| Some((key.identity, found?)));
-        Ok(Found(hits.collect()))
     }
 
     fn at(&self, slot: u8) -> Option<usize> {

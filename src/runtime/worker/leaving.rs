@@ -10,7 +10,8 @@
 //! events for it, and when a reader asks for it. It is as it was: what may leave has no rows that
 //! its saved totals lack.
 
-use super::{RETRY_PAUSE, Worker};
+use super::Worker;
+use super::looking_up::RETRY_PAUSE;
 use crate::engine::batch::Batch;
 use crate::engine::keys::SlotNumber;
 use crate::engine::ledger::AccountKey;
