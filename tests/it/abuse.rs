@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -28,6 +29,25 @@ const SLOWER_MAX: f64 = 3.0;
 const NOISE: Duration = Duration::from_millis(3);
 /// Times that a measurement is made: the best one counts, for a busy machine only adds.
 const ROUNDS: usize = 3;
+
+/// Set in the process that runs a test by itself.
+const ALONE: &str = "ODOMETER_TEST_ALONE";
+
+/// Whether the named test, which asks first of all, has now run in a process of its own. What it
+/// measures there of the process is about nothing else.
+#[track_caller]
+pub fn has_run_alone(test: &str) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return false;
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let output = command.args([test, "--exact", "--nocapture"]).env(ALONE, "1").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    print!("{text}");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("1 passed"), "there is no test {test}");
+    true
+}
 
 /// A service with the example catalogue.
 pub fn service(settings: &[(&str, &str)]) -> TestService {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use odometer::runtime::clock::Stopwatch;
 
 use crate::abuse::{
-    KEY, Polite, USAGE, amid, open, read_all, resident, service, statuses, unharmed,
+    KEY, Polite, USAGE, amid, has_run_alone, open, read_all, resident, service, statuses, unharmed,
 };
 
 /// The read timeout of these tests.
@@ -87,6 +87,9 @@ fn slow_bodies_are_cut_off_and_take_nobodys_place() {
 
 #[test]
 fn idle_connections_take_little_and_are_closed() {
+    if has_run_alone("abuse_http::idle_connections_take_little_and_are_closed") {
+        return;
+    }
     let service = service(&[TIMEOUT]);
     let address = service.running().address;
     let before = Polite::new(address).median();
@@ -106,6 +109,9 @@ fn idle_connections_take_little_and_are_closed() {
 
 #[test]
 fn who_reads_nothing_costs_nobody_else() {
+    if has_run_alone("abuse_http::who_reads_nothing_costs_nobody_else") {
+        return;
+    }
     let service = service(&[TIMEOUT]);
     let address = service.running().address;
     let mut other = Polite::new(address);
@@ -125,6 +131,9 @@ fn who_reads_nothing_costs_nobody_else() {
 /// Heads and addresses of many sizes: 200 or 431 with a body, or nothing at all far beyond.
 #[test]
 fn what_is_too_large_is_refused_at_once() {
+    if has_run_alone("abuse_http::what_is_too_large_is_refused_at_once") {
+        return;
+    }
     let service = service(&[TIMEOUT]);
     let address = service.running().address;
     let memory = resident();

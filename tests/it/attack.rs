@@ -9,7 +9,7 @@ use odometer::core::instant::Instant;
 use odometer::store::account::encode_account;
 use serde_json::{Value as Json, json};
 
-use crate::abuse::{Polite, amid, median_of, resident, unharmed};
+use crate::abuse::{Polite, amid, has_run_alone, median_of, resident, unharmed};
 use crate::service::TestService;
 
 const ATTACKER: &str = "attacker-key";
@@ -212,6 +212,9 @@ fn bodies_have_a_bound_that_is_met_exactly() {
 /// kept of the attacker's account is what its caps allow.
 #[test]
 fn a_tenant_that_brings_nothing_but_new_things_harms_nobody() {
+    if has_run_alone("attack::a_tenant_that_brings_nothing_but_new_things_harms_nobody") {
+        return;
+    }
     const EVENTS_PER_RECORD: usize = 200;
     /// What the attacker's account may take in a checkpoint: caps of two buckets, and some room.
     const ACCOUNT_BYTES_MAX: usize = 2 * SOFT_MAX * 64 + 4_096;

@@ -21,8 +21,6 @@ fn serve(place: &Place) -> Service {
     for (name, value) in [
         ("catalog.file", CATALOG),
         ("http.requests_in_flight_max", &PLACES.to_string()),
-        // Longer than any client needs to start: the requests that take places are not cut off.
-        ("http.read_timeout_ms", "60000"),
         // So few groups that a story passes the bound.
         ("limits.groups_soft_max", "3"),
         ("limits.groups_hard_max", "4"),
@@ -73,19 +71,23 @@ fn answered(service: &Service, status: u16) -> u64 {
     of_status.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
-/// Requests whose bodies do not come: each holds a place until it is dropped.
-fn take_all_places(service: &Service) -> Vec<TcpStream> {
+/// Requests that wait for an offset which does not come: each holds a place until it is dropped.
+/// They are as many as one organization may have at once.
+fn take_all_places(service: &Service, place: &Place) -> Vec<TcpStream> {
     let address = service.url.strip_prefix("http://").unwrap();
     let head = format!(
-        "POST /api/v1/events HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {KEY}\r\n\
-         Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+        "GET /api/v1/customers/acme.inc%3Aeu%7C1/current_usage\
+         ?external_subscription_id=sub.1%40acme\
+         &min_offset={}-0:1000000000&wait=60000 HTTP/1.1\r\nHost: {address}\r\n\
+         Authorization: Bearer {KEY}\r\n\r\n",
+        place.events
     );
     let open = || {
         let mut socket = TcpStream::connect(address).unwrap();
         socket.write_all(head.as_bytes()).unwrap();
         socket
     };
-    let sockets: Vec<TcpStream> = (0..PLACES).map(|_| open()).collect();
+    let sockets: Vec<TcpStream> = (0..PLACES.div_ceil(2)).map(|_| open()).collect();
     until("all places are taken", || {
         (service.get("/api/v1/taxes", Some(KEY)).0 == 429).then_some(())
     });
@@ -94,8 +96,8 @@ fn take_all_places(service: &Service) -> Vec<TcpStream> {
 
 /// The client meets a service without a free place, and comes back when there is one: that is free
 /// once the calls without retries have been refused, and one call with them.
-fn retries(client: &dyn Fn() -> Command, service: &Service, impatient: u64) {
-    let places = take_all_places(service);
+fn retries(client: &dyn Fn() -> Command, service: &Service, place: &Place, impatient: u64) {
+    let places = take_all_places(service, place);
     let before = answered(service, 429);
     let mut running = Running::start(client(), &["retry", &service.url, KEY]);
     let refused = || (answered(service, 429) > before + impatient).then_some(());
@@ -112,7 +114,7 @@ fn story(name: &str, client: &dyn Fn() -> Command, impatient: u64) {
     let place = Place::new(&format!("sdk-{name}"), 1);
     let service = serve(&place);
     Running::start(client(), &["story", &service.url, KEY, READER_KEY]).finish();
-    retries(client, &service, impatient);
+    retries(client, &service, &place, impatient);
     assert_eq!(answered(&service, 500), 0, "no defect of ours was met");
     assert!(service.terminate().0.success());
 }

@@ -268,7 +268,8 @@ fn records_are_visible_while_the_sync_of_a_checkpoint_takes_seconds() {
     });
     println!("{written} records while syncs took {SYNC:?}; each was visible within {longest:?}");
     assert!(longest < SYNC / 2, "a record waited for the disk: {longest:?}");
-    assert!(written > 20, "records went on while the disk was slow: {written}");
+    // Each sync would let one through, if records waited for it.
+    assert!(written > 2 * SYNCS, "records went on while the disk was slow: {written}");
     drop(slow);
     assert!(service.terminate().0.success());
     let service = serve(&place, brokers(), &[]);
