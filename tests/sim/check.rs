@@ -194,7 +194,8 @@ pub fn answered(
         if shown != expected.body {
             let way = if scanned { "a scan" } else { "the totals" };
             return Err(format!(
-                "{way} of {} at {now}, {question:?}, {} events, {progress:?}\n  say       {shown}\n  \
+                "{way} of {} at {now}, {question:?}, {} events, {progress:?}\n  \
+                 say       {shown}\n  \
                  should be {}",
                 asked.organization,
                 events.len(),

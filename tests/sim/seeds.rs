@@ -29,7 +29,8 @@ fn judge(failure: Option<(u64, Report)>) {
     let steps: Vec<String> = report.trace.lines().map(cut).collect();
     let last = &steps[steps.len().saturating_sub(STEPS_SHOWN)..];
     panic!(
-        "seed {seed}: {}\n  after {} steps, the last of them\n{}\n  again: make sim FROM={seed} SEEDS=1",
+        "seed {seed}: {}\n  after {} steps, the last of them\n{}\n  \
+         again: make sim FROM={seed} SEEDS=1",
         report.broken.unwrap_or_default(),
         steps.len(),
         last.join("\n")
