@@ -59,8 +59,7 @@ impl Default for StoreOptions {
 const MEMORY_BYTES_MIN: u64 = 8 << 20;
 /// Least number of open files: one or two a family and its log.
 const OPEN_FILES_MIN: u64 = 64;
-/// Bytes that are set aside on disk for the list of files, unless the write-ahead files are
-/// smaller.
+/// Bytes set aside on disk for the list of files, unless the write-ahead files are smaller.
 const FILE_LIST_BYTES: u64 = 4 << 20;
 /// Part of the memtable memory that the tail may fill before it is flushed: it takes nearly all
 /// bytes, and one memtable is written while another is flushed.

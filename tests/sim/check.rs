@@ -195,7 +195,8 @@ pub fn answered(
             let way = if scanned { "a scan" } else { "the totals" };
             return Err(format!(
                 "{way} of {} at {now}, {question:?}, {} events, {progress:?}\n  \
-                 say       {shown}\n  should be {}",
+                 say       {shown}\n  \
+                 should be {}",
                 asked.organization,
                 events.len(),
                 expected.body
