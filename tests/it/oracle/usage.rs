@@ -176,9 +176,11 @@ fn stints(tenant: &Tenant, read: &Subscription, charge: &Charge) -> Vec<Stint> {
             && plan.is_some_and(|plan| plan.charges.iter().any(|own| own.id == charge.id))
             && row.started_at.is_some_and(|start| start <= read.started_at.unwrap())
     };
+    // It is cut where it ended, by itself or by somebody, whichever came first.
+    let end = |row: &Subscription| row.terminated_at.into_iter().chain(row.ending_at).min();
     let stint = |row: &Subscription| Stint {
         started_at: row.started_at.unwrap().0,
-        ended_at: if row.id == read.id { None } else { row.terminated_at.map(|end| end.0) },
+        ended_at: end(row).filter(|_| row.id != read.id).map(|end| end.0),
         has_previous: row.previous.is_some(),
     };
     let mut stints: Vec<Stint> = tenant.rows.iter().filter(holds).map(stint).collect();
