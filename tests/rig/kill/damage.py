@@ -21,6 +21,8 @@ RECOVER_SECONDS = 30.0
 FULL_SECONDS = 2.0
 # What the service says of a store that cannot be read, and how long it may take to answer from one.
 DAMAGED, DAMAGED_SECONDS = "(?i)corrupt|damaged|checksum", 45.0
+# How long a service that has met a fatal condition may take to end, in seconds.
+ENDING_SECONDS = 30.0
 # The bytes that are flipped lie among the last ones of their file, and are so many.
 TAIL_BYTES, FLIPPED = 512, 8
 # What counts checkpoints that could not be written.
@@ -181,6 +183,10 @@ def _refusal(world: World, name: str) -> str | None:
     except Failure:
         if service.process is None:
             raise
+        # A service that ends still lets its requests finish.
+        deadline = time.monotonic() + ENDING_SECONDS
+        while service.alive() and not service.said(DAMAGED) and time.monotonic() < deadline:
+            time.sleep(0.1)
         if not service.alive():
             return _told(service.ended())
         if not service.said(DAMAGED):
