@@ -71,6 +71,8 @@ pub enum Assignment {
     Add(Assigned),
     /// Read this one no more.
     Drop(Source),
+    /// Whoever reads this one takes a new client for it: the old one has fallen silent.
+    Renew(Source),
 }
 
 struct Cursor {
@@ -194,6 +196,7 @@ impl Reader {
                     self.left.remove(&partition.source);
                     self.cursors.insert(partition.place(), Cursor::new(&self.shared, &partition));
                 }
+                Assignment::Renew(source) => self.renew(source),
                 Assignment::Drop(source) => {
                     self.let_go(source);
                     if let Some(next) = self.left.get(&source) {
@@ -209,6 +212,19 @@ impl Reader {
         self.source.assign(&places).map_err(|trouble| Fatal::Log(trouble.to_string()))?;
         self.begin();
         Ok(())
+    }
+
+    fn renew(&mut self, source: Source) {
+        let mut cursors = self.cursors.values();
+        let Some(cursor) = cursors.find(|cursor| cursor.reached.source == source) else { return };
+        tracing::warn!(
+            partition = self.shared.sources.name(source),
+            offset = cursor.reached.next,
+            "the client has fallen silent about a partition that has more, another one takes over"
+        );
+        if let Err(error) = self.source.renew() {
+            tracing::warn!(%error, "there is no other client, the silent one is asked again");
+        }
     }
 
     fn fill(&mut self, batch: &mut Batch) -> Drained {

@@ -48,6 +48,7 @@ mod rows_past;
 pub mod scan;
 pub mod scanner;
 pub mod shared;
+mod silence;
 pub mod source;
 mod stints;
 pub mod supervisor;

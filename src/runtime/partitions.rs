@@ -16,14 +16,19 @@ use super::fatal::Fatal;
 use super::ingest::{Assigned, Assignment};
 use super::positions::{BROKER_WAIT, Positions};
 use super::shared::Shared;
+use super::silence::Silence;
 use crate::core::position::Source;
 use crate::log::kafka::{KafkaTopics, Properties, TroubleKind};
 use crate::store::{Store, Topic, TopicError, TopicSeen};
-use crate::telemetry::events::{Emit, PartitionStarted, PartitionStopped};
+use crate::telemetry::events::{Emit, LimitHit, PartitionStarted, PartitionStopped};
 
 /// Time between two looks at the topics: how soon added partitions are read, and how long a topic
 /// that was made anew may pass for the old one, if it grows past our offset meanwhile.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long a partition that has more may stand still until its client is taken for silent: longer
+/// than a broker takes to come back, and than most waits for the disk. One that stands still for
+/// another reason is read again from where it stands, which costs little.
+const SILENCE_MAX: Duration = Duration::from_secs(20);
 /// Pause within which a stop, or a wish for a look, is noticed.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
@@ -38,6 +43,7 @@ pub struct Partitions {
     kafka: KafkaTopics,
     topics: Vec<String>,
     reading: BTreeSet<Source>,
+    silence: Silence,
 }
 
 /// What a look has found.
@@ -82,7 +88,8 @@ impl Partitions {
     /// A look-out for these topics. Nothing is known of them yet.
     pub fn connect(properties: &Properties, topics: &[String]) -> Result<Self, Fatal> {
         let kafka = KafkaTopics::connect(properties).map_err(|error| log(&error))?;
-        Ok(Self { kafka, topics: topics.to_vec(), reading: BTreeSet::new() })
+        let silence = Silence::new(SILENCE_MAX);
+        Ok(Self { kafka, topics: topics.to_vec(), reading: BTreeSet::new(), silence })
     }
 
     /// Registers the partitions that are there. Those that can be read from now on are returned,
@@ -292,6 +299,24 @@ impl Partitions {
         Some((marks.low, marks.high))
     }
 
+    /// Partitions that have more and of which nothing has come for long.
+    fn silent(&mut self, shared: &Shared) -> Vec<Source> {
+        let Self { kafka, reading, silence, .. } = self;
+        let Ok(positions) = Positions::now(shared) else { return Vec::new() };
+        let read = reading.iter().filter(|source| shared.ends.stop_of(**source).is_none());
+        let standing = read.map(|source| (*source, expected(&positions, *source)));
+        let silent = silence.find(standing, |source, next| {
+            let Some(topic) = shared.sources.topic(source) else { return false };
+            let marks = kafka.watermarks(&topic, i32::from(source.partition()), BROKER_WAIT);
+            // Brokers that do not answer are told of elsewhere.
+            marks.is_ok_and(|marks| marks.high > next)
+        });
+        if !silent.is_empty() {
+            LimitHit { limit: "SILENCE_MAX" }.emit(&shared.metrics);
+        }
+        silent
+    }
+
     /// Looks for added partitions, gaps and their ends until the service stops. New partitions go
     /// to the readers in turn.
     pub fn watch(mut self, shared: &Shared, readers: &[Sender<Assignment>]) -> Result<(), Fatal> {
@@ -313,6 +338,12 @@ impl Partitions {
                 }
                 Err(fatal @ Fatal::Topic(_)) => return Err(fatal),
                 Err(trouble) => tracing::warn!(%trouble, "the topics cannot be looked at"),
+            }
+            for source in self.silent(shared) {
+                for reader in readers {
+                    // One that has not taken the last wish yet waits for the fold: it is not silent.
+                    let _ = reader.try_send(Assignment::Renew(source));
+                }
             }
             for source in found.dropped {
                 for reader in readers {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::core::position::Source;
 use crate::log::embedded::{EVENTS_TOPIC, EmbeddedLog};
-use crate::log::kafka::{KafkaSource, Message, Trouble};
+use crate::log::kafka::{ConnectError, KafkaSource, Message, Trouble};
 
 /// Names of the topics by their labels.
 #[derive(Debug, Default)]
@@ -23,6 +23,12 @@ impl SourceNames {
         let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let topic = names.get(&source.topic()).map_or("?", String::as_str);
         format!("{topic}-{}", source.partition())
+    }
+
+    /// The name of a partition's topic, if it is known.
+    pub fn topic(&self, source: Source) -> Option<String> {
+        let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        names.get(&source.topic()).cloned()
     }
 
     /// Whether a partition belongs to a topic.
@@ -90,6 +96,18 @@ impl EventSource {
             }
             // One partition, whose place the source keeps itself.
             Self::Embedded { .. } => Ok(()),
+        }
+    }
+
+    /// Reads through a new client, as soon as it is assigned something.
+    ///
+    /// # Errors
+    ///
+    /// There can be no other client; the old one stays.
+    pub fn renew(&mut self) -> Result<(), ConnectError> {
+        match self {
+            Self::Kafka(source) => source.renew(),
+            Self::Other(_) | Self::Embedded { .. } => Ok(()),
         }
     }
 

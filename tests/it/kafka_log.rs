@@ -204,6 +204,31 @@ fn bounds_hold_and_what_lies_beyond_them_is_not_lost() {
 }
 
 #[test]
+fn a_renewed_source_reads_what_it_is_assigned_and_nothing_before() {
+    let topic = create_topic(1);
+    write(&topic, 0, &["a", "b", "c", "d"]);
+    let mut source = KafkaSource::connect(&properties(), &[topic]).unwrap();
+    source.assign(&[(0, 0, 0)]).unwrap();
+    let mut offsets = Vec::new();
+    until(|| {
+        source.drain(2, 100, Duration::from_millis(200), &mut |message| {
+            offsets.push(message.offset);
+        });
+        (!offsets.is_empty()).then_some(())
+    });
+    source.renew().unwrap();
+    let next = offsets.last().unwrap() + 1;
+    source.assign(&[(0, 0, next)]).unwrap();
+    until(|| {
+        source.drain(2, 100, Duration::from_millis(200), &mut |message| {
+            offsets.push(message.offset);
+        });
+        (offsets.len() >= 4).then_some(())
+    });
+    assert_eq!(offsets, [0, 1, 2, 3]);
+}
+
+#[test]
 fn a_missing_offset_stops_its_partition_and_no_other() {
     let topic = create_topic(2);
     write(&topic, 0, &["a", "b", "c"]);

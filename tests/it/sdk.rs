@@ -12,15 +12,14 @@ use crate::rig::{Place, Service, tool, until};
 const CATALOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk/catalog.yaml");
 const KEY: &str = "sdk-key";
 const READER_KEY: &str = "sdk-reader-key";
-/// Requests that the service answers at once: few enough to be taken one by one.
-const PLACES: usize = 3;
+const NEIGHBOUR_KEY: &str = "sdk-neighbour-key";
 
 /// A service with a tenant that sells nothing yet.
 fn serve(place: &Place) -> Service {
     let mut command = place.program(&["serve"]);
     for (name, value) in [
         ("catalog.file", CATALOG),
-        ("http.requests_in_flight_max", &PLACES.to_string()),
+        ("http.requests_in_flight_max", "1"),
         // So few groups that a story passes the bound.
         ("limits.groups_soft_max", "3"),
         ("limits.groups_hard_max", "4"),
@@ -71,40 +70,35 @@ fn answered(service: &Service, status: u16) -> u64 {
     of_status.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
-/// Requests that wait for an offset which does not come: each holds a place until it is dropped.
-/// They are as many as one organization may have at once.
-fn take_all_places(service: &Service, place: &Place) -> Vec<TcpStream> {
+/// A request of a neighbour that waits for an offset which does not come: it holds the only place
+/// until it is dropped.
+fn take_the_place(service: &Service, place: &Place) -> TcpStream {
     let address = service.url.strip_prefix("http://").unwrap();
     let head = format!(
-        "GET /api/v1/customers/acme.inc%3Aeu%7C1/current_usage\
-         ?external_subscription_id=sub.1%40acme\
+        "GET /api/v1/customers/customer/current_usage?external_subscription_id=subscription\
          &min_offset={}-0:1000000000&wait=60000 HTTP/1.1\r\nHost: {address}\r\n\
-         Authorization: Bearer {KEY}\r\n\r\n",
+         Authorization: Bearer {NEIGHBOUR_KEY}\r\n\r\n",
         place.events
     );
-    let open = || {
-        let mut socket = TcpStream::connect(address).unwrap();
-        socket.write_all(head.as_bytes()).unwrap();
-        socket
-    };
-    let sockets: Vec<TcpStream> = (0..PLACES.div_ceil(2)).map(|_| open()).collect();
-    until("all places are taken", || {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.write_all(head.as_bytes()).unwrap();
+    until("the place is taken", || {
         (service.get("/api/v1/taxes", Some(KEY)).0 == 429).then_some(())
     });
-    sockets
+    socket
 }
 
 /// The client meets a service without a free place, and comes back when there is one: that is free
 /// once the calls without retries have been refused, and one call with them.
 fn retries(client: &dyn Fn() -> Command, service: &Service, place: &Place, impatient: u64) {
-    let places = take_all_places(service, place);
+    let held = take_the_place(service, place);
     let before = answered(service, 429);
     let mut running = Running::start(client(), &["retry", &service.url, KEY]);
     let refused = || (answered(service, 429) > before + impatient).then_some(());
     until("the client is refused", || {
         refused().or_else(|| running.0.try_wait().unwrap().map(|_| ()))
     });
-    drop(places);
+    drop(held);
     running.finish();
 }
 

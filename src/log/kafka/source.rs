@@ -67,6 +67,7 @@ pub struct KafkaSource {
     records: Queue,
     notices: Queue,
     client: Client<Logging>,
+    properties: Vec<(String, String)>,
     topics: Vec<String>,
     /// Addresses of librdkafka's topics with their indexes. They hold while the assignment does.
     addresses: Vec<(usize, usize)>,
@@ -85,9 +86,16 @@ impl KafkaSource {
             records: queue(Queue::of_records(client.native_client()))?,
             notices: queue(Queue::of_notices(client.native_client()))?,
             client,
+            properties: properties.to_vec(),
             topics: topics.to_vec(),
             addresses: Vec::new(),
         })
+    }
+
+    /// Takes a new client in place of this one, which reads nothing until it is assigned something.
+    pub fn renew(&mut self) -> Result<(), ConnectError> {
+        *self = Self::connect(&self.properties, &self.topics)?;
+        Ok(())
     }
 
     /// Reads these partitions from now on, and no others: (index of the topic, partition, offset
