@@ -341,7 +341,7 @@ impl Partitions {
             }
             for source in self.silent(shared) {
                 for reader in readers {
-                    // One that has not taken the last wish yet waits for the fold: it is not silent.
+                    // One whose last wish still waits is held up by the fold, not silent.
                     let _ = reader.try_send(Assignment::Renew(source));
                 }
             }

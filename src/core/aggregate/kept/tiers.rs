@@ -1,7 +1,7 @@
 //! Prorated sums that fill tiers in the order of their events (specification 6.8, pricing details
 //! 6).
 //!
-//! Unique counts under the same prices are kept row by row; see [`Rows`](super::rows::Rows).
+//! Unique counts under the same prices are kept row by row; see `rows.rs`.
 
 use super::bytes::{put_varint, take_varint};
 use super::ordered::{Amount, Machine};
