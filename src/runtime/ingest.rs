@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
 
 use super::ends::{End, Stop};
 use super::fatal::Fatal;
@@ -24,6 +24,8 @@ use crate::log::kafka::{Message, Trouble, TroubleKind};
 use crate::telemetry::events::{Emit, PartitionStopped};
 use crate::telemetry::metrics::PartitionGauges;
 
+/// How long a reader waits for room at a worker before it looks whether the service stops.
+const GIVE_WAIT: Duration = Duration::from_millis(100);
 /// Longest wait for a first record; also how soon a reader notices that it has to stop.
 const DRAIN_WAIT: Duration = Duration::from_millis(50);
 
@@ -355,11 +357,23 @@ impl Reader {
         }
         let batch = Arc::new(batch);
         for worker in &self.batches {
-            // A worker that is gone has reported why; the service is about to stop.
-            let _ = worker.send(Arc::clone(&batch));
+            self.give(worker, Arc::clone(&batch));
         }
         if self.handed_out.len() < SPARES_MAX {
             self.handed_out.push(batch);
+        }
+    }
+
+    /// Waits until a worker has room for a batch. When the service stops it may never have: its
+    /// slots are not back, or the disk takes nothing. What it does not take is read again at the
+    /// next start, since its slots have not reached it.
+    fn give(&self, worker: &Sender<Arc<Batch>>, mut batch: Arc<Batch>) {
+        // A worker that is gone has reported why; the service is about to stop.
+        while let Err(SendTimeoutError::Timeout(left)) = worker.send_timeout(batch, GIVE_WAIT) {
+            if self.shared.is_stopping() {
+                return;
+            }
+            batch = left;
         }
     }
 }
