@@ -88,8 +88,6 @@ rules {
     MarkOutlivesLateEvent,
     /// A repair takes up an older prefix than the one that it reads on from.
     RepairReadsTooLittle,
-    /// A removal that an addition of the same day took back keeps its place in the tiers (5.10).
-    RemovalOutlivesAddition,
     /// The widest level that has taxes wins, rather than the narrowest (7).
     TaxLevelPassed,
 }

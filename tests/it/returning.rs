@@ -6,6 +6,7 @@ use odometer::engine::keys::SlotNumber;
 use odometer::runtime::fault::Fault;
 use odometer::runtime::scan::cut_now;
 use odometer::runtime::shared::Shared;
+use odometer::runtime::worker::BATCHES_WAITING_MAX;
 use serde_json::json;
 
 use crate::restart::{plain, usage};
@@ -116,6 +117,26 @@ fn slots_that_are_asked_for_come_first() {
     world.service.restart();
     world.records(&events(-6..-1));
     world.verify("events that came twice");
+}
+
+/// Records that come while the slots are away wait at the reader; a stop does not wait for them,
+/// and the next start has them.
+#[test]
+fn a_stop_does_not_wait_for_slots_that_are_not_back() {
+    const RECORDS: u64 = 64;
+    let mut service = TestService::start(NOW, &[("fold.batch_events_max", "1")]);
+    service.crash_with(Fault::SlotsHeld);
+    let event = |number: u64| {
+        json!({"organization_id": ORGANIZATION, "external_subscription_id": "sub",
+               "transaction_id": format!("t{number}"), "code": "calls",
+               "timestamp": 1_710_504_000})
+        .to_string()
+    };
+    service.append(&(0..RECORDS).map(event).collect::<Vec<_>>());
+    let batches = || service.running().metrics.batches.get();
+    wait_until("nobody takes more", || batches() > BATCHES_WAITING_MAX as u64);
+    service.restart();
+    wait_until("all records are there", || service.counters().set_aside == RECORDS);
 }
 
 /// However much comes, and although no slot's turn ever comes, a start has little to fold again.

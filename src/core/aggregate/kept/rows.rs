@@ -22,7 +22,6 @@ use super::walked::{Place, Row, Walked, take_number};
 use crate::core::aggregate::advance::PRORATED_PLACES;
 use crate::core::decimal::Decimal;
 use crate::core::instant::{Instant, SECOND};
-use crate::core::planted::{Fault, planted};
 use crate::core::pricing::Entries;
 
 /// How long before a window rows are kept that change nothing in it, in microseconds. Removals of
@@ -127,9 +126,7 @@ impl Rows {
             }
             Stay::Gone { added, start, removed, day: gone } if adds && yields && gone == day => {
                 self.present = self.present.saturating_add(1);
-                if !planted(Fault::RemovalOutlivesAddition) {
-                    walked.edit(steps, place(removed), None);
-                }
+                walked.edit(steps, place(removed), None);
                 walked.change(steps, place(added), table.lasting(start), true);
                 Stay::Present { added, start }
             }
