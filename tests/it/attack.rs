@@ -212,14 +212,14 @@ fn bodies_have_a_bound_that_is_met_exactly() {
 /// kept of the attacker's account is what its caps allow.
 #[test]
 fn a_tenant_that_brings_nothing_but_new_things_harms_nobody() {
-    if has_run_alone("attack::a_tenant_that_brings_nothing_but_new_things_harms_nobody") {
-        return;
-    }
     const EVENTS_PER_RECORD: usize = 200;
     /// What the attacker's account may take in a checkpoint: caps of two buckets, and some room.
     const ACCOUNT_BYTES_MAX: usize = 2 * SOFT_MAX * 64 + 4_096;
     /// Memory beside the bounds: batches, blocks that are not saved yet, tables of the store.
     const MEMORY_MAX: u64 = 384 << 20;
+    if has_run_alone("attack::a_tenant_that_brings_nothing_but_new_things_harms_nobody") {
+        return;
+    }
     let (service, _folder) =
         start(&[("dedup.memory_bytes_max", "4194304"), ("checkpoint.interval_ms", "200")]);
     let address = service.running().address;
