@@ -192,6 +192,7 @@ fn a_crowd_of_unknown_subscriptions_leaves_memory_and_its_neighbour_alone() {
     let accepted = service.counters().accepted;
     assert_eq!(accepted, (2 * RECORDS * (OWN + OTHERS)) as u64);
     service.crash();
+    assert_eq!(service.counters().accepted, accepted, "what the last checkpoint lacked is back");
     let path = "/api/v1/customers/customer/current_usage?external_subscription_id=own-7";
     let usage = service.get(KEY, path).json();
     let units = (2 * RECORDS * OWN / SUBSCRIPTIONS).to_string() + ".0";
