@@ -108,6 +108,8 @@ pub struct Reader {
     left: HashMap<Source, i64>,
     /// Batches whose memory is used again once all workers are through with them.
     handed_out: Vec<Arc<Batch>>,
+    /// A worker has not taken a batch, so none may come after it: what it holds would be skipped.
+    broken_off: bool,
 }
 
 impl Reader {
@@ -137,6 +139,7 @@ impl Reader {
             assigned_later,
             left: HashMap::new(),
             handed_out: Vec::new(),
+            broken_off: false,
         }
     }
 
@@ -346,6 +349,9 @@ impl Reader {
 
     #[allow(clippy::cast_precision_loss)] // a histogram's sample
     fn hand_out(&mut self, mut batch: Batch) {
+        if self.broken_off {
+            return;
+        }
         batch.seal(self.shared.slots);
         self.shared.metrics.batches.inc();
         self.shared.metrics.batch_events.observe(batch.len() as f64);
@@ -357,24 +363,25 @@ impl Reader {
         }
         let batch = Arc::new(batch);
         for worker in &self.batches {
-            self.give(worker, Arc::clone(&batch));
+            self.broken_off |= !self.give(worker, Arc::clone(&batch));
         }
         if self.handed_out.len() < SPARES_MAX {
             self.handed_out.push(batch);
         }
     }
 
-    /// Waits until a worker has room for a batch. When the service stops it may never have: its
-    /// slots are not back, or the disk takes nothing. What it does not take is read again at the
-    /// next start, since its slots have not reached it.
-    fn give(&self, worker: &Sender<Arc<Batch>>, mut batch: Arc<Batch>) {
+    /// Waits until a worker has room for a batch; false if it has none and the service stops. It
+    /// may never have then: its slots are not back, or the disk takes nothing. What it does not
+    /// take is read again at the next start, since its slots have not reached it.
+    fn give(&self, worker: &Sender<Arc<Batch>>, mut batch: Arc<Batch>) -> bool {
         // A worker that is gone has reported why; the service is about to stop.
         while let Err(SendTimeoutError::Timeout(left)) = worker.send_timeout(batch, GIVE_WAIT) {
             if self.shared.is_stopping() {
-                return;
+                return false;
             }
             batch = left;
         }
+        true
     }
 }
 
