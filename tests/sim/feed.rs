@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use odometer::core::catalog::record::{Body, Change, Entity, Record};
+use odometer::core::catalog::record::Record;
 use odometer::log::catalog::encode_record;
 use serde_json::{Value as Json, json};
 
@@ -12,7 +12,7 @@ use crate::cases::case::Case;
 use crate::fired::Fired;
 use crate::logs::Log;
 use crate::model::{Model, Sent};
-use crate::oracle::{Tenant, zone};
+use crate::oracle::{Tenant, difference, zone};
 
 const DAY: i64 = 86_400_000_000;
 /// Cases that are chosen from: those whose rules the fidelity tests have gone through, so that what
@@ -233,30 +233,6 @@ fn poison(dice: &mut Dice, log: &Log, at_ms: i64, model: &mut Model, fired: &mut
     if let Some(reason) = reason {
         model.refused(sent, 0, reason);
     }
-}
-
-/// What turns one catalogue into another.
-fn difference(before: Option<&Tenant>, after: &Tenant) -> Vec<Change> {
-    let organization = &after.organization.external_id;
-    let entity = |body| Entity { organization: organization.clone(), body };
-    let known: Vec<Entity> =
-        before.map(bodies).unwrap_or_default().into_iter().map(entity).collect();
-    let wanted: Vec<Entity> = bodies(after).into_iter().map(entity).collect();
-    let keys: Vec<_> = wanted.iter().map(Entity::key).collect();
-    let gone = known.iter().map(Entity::key).filter(|key| !keys.contains(key));
-    let mut changes: Vec<Change> = gone.map(Change::Delete).collect();
-    changes.extend(wanted.into_iter().filter(|body| !known.contains(body)).map(Change::Put));
-    changes
-}
-
-fn bodies(tenant: &Tenant) -> Vec<Body> {
-    let mut bodies = vec![Body::Organization(tenant.organization.clone())];
-    bodies.extend(tenant.taxes.iter().cloned().map(Body::Tax));
-    bodies.extend(tenant.metrics.iter().cloned().map(Body::BillableMetric));
-    bodies.extend(tenant.plans.iter().cloned().map(Body::Plan));
-    bodies.extend(tenant.customers.iter().cloned().map(Body::Customer));
-    bodies.extend(tenant.rows.iter().cloned().map(Body::Subscription));
-    bodies
 }
 
 /// The record with its organisation.

@@ -180,20 +180,27 @@ impl Step {
     }
 }
 
+/// Has a service of these settings read its own topics and write to a folder of its own, which is
+/// returned.
+fn apart(settings: &mut Settings, topic: &str) -> PathBuf {
+    let folder = settings.store.path.join(format!("{topic}-{}", std::process::id()));
+    settings.store.path.clone_from(&folder);
+    settings.kafka.events_topics = vec![topic.to_owned()];
+    settings.kafka.catalog_topic = catalog_topic(topic);
+    settings.kafka.dead_letter_topic = Some(dead_letter_topic(topic));
+    settings.kafka.http_events_topic = None;
+    settings.http.listen = ([127, 0, 0, 1], 0).into();
+    settings.catalog.file = None;
+    folder
+}
+
 fn bench(args: &BenchArgs, arguments: &[OsString], mut settings: Settings) -> Result<(), Failure> {
     let workload = match &args.reuse {
         Some(topic) => named(topic)?,
         None => args.workload(),
     };
     let topic = workload.topic();
-    let folder = settings.store.path.join(format!("{topic}-{}", std::process::id()));
-    settings.store.path.clone_from(&folder);
-    settings.kafka.events_topics = vec![topic.clone()];
-    settings.kafka.catalog_topic = catalog_topic(&topic);
-    settings.kafka.dead_letter_topic = Some(dead_letter_topic(&topic));
-    settings.kafka.http_events_topic = None;
-    settings.http.listen = ([127, 0, 0, 1], 0).into();
-    settings.catalog.file = None;
+    let folder = apart(&mut settings, &topic);
     let outcome = measure(args, arguments, &settings, &topic, &workload);
     let cleared = clear(&folder);
     if !args.keep && args.reuse.is_none() {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use odometer::core::catalog::record::{Body, Change, Entity};
 use odometer::core::instant::Instant;
 use serde_json::{Value as Json, json};
 
@@ -10,7 +9,7 @@ use super::case::Case;
 use super::coverage::Coverage;
 use super::events::Sent;
 use super::feed::{Feed, Outgoing};
-use crate::oracle::{Event, Expected, Question, Tenant, answer, zone};
+use crate::oracle::{Event, Expected, Question, Tenant, answer, difference, zone};
 use crate::scenario_seeds::api_key;
 use crate::service::TestService;
 
@@ -192,30 +191,6 @@ impl World {
             self.service.usage_at(organization, &question.customer, &question.query(), offsets);
         Expected { status: answer.status, body: answer.body }
     }
-}
-
-/// What turns one catalogue into another.
-fn difference(before: Option<&Tenant>, after: &Tenant) -> Vec<Change> {
-    let organization = &after.organization.external_id;
-    let entity = |body| Entity { organization: organization.clone(), body };
-    let known: Vec<Entity> =
-        before.map(bodies).unwrap_or_default().into_iter().map(entity).collect();
-    let wanted: Vec<Entity> = bodies(after).into_iter().map(entity).collect();
-    let keys: Vec<_> = wanted.iter().map(Entity::key).collect();
-    let gone = known.iter().map(Entity::key).filter(|key| !keys.contains(key));
-    let mut changes: Vec<Change> = gone.map(Change::Delete).collect();
-    changes.extend(wanted.into_iter().filter(|body| !known.contains(body)).map(Change::Put));
-    changes
-}
-
-fn bodies(tenant: &Tenant) -> Vec<Body> {
-    let mut bodies = vec![Body::Organization(tenant.organization.clone())];
-    bodies.extend(tenant.taxes.iter().cloned().map(Body::Tax));
-    bodies.extend(tenant.metrics.iter().cloned().map(Body::BillableMetric));
-    bodies.extend(tenant.plans.iter().cloned().map(Body::Plan));
-    bodies.extend(tenant.customers.iter().cloned().map(Body::Customer));
-    bodies.extend(tenant.rows.iter().cloned().map(Body::Subscription));
-    bodies
 }
 
 /// The record with its organisation.

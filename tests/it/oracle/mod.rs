@@ -5,6 +5,7 @@
 mod advance;
 mod bucket;
 mod calendar;
+mod changes;
 mod event;
 mod fee;
 mod filter;
@@ -16,6 +17,7 @@ mod tiers;
 mod usage;
 mod weighted;
 
+pub use changes::difference;
 pub use event::{Event, Place};
 pub use usage::{answer, window_of, zone};
 

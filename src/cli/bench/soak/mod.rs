@@ -25,7 +25,7 @@ use self::report::{Report, Sample};
 use super::process::resident_bytes;
 use super::queries::Queries;
 use super::workload::Workload;
-use super::{catalog_topic, clear, dead_letter_topic};
+use super::{apart, catalog_topic, clear, dead_letter_topic};
 use crate::cli::Failure;
 use crate::cli::serve::Running;
 use crate::config::{LogLevel, Settings};
@@ -90,14 +90,7 @@ pub fn run(args: &SoakArgs, arguments: &[OsString], mut settings: Settings) -> R
     }
     let workload = args.workload();
     let topic = workload.topic();
-    let folder = settings.store.path.join(format!("{topic}-{}", std::process::id()));
-    settings.store.path.clone_from(&folder);
-    settings.kafka.events_topics = vec![topic.clone()];
-    settings.kafka.catalog_topic = catalog_topic(&topic);
-    settings.kafka.dead_letter_topic = Some(dead_letter_topic(&topic));
-    settings.kafka.http_events_topic = None;
-    settings.http.listen = ([127, 0, 0, 1], 0).into();
-    settings.catalog.file = None;
+    let folder = apart(&mut settings, &topic);
     let outcome = Soak { args, arguments, settings: &settings, topic: &topic }.measure(&workload);
     let cleared = clear(&folder);
     let topics = [topic.clone(), catalog_topic(&topic), dead_letter_topic(&topic)];
