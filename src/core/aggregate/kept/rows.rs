@@ -176,27 +176,33 @@ impl Rows {
         let first = table.days.start(from);
         let mut lines = lines.clone();
         // Additions that may be charged for again: their removals can still be taken back.
-        let mut returning = 0_u64;
+        let mut returning: Vec<Own> = Vec::new();
         lines.retain(|_, line| match &mut line.stay {
             Stay::Never => line.last.0 >= floor,
             Stay::Present { start, .. } => {
                 *start = first;
                 true
             }
-            Stay::Gone { start, removed, .. } => {
+            Stay::Gone { added, start, removed, .. } => {
                 *start = first;
                 let stays = removed.0 >= floor;
-                returning += u64::from(stays);
+                returning.extend(stays.then_some(*added));
                 stays
             }
         });
+        returning.sort_unstable();
+        let returns = |place: &Place| returning.binary_search(&(place.at, place.number)).is_ok();
         let share = table.lasting(first);
-        let mut level = returning;
+        // The most units that may be present: a removal that finds none can never find one.
+        let mut level = 0_u64;
         let rows = self.walked.rows.iter().filter_map(|(place, row)| {
-            let stays = if row.adds { row.lasts } else { place.at >= floor || level > 0 };
+            let stays = match row.adds {
+                true => row.lasts || returns(place),
+                false => place.at >= floor || level > 0,
+            };
             level = if row.adds { level + u64::from(stays) } else { level.saturating_sub(1) };
-            let share = if row.adds { share } else { 0 };
-            stays.then(|| (place.clone(), Row::new(row.adds, share)))
+            let share = if row.lasts { share } else { 0 };
+            stays.then(|| (place.clone(), row.with_share(share)))
         });
         let mut walked = Walked { rows: rows.collect(), stale: true, ..Walked::default() };
         walked.walk_again(table.steps);

@@ -226,6 +226,40 @@ fn a_removal_taken_back_behind_many_rows_needs_no_event() {
     assert_eq!(rows.entries(), right.entries());
 }
 
+/// A value that returns on the day of its removal is counted from its first addition on, so that
+/// removals of others take from it: those after that addition, but not those before it.
+#[test]
+fn a_unit_that_returns_in_the_next_window_meets_the_removals_after_it() {
+    let model = table(&[(4, true)]);
+    let zone = Zone::UTC;
+    let (steps, before) = (steps(&model), march(&zone));
+    let mut after = before.clone();
+    (after.from, after.to) = (before.to.plus_micros(1), before.to.plus_micros(30 * DAY));
+    let old = Table { days: Days { frame: &before, grouped: false }, steps: &steps };
+    let new = Table { days: Days { frame: &after, grouped: false }, steps: &steps };
+    let mut past = Vec::new();
+    event(&mut past, 23, "first", "add");
+    event(&mut past, 24, "first", "remove");
+    event(&mut past, 48, "second", "add");
+    event(&mut past, 49, "returning", "add");
+    event(&mut past, 50, "second", "remove");
+    for value in ["a", "b", "c", "d"] {
+        event(&mut past, 51, value, "add");
+    }
+    event(&mut past, 30 * 24, "returning", "remove");
+    let mut back = Vec::new();
+    event(&mut back, 30 * 24 + 1, "returning", "add");
+    let mut rows = Rows::new();
+    fold(&mut rows, &old, &past);
+    let mut rolled = rows.roll(&new);
+    fold(&mut rolled, &new, &back);
+    // The same, had it come before the turn.
+    fold(&mut rows, &old, &back);
+    assert_eq!(rolled.entries(), rows.roll(&new).entries());
+    let Some(Entries::Filled(filled)) = rolled.entries() else { unreachable!("rows are walked") };
+    assert_eq!((filled.units, filled.peak), (Decimal::from(5_u64), Decimal::from(4_u64)));
+}
+
 /// What comes and goes for months leaves no more rows behind than there are values present, as
 /// many removals at most, and those of the last two days.
 #[test]

@@ -42,6 +42,12 @@ impl Row {
     pub fn new(adds: bool, share: i64) -> Self {
         Self { adds, lasts: adds, share, segment: None, path: Path::default() }
     }
+
+    /// The same row with another share, before it walks.
+    #[must_use]
+    pub fn with_share(&self, share: i64) -> Self {
+        Self { lasts: self.lasts, ..Self::new(self.adds, share) }
+    }
 }
 
 /// All rows, and where they lead.
