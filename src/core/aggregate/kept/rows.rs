@@ -196,10 +196,8 @@ impl Rows {
         // The most units that may be present: a removal that finds none can never find one.
         let mut level = 0_u64;
         let rows = self.walked.rows.iter().filter_map(|(place, row)| {
-            let stays = match row.adds {
-                true => row.lasts || returns(place),
-                false => place.at >= floor || level > 0,
-            };
+            let stays =
+                if row.adds { row.lasts || returns(place) } else { place.at >= floor || level > 0 };
             level = if row.adds { level + u64::from(stays) } else { level.saturating_sub(1) };
             let share = if row.lasts { share } else { 0 };
             stays.then(|| (place.clone(), row.with_share(share)))
