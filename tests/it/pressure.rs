@@ -30,9 +30,11 @@ const AHEAD_MAX: u64 = 6;
 const SUBSCRIPTIONS: usize = 20;
 /// Pause between two questions of the neighbour.
 const PAUSE: Duration = Duration::from_millis(2);
-/// How much longer the middle question, and the fold of as many events, may take under attack:
-/// rules are looked for once for every new subscription, which is most of it.
+/// How much longer the middle question of a neighbour may take under attack.
 const SLOWER_MAX: u32 = 6;
+/// How much more the fold of an event of a new subscription may cost than that of a known one: its
+/// rules are looked for, and it is written and dropped again.
+const NEW_COSTS_MAX: u32 = 25;
 
 fn catalogue() -> String {
     let mut text = String::from(
@@ -188,7 +190,7 @@ fn a_crowd_of_unknown_subscriptions_leaves_memory_and_its_neighbour_alone() {
     let sent = (RECORDS * OTHERS) as u64;
     assert!(metrics.accounts_left.get() > sent / 2, "{} left", metrics.accounts_left.get());
     assert!(attack.middle() < SLOWER_MAX * peace.middle(), "{:?}", attack.middle());
-    assert!(attack.took < SLOWER_MAX * peace.took, "{:?}", attack.took);
+    assert!(attack.took < NEW_COSTS_MAX * peace.took, "{:?}", attack.took);
     let accepted = service.counters().accepted;
     assert_eq!(accepted, (2 * RECORDS * (OWN + OTHERS)) as u64);
     service.crash();
