@@ -6,6 +6,7 @@ use rocksdb::{
 };
 
 use super::error::OpenError;
+use super::history::FULL_BYTES_MIN;
 use super::keys::Family;
 use super::meta::Identity;
 
@@ -66,7 +67,7 @@ const FILE_LIST_BYTES: u64 = 4 << 20;
 const TAIL_MEMTABLE_PART: usize = 3;
 /// Memtable of a family that is written in small pieces.
 const SMALL_MEMTABLE_BYTES: usize = 4 << 20;
-/// Values of at least this size are kept in blob files, so that compaction does not copy them.
+/// Blocks and records of at least this size are kept in blob files.
 const BLOB_BYTES_MIN: u64 = 4 << 10;
 /// Size of a blob file: small enough that a file of dropped blocks is soon free of live ones.
 const BLOB_FILE_BYTES: u64 = 64 << 20;
@@ -84,6 +85,11 @@ const ID_SPARE_PERCENT_MAX: i32 = 100;
 /// Size of one file of ids after a merge. Its filter is read and cached as one piece of 1.4 MB:
 /// less would cost more look-ups in the cache, more would not fit a shard of a small cache.
 const ID_FILE_BYTES: u64 = 32 << 20;
+/// Sorted files side by side that are too few to be merged, however few slots there are.
+const FEW_RUNS: i32 = 4;
+/// Size of one file of a family whose files come slot by slot: what a merge copies that is not of
+/// its slot is less than that at both ends.
+const SLOT_FILE_BYTES: u64 = 8 << 20;
 /// More files than there will ever be.
 const RUNS_UNLIMITED: i32 = 1 << 20;
 /// Bytes written to a file before the system is asked to begin writing them out, so that a sync
@@ -148,19 +154,24 @@ impl StoreOptions {
         options.set_write_buffer_size(SMALL_MEMTABLE_BYTES);
         options.set_compression_type(DBCompressionType::Lz4);
         match family {
-            Family::Tail | Family::History | Family::Log => {
+            Family::Tail | Family::Log => {
                 options.set_write_buffer_size(self.memtable_bytes / TAIL_MEMTABLE_PART);
-                options.set_enable_blob_files(true);
-                options.set_min_blob_size(BLOB_BYTES_MIN);
-                options.set_blob_file_size(BLOB_FILE_BYTES);
-                options.set_blob_compression_type(DBCompressionType::Lz4);
+                keep_apart(&mut options, BLOB_BYTES_MIN);
                 options.set_enable_blob_gc(true);
+            }
+            Family::History => {
+                // Full chunks stay for ever. If files that hold some were cleaned of what is gone,
+                // the oldest part of the whole history would be copied again and again.
+                options.set_write_buffer_size(self.memtable_bytes / TAIL_MEMTABLE_PART);
+                keep_apart(&mut options, FULL_BYTES_MIN as u64);
+                table.set_bloom_filter(FILTER_BITS, false);
+                self.come_by_slots(&mut options);
             }
             Family::Ids => tune_ids(&mut options, &mut table),
             Family::Totals => {
                 table.set_block_size(POINT_BLOCK_BYTES);
                 table.set_bloom_filter(FILTER_BITS, false);
-                never_stall(&mut options);
+                self.come_by_slots(&mut options);
             }
             Family::Catalog => {
                 table.set_block_size(POINT_BLOCK_BYTES);
@@ -178,6 +189,23 @@ impl StoreOptions {
         options.set_block_based_table_factory(&table);
         options
     }
+
+    /// For sorted files of one slot each, which do not overlap those of other slots. They are merged
+    /// once there are as many as slots: fewer would copy all that is below them as often as they
+    /// come, more would each cost a walk over an account a look.
+    fn come_by_slots(&self, options: &mut Options) {
+        options.set_level_zero_file_num_compaction_trigger(i32::from(self.slots).max(FEW_RUNS));
+        options.set_target_file_size_base(SLOT_FILE_BYTES);
+        never_stall(options);
+    }
+}
+
+/// Keeps values of at least this size in files of their own, so that compaction does not copy them.
+fn keep_apart(options: &mut Options, bytes_min: u64) {
+    options.set_enable_blob_files(true);
+    options.set_min_blob_size(bytes_min);
+    options.set_blob_file_size(BLOB_FILE_BYTES);
+    options.set_blob_compression_type(DBCompressionType::Lz4);
 }
 
 /// The part of a catalogue key that all versions of an entity share: all but the version.

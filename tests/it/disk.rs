@@ -24,6 +24,7 @@ const EROFS: i32 = 30;
 const WRITES: i32 = 1;
 const SYNCS: i32 = 2;
 const CREATES: i32 = 4;
+const READS: i32 = 8;
 /// Not a call: no room is told of.
 const ROOM: i32 = 16;
 /// What a full disk refuses.
@@ -316,6 +317,48 @@ fn after_a_failed_write_or_sync_the_program_ends_and_the_next_start_has_all_it_a
         reach(&service, &format!("{sent}.0"));
         assert!(service.terminate().0.success());
     }
+}
+
+#[test]
+fn what_cannot_be_read_is_not_missing_and_is_there_again_with_the_disk() {
+    const STORED: &str = "/api/v1/events/7";
+    let alone = Alone::new();
+    let service = alone.start();
+    // So long that they are read from the disk whenever they are asked for.
+    let long = |number: u32| {
+        let mut event = call(&number.to_string());
+        event["properties"] = json!({"note": "n".repeat(200)});
+        event
+    };
+    let batch = json!({"events": (0..100).map(long).collect::<Vec<_>>()});
+    assert_eq!(service.post("/api/v1/events/batch", KEY, &batch).0, 200);
+    reach(&service, "100.0");
+    assert!(service.terminate().0.success());
+    let service = alone.start();
+    ready(&service);
+    alone.disk.fail(EIO, READS, 0);
+    assert_eq!(calls(&service), "100.0", "totals are in memory");
+    let (status, body) = service.get(STORED, Some(KEY));
+    assert!(status >= 500 && alone.disk.failed() > 0, "{status}: {body}");
+    alone.disk.heal();
+    // A checkpoint that could not read either has ended it.
+    until("it goes on, or ends", || {
+        let status = try_send(&service, "7");
+        status.is_none_or(|status| status == 422).then_some(())
+    });
+    drop(service);
+    let service = alone.start();
+    ready(&service);
+    let (status, body) = service.get(STORED, Some(KEY));
+    assert!(status == 200 && body.contains("nnn"), "{status}: {body}");
+    assert_eq!(send(&service, "7"), 422, "it is known");
+    accept(&service, 100..101);
+    reach(&service, "101.0");
+    assert!(service.terminate().0.success());
+
+    alone.disk.fail(EIO, READS, 0);
+    let told = alone.refused();
+    assert!(told.contains("Input/output error") && told.contains("hint:"), "{told}");
 }
 
 #[test]

@@ -14,8 +14,9 @@ use super::rows::RowSet;
 /// Length that a chunk of more than one row does not exceed: one read from disk, and little to
 /// decode for who wants a few rows of it.
 pub const CHUNK_BYTES_MAX: usize = 64 << 10;
-/// Chunks of at least this length are left as they are; shorter ones are merged again.
-pub const FULL_BYTES_MIN: usize = CHUNK_BYTES_MAX / 2;
+/// Chunks of at least this length are left as they are; shorter ones are merged again, and copied
+/// whenever the engine merges its files.
+pub const FULL_BYTES_MIN: usize = CHUNK_BYTES_MAX / 4;
 /// Room for the version and the last timestamp.
 const HEADER_BYTES_MAX: usize = 11;
 

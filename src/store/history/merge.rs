@@ -6,7 +6,6 @@
 
 use rocksdb::WriteBatch;
 
-use crate::core::instant::Instant;
 use crate::core::planted::{Fault, planted};
 use crate::engine::ledger::AccountKey;
 use crate::store::codec::Damage;
@@ -20,12 +19,11 @@ use super::chunk::{self, ChunkId, FULL_BYTES_MIN, Made};
 use super::month;
 use super::record::{Partial, Record};
 use super::rows::RowSet;
+use super::tiers;
 
 /// Bytes of blocks after which a merge takes no further one: they are held in memory, and a crash
 /// repeats no more than that.
 pub const MERGE_BYTES_MAX: u64 = 16 << 20;
-/// A merge takes a partial chunk with it that is at most so many times as large as what it has.
-const GROWTH: u64 = 2;
 /// What a row takes in a chunk beside its texts and properties, about.
 const ROW_BYTES: usize = 24;
 
@@ -227,7 +225,7 @@ impl<'a> Draft<'a> {
             let end = month::end(first);
             let to =
                 from + rows.timestamps(from).take_while(|at| *at < end || *at == first).count();
-            let taken = take_partial(&mut record, rows.encoded_bytes(from, to), first);
+            let taken = tiers::take(&mut record, rows.encoded_bytes(from, to), first);
             let made = if taken.is_empty() {
                 chunk::make(writer, rows, (from, to), (self.slot, self.upto), number)
             } else {
@@ -323,25 +321,6 @@ impl<'a> Draft<'a> {
 struct Scratch {
     rows: RowSet,
     writer: BlockWriter,
-}
-
-/// Takes off a record the partial chunks of a month that are to be merged with so many bytes,
-/// newest first.
-fn take_partial(record: &mut Record, mut bytes: u64, at: Instant) -> Vec<Partial> {
-    let month = month::start(at);
-    let mut taken = Vec::new();
-    for at in (0..record.partial.len()).rev() {
-        let partial = record.partial[at];
-        if month::start(partial.id.first) != month {
-            continue;
-        }
-        if partial.bytes > bytes * GROWTH {
-            break;
-        }
-        bytes += partial.bytes;
-        taken.push(record.partial.remove(at));
-    }
-    taken
 }
 
 impl RowSet {

@@ -11,11 +11,9 @@
 //! has not raised it is not seen. It is raised by one write that also drops the blocks and the
 //! chunks that were merged again. So at any instant every row counts once.
 //!
-//! A chunk smaller than half of the greatest is *partial*. A merge takes with it, newest first, the
-//! partial chunks of the month that are at most twice as large as what it has so far. What is left
-//! more than doubles from each chunk to the next older one, so a month has about ten partial chunks
-//! at most; and a row is written again into a chunk at least half as large again, so about fifteen
-//! times at most, however slowly its account fills a chunk.
+//! A chunk smaller than a quarter of the greatest is *partial*: it may be written again, together
+//! with others of its month and what comes (see [`tiers`]). A month has about nine of them at most,
+//! and a row is written again about three times until its chunk is full.
 //!
 //! Before its chunks an account has a *record*: its name, the partial chunks, and the positions of
 //! rows that a later one retracted while they lay in a chunk that was not written again. A reader
@@ -29,9 +27,10 @@ mod month;
 pub(crate) mod record;
 mod rows;
 mod stream;
+mod tiers;
 mod view;
 
-pub use chunk::{CHUNK_BYTES_MAX, ChunkId};
+pub use chunk::{CHUNK_BYTES_MAX, ChunkId, FULL_BYTES_MIN};
 pub use hold::{Hold, Holds};
 pub use inspect::Flaw;
 #[cfg(test)]
