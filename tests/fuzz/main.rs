@@ -1,8 +1,8 @@
 //! Feeds every fuzz target with its corpus in `tests/corpus` and with seeded mutations of it.
 //!
-//! Each target gets a fixed number of inputs, the same on every run; `make fuzz` looks further, with
-//! libFuzzer. An input that fails is kept as a file. With the name of a target and a file that one
-//! input is run; moved into the corpus it is a regression test.
+//! Each target gets a fixed number of inputs, the same on every run; `make fuzz` looks further,
+//! with libFuzzer. An input that fails is kept as a file. With the name of a target and a file that
+//! one input is run; moved into the corpus it is a regression test.
 //!
 //! Beside what a target checks, no input may take long or much memory.
 
