@@ -55,9 +55,9 @@ sim: ## the simulator: SEEDS=N seeds from FROM=N on; prints the first that fails
 	ODOMETER_SIM_SEEDS=$(SEEDS) ODOMETER_SIM_FROM=$(FROM) \
 		$(CARGO) test --release --locked --test sim seeds::every_seed_holds -- --exact --nocapture
 
-fuzz: ## the fuzz targets: all for a few seconds, or one: TARGET=decoder SECONDS=600
-	dev/setup --tests
-	$(CARGO) test --release --locked --features fuzzing --test fuzz -- $(TARGET) $(SECONDS)
+fuzz: ## libFuzzer on every fuzz target for a minute, or on one: TARGET=decoder SECONDS=600
+	dev/setup
+	dev/fuzz $(or $(TARGET),all) $(or $(SECONDS),60)
 
 vectors: ## the golden cases; ODOMETER_VECTORS_DIR=folder runs others of the same schema
 	dev/setup
@@ -94,9 +94,11 @@ kafka: ## start a Kafka broker on loopback (dev/kafka stop ends it)
 
 fmt: ## format the sources
 	cargo fmt
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 lint: ## formatting and clippy, warnings denied
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --release --locked --all-targets --features fuzzing -- -D warnings
 
 docs: ## the documentation of the crate, warnings denied

@@ -115,11 +115,19 @@ fn check_together(a: &Decimal, b: &Decimal) {
     }
 }
 
-/// An integer over a power of ten, without zeros that could be struck.
-#[derive(Clone, Debug, PartialEq)]
+/// An integer over a power of ten. Equal values may differ in their zeros: to strike these takes
+/// time quadratic in the digits, far more than all that is judged.
+#[derive(Clone, Debug)]
 struct Exact {
     mantissa: BigInt,
     scale: i64,
+}
+
+impl PartialEq for Exact {
+    fn eq(&self, other: &Self) -> bool {
+        let scale = self.scale.max(other.scale);
+        self.at(scale) == other.at(scale)
+    }
 }
 
 fn exact(decimal: &Decimal) -> Exact {
@@ -128,15 +136,8 @@ fn exact(decimal: &Decimal) -> Exact {
 
 impl Exact {
     fn new(mantissa: BigInt, scale: i64) -> Self {
-        let zero = BigInt::ZERO;
-        let (mut mantissa, mut scale) = (mantissa, scale);
-        if mantissa == zero {
-            return Self { mantissa, scale: 0 };
-        }
-        while &mantissa % 10 == zero {
-            mantissa /= 10;
-            scale -= 1;
-        }
+        // Zero is zero whatever its exponent, which nothing bounds.
+        let scale = if mantissa == BigInt::ZERO { 0 } else { scale };
         Self { mantissa, scale }
     }
 

@@ -1,0 +1,5 @@
+//! Decimals against rationals of arbitrary length.
+
+#![no_main]
+
+odometer_fuzz::target!();

@@ -1,0 +1,5 @@
+//! The event decoder against the strict parser.
+
+#![no_main]
+
+odometer_fuzz::target!();

@@ -1,0 +1,5 @@
+//! Expressions of billable metrics.
+
+#![no_main]
+
+odometer_fuzz::target!();

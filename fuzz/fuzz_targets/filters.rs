@@ -1,0 +1,5 @@
+//! Charge filters.
+
+#![no_main]
+
+odometer_fuzz::target!();
