@@ -6,11 +6,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::clock::Stopwatch;
-use super::compactor::Job;
+use super::compactor::{Compacting, Job};
 use super::dead_letters;
 use super::fatal::Fatal;
 use super::fault::Fault;
-use super::merger::MERGE_DUE_BLOCKS;
+use super::new_ids::NewIds;
 use super::shared::{Shared, worker_of};
 use super::turns::Turns;
 use super::worker::{Command, Handed};
@@ -24,12 +24,6 @@ use crate::telemetry::events::{
     CheckpointFailed, CheckpointWritten, Emit, LimitHit, RejectedDropped,
 };
 
-/// New ids of all slots together at which they are brought into the store's index. Fewer would make
-/// more files, which every look-up of an unknown id has to ask.
-const IDS_DUE: u64 = 1_000_000;
-/// Checkpoints with blocks after which new ids are brought in however few they are: blocks are
-/// merged into the history only when their ids are in the index.
-const IDS_DUE_CHECKPOINTS: u64 = MERGE_DUE_BLOCKS / 2;
 /// What is being done when a checkpoint fails.
 const WRITING: &str = "writing a checkpoint";
 /// Pause before a failed write is tried again.
@@ -107,9 +101,7 @@ pub struct Checkpointer {
     compactor: Sender<Job>,
     /// Tells the merger to look for what is due.
     merger: Sender<()>,
-    /// Ids that were accepted when the last merge of ids began, and checkpoints since then.
-    ids_at_merge: u64,
-    since_ids: u64,
+    new_ids: NewIds,
     turns: Turns,
     since_totals: Stopwatch,
 }
@@ -137,8 +129,7 @@ impl Checkpointer {
             schedule,
             compactor,
             merger,
-            ids_at_merge: 0,
-            since_ids: 0,
+            new_ids: NewIds::default(),
             turns,
             since_totals: Stopwatch::start(),
         })
@@ -211,7 +202,9 @@ impl Checkpointer {
         let rows = handed.iter().map(|handed| handed.rows).sum();
         CheckpointWritten { took: watch.elapsed(), bytes: stats.bytes, events: rows }
             .emit(&self.shared.metrics);
-        self.since_ids += u64::from(!commit.blocks.is_empty());
+        if !commit.blocks.is_empty() {
+            self.new_ids.committed();
+        }
         for block in &commit.blocks {
             self.turns.committed(block.slot, block.bytes.len() as u64);
         }
@@ -270,24 +263,35 @@ impl Checkpointer {
         Ok(Asked(replies))
     }
 
-    /// Whether enough ids are new for a merge, and none is under way.
+    /// Whether new ids are to be brought in, and none are at present. If the compactor does not keep
+    /// up, no more is committed until it has: they are held in memory.
     fn ids_due(&mut self) -> bool {
+        let shared = &self.shared;
         // Before all slots are back there is nothing new, and the sum below says nothing.
-        if self.shared.compacting.ids() || !self.shared.all_back() {
+        if !shared.all_back() {
             return false;
         }
-        let accepted = numbers(self.shared.slots).map(|slot| {
-            let counters = self.shared.board.slot(slot).counters;
+        let accepted = numbers(shared.slots).map(|slot| {
+            let counters = shared.board.slot(slot).counters;
             counters.accepted + counters.replaced
         });
         let accepted: u64 = accepted.sum();
-        let many = accepted.saturating_sub(self.ids_at_merge) >= IDS_DUE;
-        let due = many || self.since_ids >= IDS_DUE_CHECKPOINTS;
+        if shared.compacting.ids() && self.new_ids.are_overdue(accepted) {
+            LimitHit { limit: "IDS_OVERDUE" }.emit(&shared.metrics);
+            self.await_compactor(Compacting::ids);
+        }
+        let due = !shared.compacting.ids() && self.new_ids.are_due(accepted);
         if due {
-            self.ids_at_merge = accepted;
-            self.since_ids = 0;
+            self.new_ids.begin(accepted);
         }
         due
+    }
+
+    /// Waits while the compactor is at this kind of work.
+    fn await_compactor(&self, works: impl Fn(&Compacting) -> bool) {
+        while works(&self.shared.compacting) && !self.shared.is_stopping() {
+            std::thread::sleep(COMPACTOR_PAUSE);
+        }
     }
 
     /// The slots whose totals are saved this time. If the compactor does not keep up, no more is
@@ -299,9 +303,7 @@ impl Checkpointer {
             if overdue {
                 LimitHit { limit: "REFOLD_BYTES_MAX" }.emit(&shared.metrics);
             }
-            while shared.compacting.totals() && !shared.is_stopping() {
-                std::thread::sleep(COMPACTOR_PAUSE);
-            }
+            self.await_compactor(Compacting::totals);
         }
         if !shared.all_back() {
             self.since_totals = Stopwatch::start();

@@ -11,11 +11,17 @@ use super::worker::{Command, SlotTotals};
 use crate::core::position::Position;
 use crate::engine::dedup::NewId;
 use crate::store::{IdKey, StoreError};
+use crate::telemetry::events::{Emit, LimitHit};
 
 /// Jobs that may wait: one of each kind is under way at most.
 pub const JOBS_WAITING_MAX: usize = 4;
 /// Pause before a failed write is tried again.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
+/// Sorted files of ids side by side at which no further one is brought in before they are merged,
+/// which begins with eight: a look-up of an unknown id asks each.
+const ID_RUNS_MAX: u64 = 64;
+/// Pause between two looks at how many there are.
+const RUNS_PAUSE: Duration = Duration::from_millis(50);
 
 /// Something to bring in.
 pub enum Job {
@@ -81,6 +87,7 @@ pub fn work(shared: &Shared, job: Job) {
 
 fn bring_in_ids(shared: &Shared, mut ids: Vec<(u8, Vec<NewId>)>, upto: &[(u8, u64)]) {
     sort(&mut ids);
+    await_merges(shared);
     let done = persist(shared, "bringing in ids", || shared.store.ingest_ids(entries(&ids), upto));
     if done {
         for (number, worker) in shared.commands.iter().enumerate() {
@@ -89,6 +96,18 @@ fn bring_in_ids(shared: &Shared, mut ids: Vec<(u8, Vec<NewId>)>, upto: &[(u8, u6
             let _ = worker.send(Command::IdsMerged(mine.collect()));
         }
         shared.compacting.set_ids(false);
+    }
+}
+
+/// Waits until there are few enough files of ids. If nobody can tell, the next write says why.
+fn await_merges(shared: &Shared) {
+    let too_many = || shared.store.id_runs().is_ok_and(|runs| runs >= ID_RUNS_MAX);
+    if !too_many() {
+        return;
+    }
+    LimitHit { limit: "ID_RUNS_MAX" }.emit(&shared.metrics);
+    while !shared.is_stopping() && too_many() {
+        std::thread::sleep(RUNS_PAUSE);
     }
 }
 

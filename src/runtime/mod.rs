@@ -25,6 +25,7 @@ pub mod gaps;
 pub mod ignored;
 pub mod ingest;
 pub mod merger;
+pub mod new_ids;
 pub mod on_board;
 pub mod operator;
 pub mod outbox;

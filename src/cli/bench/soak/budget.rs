@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::config::Settings;
 use crate::engine::dedup::NewId;
+use crate::runtime::new_ids::OVERDUE;
 use crate::runtime::supervisor::{reader_threads, store_options, worker_threads};
 use crate::runtime::worker::{BATCHES_WAITING_MAX, UNSAVED_BYTES_MAX};
 use crate::store::MERGE_BYTES_MAX;
@@ -14,9 +15,9 @@ const READ_QUEUE_BYTES_MAX: u64 = (64 << 20) + (64 << 20);
 /// Bytes of decoded events for a byte of their records: names and properties are copied once, and
 /// each event has a fixed part beside them.
 const DECODED_PER_BYTE: u64 = 3;
-/// Ids that are brought into the index at once: a million, and what comes while that is done. They
-/// are held with the blocks' and once more while they are sorted.
-const IDS_UNMERGED: u64 = 2_000_000;
+/// Ids on the way to the index: those that are brought in are held twice, those that come meanwhile
+/// once.
+const IDS_ON_THE_WAY: u64 = 3 * OVERDUE;
 /// Files of ids and history that flushes, merges and compactions hold in part while they write:
 /// buffers of input, output, filters and indexes of two at a time.
 const WRITING_BYTES: u64 = 128 << 20;
@@ -54,7 +55,7 @@ impl Budget {
         let mut limits = vec![
             limit("before any event", resident),
             limit("dedup.memory_bytes_max", settings.dedup.memory_bytes_max as u64),
-            limit("ids on the way to the index", IDS_UNMERGED * size_of::<NewId>() as u64 * 2),
+            limit("ids on the way to the index", IDS_ON_THE_WAY * size_of::<NewId>() as u64),
             limit("memory.accounts_bytes_max", settings.memory.accounts_bytes_max as u64),
             limit("store cache", store.cache_bytes as u64),
             limit("store memtables", store.memtable_bytes as u64),
