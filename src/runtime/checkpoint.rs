@@ -263,8 +263,8 @@ impl Checkpointer {
         Ok(Asked(replies))
     }
 
-    /// Whether new ids are to be brought in, and none are at present. If the compactor does not keep
-    /// up, no more is committed until it has: they are held in memory.
+    /// Whether new ids are to be brought in, and none are at present. If the compactor does not
+    /// keep up, no more is committed until it has: they are held in memory.
     fn ids_due(&mut self) -> bool {
         let shared = &self.shared;
         // Before all slots are back there is nothing new, and the sum below says nothing.

@@ -190,9 +190,9 @@ impl StoreOptions {
         options
     }
 
-    /// For sorted files of one slot each, which do not overlap those of other slots. They are merged
-    /// once there are as many as slots: fewer would copy all that is below them as often as they
-    /// come, more would each cost a walk over an account a look.
+    /// For sorted files of one slot each, which do not overlap those of other slots. They are
+    /// merged once there are as many as slots: fewer would copy all that is below them as often as
+    /// they come, more would each cost a walk over an account a look.
     fn come_by_slots(&self, options: &mut Options) {
         options.set_level_zero_file_num_compaction_trigger(i32::from(self.slots).max(FEW_RUNS));
         options.set_target_file_size_base(SLOT_FILE_BYTES);

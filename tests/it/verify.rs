@@ -198,14 +198,28 @@ fn an_altered_byte_in_a_chunk_is_found_with_its_month() {
 }
 
 #[test]
-fn a_lost_chunk_is_found_with_its_month() {
+fn a_lost_partial_chunk_is_found_with_its_month() {
     let found = damaged(|entries| {
-        let (key, _) = entries.chunks().swap_remove(0);
-        entries.delete(Family::History, &key);
+        let chunks = entries.chunks();
+        let shortest = chunks.iter().min_by_key(|(_, bytes)| bytes.len()).unwrap();
+        entries.delete(Family::History, &shortest.0);
     });
     assert_eq!(found[0].kind, "chunk", "{found:?}");
     assert!(found[0].place.ends_with("month 2024-02"), "{found:?}");
     assert!(found[0].what.contains("is lost"), "{found:?}");
+}
+
+/// Nothing names a full chunk, but its rows are missing.
+#[test]
+fn a_lost_full_chunk_is_found_with_its_account() {
+    let found = damaged(|entries| {
+        let chunks = entries.chunks();
+        let longest = chunks.iter().max_by_key(|(_, bytes)| bytes.len()).unwrap();
+        entries.delete(Family::History, &longest.0);
+    });
+    assert_eq!(found[0].kind, "account", "{found:?}");
+    assert!(found[0].place.contains("org-a / sub-"), "{found:?}");
+    assert!(found[0].what.contains("rows are saved"), "{found:?}");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Which partial chunks a merge writes again.
 //!
 //! Partial chunks of an account and month lie in tiers by their length, each tier [`FAN_IN`] times
-//! as long as the one below. A tier holds fewer than [`FAN_IN`] of them: rows that would be one more
-//! take the others along, into the next tier. So few chunks stand side by side, and a row is written
-//! again about once in each tier, whatever its account writes at a time.
+//! as long as the one below. A tier holds fewer than [`FAN_IN`] of them: rows that would be one
+//! more take the others along, into the next tier. So few chunks stand side by side, and a row is
+//! written again about once in each tier, whatever its account writes at a time.
 
 use super::chunk::FULL_BYTES_MIN;
 use super::month;
