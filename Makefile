@@ -78,8 +78,8 @@ bench: ## measure against real Kafka; BENCH='--events 20000000' passes flags on
 	$(CARGO) build --release --locked --bin odometer
 	dev/with-kafka $(CARGO) run --release --locked --quiet --bin odometer -- bench $(BENCH)
 
-# After a minute at full rate the events are held back to RATE a second: each takes about 125 bytes
-# of disk for good, so that an hour of 30 000 a second needs 14 GB.
+# After a minute at full rate the events are held back to RATE a second: each takes about 100 bytes
+# of disk for good, so that an hour of 30 000 a second needs 12 GB.
 MINUTES ?= 60
 RATE ?= 30000
 soak: ## watch memory for MINUTES=60 of all-new transaction ids, RATE=30000 a second
