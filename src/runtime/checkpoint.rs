@@ -298,19 +298,23 @@ impl Checkpointer {
     /// committed until it has: what would have to be folded again at a start has a bound.
     fn totals_due(&mut self) -> Vec<u8> {
         let shared = &self.shared;
+        let all_back = shared.all_back();
+        if all_back {
+            for slot in shared.take_pressed() {
+                self.turns.press(slot);
+            }
+        }
+        // An owner that pressed for a slot folds nothing until it is saved, and asks only once.
         let overdue = self.turns.is_overdue();
-        if (overdue || shared.is_pressed()) && shared.compacting.totals() {
+        if (overdue || self.turns.is_pressed()) && shared.compacting.totals() {
             if overdue {
                 LimitHit { limit: "REFOLD_BYTES_MAX" }.emit(&shared.metrics);
             }
             self.await_compactor(Compacting::totals);
         }
-        if !shared.all_back() {
+        if !all_back {
             self.since_totals = Stopwatch::start();
             return Vec::new();
-        }
-        for slot in shared.take_pressed() {
-            self.turns.press(slot);
         }
         if shared.compacting.totals() {
             return Vec::new();

@@ -133,11 +133,6 @@ impl Shared {
         }
     }
 
-    /// Whether the totals of some slot are to be saved soon.
-    pub fn is_pressed(&self) -> bool {
-        self.pressed.iter().any(|pressed| pressed.load(Ordering::Acquire))
-    }
-
     /// The slots whose totals are to be saved soon. They are told once.
     pub fn take_pressed(&self) -> Vec<SlotNumber> {
         let taken = |slot: &SlotNumber| {

@@ -100,6 +100,11 @@ impl Turns {
         }
     }
 
+    /// Whether an owner waits for a slot to be saved.
+    pub fn is_pressed(&self) -> bool {
+        self.slots.iter().any(|slot| slot.pressed)
+    }
+
     /// All that was committed is being saved, in so many bytes.
     pub fn saved(&mut self, slot: u8, written: u64) {
         if let Some(unsaved) = self.slots.get_mut(usize::from(slot)) {
@@ -230,10 +235,12 @@ mod tests {
     fn a_slot_is_saved_when_its_owner_presses() {
         let mut turns = Turns::new([(1, 1), (1, 2)]);
         assert_eq!(turns.due(0), NOBODY);
+        assert!(!turns.is_pressed());
         turns.press(0);
         assert_eq!([turns.due(0), turns.due(0)], [[0], [0]], "until it is saved");
+        assert!(turns.is_pressed());
         turns.saved(0, 1);
-        assert_eq!(turns.due(0), NOBODY);
+        assert!(turns.due(0).is_empty() && !turns.is_pressed());
     }
 
     #[test]
