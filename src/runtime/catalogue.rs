@@ -1,15 +1,15 @@
 //! The catalogue as the service holds it: the book in memory, customers and subscriptions in the
 //! store.
 
-use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use uuid::Uuid;
 
 use super::rows::Rows;
+use super::shapes::Shapes;
 use super::stints::stints;
 use crate::core::catalog::book::{Book, Tenant};
 use crate::core::catalog::directory::Directory;
@@ -25,7 +25,6 @@ use crate::core::properties::PropertiesBuf;
 use crate::engine::account::Account;
 use crate::engine::digest::StableHasher;
 use crate::engine::frame::Frame;
-use crate::engine::shape::Shape;
 use crate::engine::slot::Tenants;
 
 /// Everything that an answer for one subscription is computed from, of one moment of the catalogue.
@@ -59,7 +58,7 @@ pub struct Catalogue {
     pub rows: Rows,
     /// Raised when something changed that many accounts may be folded under.
     epoch: AtomicU64,
-    shapes: Mutex<HashMap<Uuid, (u64, Arc<Shape>)>>,
+    shapes: Shapes,
     aside_bytes: AtomicU64,
     aside_bytes_max: u64,
 }
@@ -71,7 +70,7 @@ impl Catalogue {
             book: ArcSwap::from_pointee(book),
             rows,
             epoch: AtomicU64::new(1),
-            shapes: Mutex::default(),
+            shapes: Shapes::default(),
             aside_bytes: AtomicU64::new(0),
             aside_bytes_max,
         }
@@ -148,7 +147,8 @@ impl Catalogue {
         let organization_zone =
             Named { now: tenant.organization.timezone.as_deref(), changes: &tenant.past.zones };
         let terms = terms_of(row, plan, own, organization_zone);
-        let shape = self.shape(tenant, &plan.entity);
+        let metric = |id| tenant.metrics.get(id).map(|metric| &metric.entity);
+        let shape = self.shapes.of(&plan.entity, metric);
         let metrics = plan.charges.iter().filter_map(|charge| tenant.metrics.get(charge.metric));
         let codes = metrics.map(|metric| metric.code.as_str());
         let ingestion = self.ingestion(tenant, &row.external_id, codes);
@@ -196,24 +196,6 @@ impl Catalogue {
             _ => None,
         };
         Ok(Admitted { known_tenant, properties })
-    }
-
-    /// The compiled charges of a plan; compiled once per epoch.
-    fn shape(&self, tenant: &Tenant, plan: &Plan) -> Arc<Shape> {
-        let epoch = self.epoch();
-        let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, shape)) = shapes.get(&plan.id).filter(|(compiled, _)| *compiled == epoch) {
-            return Arc::clone(shape);
-        }
-        let metric = |id| tenant.metrics.get(id).map(|metric| &*metric.entity);
-        let shape = Arc::new(Shape::compile(plan, metric));
-        // An unchanged plan keeps its old shape, so that accounts go on sharing one.
-        let shape = match shapes.get(&plan.id) {
-            Some((_, old)) if old.digest == shape.digest => Arc::clone(old),
-            _ => shape,
-        };
-        shapes.insert(plan.id, (epoch, Arc::clone(&shape)));
-        shape
     }
 }
 

@@ -48,6 +48,7 @@ pub mod rows;
 mod rows_past;
 pub mod scan;
 pub mod scanner;
+mod shapes;
 pub mod shared;
 mod silence;
 pub mod source;

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::{Aggregation, BillableMetric, Charge, ChargeFilter};
+use super::{Aggregation, BillableMetric, Charge, ChargeFilter, Interval, Plan};
 use crate::core::instant::Instant;
 use crate::core::pricing::{Model, ModelKind};
 use crate::core::value::Value;
@@ -65,4 +65,23 @@ pub fn filter(number: u128, (key, value): (&str, &str), model: Model) -> ChargeF
 /// The standard model at no price.
 pub fn free() -> Model {
     Model::from_properties(ModelKind::Standard, &Value::Null)
+}
+
+/// A weekly plan at no price but that of its charges.
+pub fn plan(number: u128, charges: Vec<Charge>) -> Plan {
+    Plan {
+        id: Uuid::from_u128(number),
+        code: format!("plan_{number}"),
+        name: format!("plan_{number}"),
+        interval: Interval::Weekly,
+        amount_cents: 0,
+        currency: "EUR".to_owned(),
+        pay_in_advance: false,
+        bill_charges_monthly: false,
+        charges,
+        taxes: Vec::new(),
+        parent: None,
+        echo: super::Echo::default(),
+        created_at: Instant(0),
+    }
 }

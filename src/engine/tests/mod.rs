@@ -7,8 +7,6 @@ mod slot;
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use super::account::Folding;
 use super::draft::Draft;
 use super::frame::{Frame, Spell};
@@ -97,21 +95,7 @@ fn plan() -> Plan {
     let by_region = |charge| Charge { pricing_group_keys: vec!["region".to_owned()], ..charge };
     let grouped = by_region(charge(3, 2));
     let recurring = [charge(4, 3), by_region(charge(5, 4))];
-    Plan {
-        id: Uuid::from_u128(1),
-        code: "plan".to_owned(),
-        name: "Plan".to_owned(),
-        interval: Interval::Weekly,
-        amount_cents: 0,
-        currency: "EUR".to_owned(),
-        pay_in_advance: false,
-        bill_charges_monthly: false,
-        charges: [charge(1, 1), filtered, grouped].into_iter().chain(recurring).collect(),
-        taxes: Vec::new(),
-        parent: None,
-        echo: crate::core::catalog::Echo::default(),
-        created_at: Instant(0),
-    }
+    fixtures::plan(1, [charge(1, 1), filtered, grouped].into_iter().chain(recurring).collect())
 }
 
 fn metrics() -> [BillableMetric; 4] {
