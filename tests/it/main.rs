@@ -33,6 +33,7 @@ mod past_usage;
 mod past_usage_windows;
 #[cfg(feature = "mutations")]
 mod poison;
+mod pressed;
 mod pressure;
 mod rejected;
 mod restart;
