@@ -130,6 +130,8 @@ pub enum Stumble {
     Decode,
     /// When it has just been counted and is not in the ledger yet.
     Fold,
+    /// When it has been counted and is as good as in the ledger's open block.
+    Append,
     /// When it has just been added to a total, be it from the log or from the ledger.
     Total,
 }
@@ -140,6 +142,7 @@ impl Stumble {
         match self {
             Self::Decode => "odometer-panics-in-decode",
             Self::Fold => "odometer-panics-in-fold",
+            Self::Append => "odometer-panics-in-append",
             Self::Total => "odometer-panics-in-total",
         }
     }

@@ -213,6 +213,13 @@ impl Account {
         })
     }
 
+    /// Takes back the event that was counted last: the ledger could not take it. The totals are gone
+    /// then, as after a panic of [`Account::try_fold`].
+    pub fn unfold(&mut self) {
+        self.rows -= 1;
+        self.forget();
+    }
+
     /// [`Account::fold`] of an event that the ledger has. If it panics the totals are gone; whoever
     /// asks for them has them scanned.
     pub fn refold(&mut self, code: &str, usage: &Usage<'_>, folding: &mut Folding) {

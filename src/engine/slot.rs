@@ -31,7 +31,11 @@ pub trait Accounts {
 /// The open block of the slot.
 pub trait Ledger {
     /// Appends a row. `name` is given with the first row of an account that is new to the slot.
-    fn append(&mut self, row: &Row<'_>, name: Option<AccountName<'_>>);
+    ///
+    /// # Errors
+    ///
+    /// What a panic said. The block is as if the row had never come.
+    fn append(&mut self, row: &Row<'_>, name: Option<AccountName<'_>>) -> Result<(), Panicked>;
 }
 
 /// What is known of tenants.
@@ -150,9 +154,16 @@ impl Slot {
                         tenants.give_back(bytes);
                     }
                     let Some(kind) = kind else { continue };
-                    let first = account.rows == 0;
-                    let folded = account.try_fold(incoming.event.code, &usage(&incoming), folding);
-                    if let Err(panicked) = folded {
+                    // The first row brings the name, in whatever batch it comes: an account is made
+                    // for events that are not accepted, too.
+                    let name = (account.rows == 0).then_some(name);
+                    let counted = account
+                        .try_fold(incoming.event.code, &usage(&incoming), folding)
+                        .and_then(|()| {
+                            let appended = ledger.append(&row(&incoming, kind), name);
+                            appended.inspect_err(|_| account.unfold())
+                        });
+                    if let Err(panicked) = counted {
                         self.take_back(&incoming, account, kind);
                         if !known_tenant && kind == RowKind::Accepted {
                             tenants.give_back(bytes);
@@ -170,9 +181,6 @@ impl Slot {
                             account.aside.1 += bytes;
                         }
                     }
-                    // The first row brings the name, in whatever batch it comes: an account is made
-                    // for events that are not accepted, too.
-                    ledger.append(&row(&incoming, kind), first.then_some(name));
                     account.batch = *number;
                     account.changed_at = *sequence;
                 }

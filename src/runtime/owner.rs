@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::engine::dedup::NewId;
+use crate::engine::isolate::{Panicked, isolated};
 use crate::engine::ledger::{AccountKey, AccountName, Row};
 use crate::engine::progress::{Progress, Reached};
 use crate::engine::slot::{Ledger, Slot};
@@ -70,13 +71,26 @@ pub struct OpenBlock {
 }
 
 impl Ledger for OpenBlock {
-    fn append(&mut self, row: &Row<'_>, name: Option<AccountName<'_>>) {
-        let begun = match name {
-            Some(name) => self.writer.begin_account(row.account, Some(name)),
-            None => Ok(()),
+    fn append(&mut self, row: &Row<'_>, name: Option<AccountName<'_>>) -> Result<(), Panicked> {
+        let Self { writer, full } = self;
+        let mark = writer.mark();
+        let append = || {
+            let begun = match name {
+                Some(name) => writer.begin_account(row.account, Some(name)),
+                None => Ok(()),
+            };
+            begun.and_then(|()| writer.append(row))
         };
-        if let Err(full) = begun.and_then(|()| self.writer.append(row)) {
-            self.full = Some(full);
+        match isolated(append) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(no_room)) => {
+                *full = Some(no_room);
+                Ok(())
+            }
+            Err(panicked) => {
+                writer.abandon(mark);
+                Err(panicked)
+            }
         }
     }
 }

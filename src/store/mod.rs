@@ -34,7 +34,9 @@ mod watch;
 
 pub use catalog::{CatalogEntry, CatalogProgress};
 pub use codec::Damage;
-pub use codec::block::{BLOCK_BYTES_MAX, BlockFull, BlockReader, BlockWriter, Rows, SourceSpan};
+pub use codec::block::{
+    BLOCK_BYTES_MAX, BlockFull, BlockMark, BlockReader, BlockWriter, Rows, SourceSpan,
+};
 pub use codec::head::{SlotHead, SourceHead};
 pub use commit::{Commit, CommitStats, SealedBlock};
 pub use error::{OpenError, StoreError, TopicError};

@@ -1,6 +1,6 @@
-//! Records that make the program panic, by a panic that is planted in the decoder, in the fold and
-//! in the totals: each costs itself alone, is kept with its reason, and counts once what was wrong
-//! is mended.
+//! Records that make the program panic, by a panic that is planted in the decoder, in the fold, in
+//! the ledger and in the totals: each costs itself alone, is kept with its reason, and counts once
+//! what was wrong is mended.
 //!
 //! The mend is a switch of the whole process, so this is one test.
 
@@ -58,6 +58,7 @@ fn replay_all(service: &TestService) -> Replayed {
 fn a_record_that_panics_costs_itself_alone_and_counts_once_it_is_mended() {
     let mut service = TestService::start(NOW, &[("catalog.file", CATALOG)]);
     let (decode, fold) = (Stumble::Decode.mark(), Stumble::Fold.mark());
+    let append = Stumble::Append.mark();
     let list = json!([call(TOKYO, "b", ""), call(TOKYO, decode, ""), call(TOKYO, "c", "")]);
     let with_fold = json!([call(TOKYO, "d", ""), call(TOKYO, "e", fold), call(TOKYO, "f", "")]);
     // All in one batch; the account is in memory when the panic comes, and read before and after.
@@ -70,26 +71,27 @@ fn a_record_that_panics_costs_itself_alone_and_counts_once_it_is_mended() {
         json!("no event"),
         call(TOKYO, "g", fold),
         call(TOKYO, "h", ""),
+        call(TOKYO, "j", append),
     ];
     service.append(&records.map(|record| record.to_string()));
     assert_eq!(calls(&service, TOKYO), Ok("4.0".to_owned()), "a, d, f and h");
     let counters = service.counters();
-    assert_eq!((counters.accepted, counters.duplicate, counters.rejected), (4, 1, 4));
+    assert_eq!((counters.accepted, counters.duplicate, counters.rejected), (4, 1, 5));
     let kept = rejected(&service);
     let reasons: Vec<_> = kept.iter().map(|kept| (&*kept.reason, kept.index)).collect();
     let expected = [("internal_decode", 0), ("not_an_object", 0), ("internal", 1), ("internal", 0)];
-    assert!(expected.iter().all(|one| reasons.contains(one)) && reasons.len() == 4, "{reasons:?}");
+    assert!(expected.iter().all(|one| reasons.contains(one)) && reasons.len() == 5, "{reasons:?}");
     let first = |reason: &str| kept.iter().find(|kept| kept.reason == reason).unwrap();
     assert_eq!(first("internal_decode").bytes, list.to_string().into_bytes());
     assert!(first("internal").detail.contains("a planted panic in Fold"));
     let metrics = service.running().metrics.encode();
-    for line in ["{reason=\"internal\"} 2", "{reason=\"internal_decode\"} 1"] {
+    for line in ["{reason=\"internal\"} 3", "{reason=\"internal_decode\"} 1"] {
         assert!(metrics.lines().any(|own| own.ends_with(line)), "{line}\n{metrics}");
     }
 
     // Not mended yet: a replay refuses them again, and costs nobody anything either.
     let again = replay_all(&service);
-    assert_eq!((again.replayed, again.refused, again.waiting), (0, 4, 0));
+    assert_eq!((again.replayed, again.refused, again.waiting), (0, 5, 0));
     service.restart();
     assert_eq!(calls(&service, TOKYO), Ok("4.0".to_owned()));
     service.crash();
@@ -114,11 +116,11 @@ fn a_record_that_panics_costs_itself_alone_and_counts_once_it_is_mended() {
 
     MENDED.store(true, Ordering::SeqCst);
     let mended = replay_all(&service);
-    // Three records and events, one of which holds three; the one that is no event is refused.
-    assert_eq!((mended.replayed, mended.refused), (3, 1));
-    assert_eq!(calls(&service, TOKYO), Ok("10.0".to_owned()), "a to i");
+    // Four records and events, one of which holds three; the one that is no event is refused.
+    assert_eq!((mended.replayed, mended.refused), (4, 1));
+    assert_eq!(calls(&service, TOKYO), Ok("11.0".to_owned()), "a to j");
     assert_eq!(calls(&service, OSAKA), Ok("2.0".to_owned()));
     assert_eq!(replay_all(&service).replayed, 0);
     service.crash();
-    assert_eq!(calls(&service, TOKYO), Ok("10.0".to_owned()));
+    assert_eq!(calls(&service, TOKYO), Ok("11.0".to_owned()));
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::{Sample, WEEK, at, folding, frame, properties, scan};
 use crate::core::event::{Event, Rejection};
 use crate::core::instant::Instant;
-use crate::core::planted::Stumble;
+use crate::core::planted::{Stumble, stumble};
 use crate::core::position::{Position, Source};
 use crate::core::properties::Kind;
 use crate::engine::account::{Account, Installed, Known};
@@ -17,6 +17,7 @@ use crate::engine::batch::{Batch, Refused};
 use crate::engine::counters::Counters;
 use crate::engine::dedup::{BYTES_PER_ID, Ids, Lookup};
 use crate::engine::digest::Digest;
+use crate::engine::isolate::{Panicked, isolated};
 use crate::engine::keys::{KeyHasher, names_hash};
 use crate::engine::ledger::{AccountKey, AccountName, Row, RowKind};
 use crate::engine::progress::{Progress, Reached};
@@ -67,7 +68,8 @@ impl Accounts for HashMap<AccountKey, Account> {
 struct Rows<'a>(&'a mut Vec<(AccountKey, RowKind, Sample)>, &'a mut HashSet<AccountKey>);
 
 impl Ledger for Rows<'_> {
-    fn append(&mut self, row: &Row<'_>, name: Option<AccountName<'_>>) {
+    fn append(&mut self, row: &Row<'_>, name: Option<AccountName<'_>>) -> Result<(), Panicked> {
+        isolated(|| stumble(Stumble::Append, row.properties.as_bytes()))?;
         if name.is_some() {
             assert!(self.1.insert(row.account), "a name is written once");
         }
@@ -81,6 +83,7 @@ impl Ledger for Rows<'_> {
             properties: row.properties.to_owned(),
         };
         self.0.push((row.account, row.kind, sample));
+        Ok(())
     }
 }
 
@@ -381,13 +384,16 @@ proptest! {
         mut records in records(),
         turns in turns(),
         ids_max in 0..12_usize,
-        poisoned in proptest::collection::vec(any::<bool>(), 1..40),
+        poisoned in proptest::collection::vec(
+            proptest::sample::select(vec![None, Some(Stumble::Fold), Some(Stumble::Append)]),
+            1..40,
+        ),
     ) {
         let mut expected = records.clone();
         let all = records.iter_mut().flatten().zip(expected.iter_mut().flatten());
         for ((record, expected), poison) in all.zip(poisoned.iter().cycle()) {
-            if *poison && !record.refused {
-                record.sample.properties.push("poison", Kind::Text, Stumble::Fold.mark());
+            if let Some(place) = poison.filter(|_| !record.refused) {
+                record.sample.properties.push("poison", Kind::Text, place.mark());
                 expected.refused = true;
             }
         }

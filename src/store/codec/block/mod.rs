@@ -35,7 +35,7 @@ mod uuid;
 mod writer;
 
 pub use reader::{BlockReader, Rows};
-pub use writer::{BLOCK_BYTES_MAX, BlockFull, BlockWriter};
+pub use writer::{BLOCK_BYTES_MAX, BlockFull, BlockMark, BlockWriter};
 
 use crate::core::position::Source;
 

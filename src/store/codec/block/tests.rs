@@ -3,8 +3,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::core::decimal::Decimal;
 use crate::core::instant::Instant;
+use crate::core::planted::Stumble;
 use crate::core::position::{Position, Source};
 use crate::core::properties::{Kind, PropertiesBuf};
+use crate::engine::isolate::isolated;
 use crate::engine::ledger::{AccountKey, AccountName, Row, RowKind};
 use crate::store::codec::Damage;
 
@@ -148,6 +150,38 @@ proptest! {
             writer.append(&row.row()).unwrap();
         }
         prop_assert_eq!(writer.seal(slot, sequence), bytes);
+    }
+
+    /// Wherever in the block it comes, and whether or not it would have begun its account.
+    #[test]
+    fn a_row_that_panics_leaves_no_byte_behind(
+        given in prop::collection::vec((givens(), any::<bool>(), any::<bool>()), 0..40),
+    ) {
+        let mut writer = BlockWriter::new();
+        let mut without = BlockWriter::new();
+        for (row, panics, is_named) in given {
+            let subscription = Some(row.transaction.as_str());
+            let name = AccountName { organization: &row.code, subscription };
+            let name = is_named.then_some(name);
+            let append = |writer: &mut BlockWriter, row: &Given| {
+                if name.is_some() {
+                    writer.begin_account(AccountKey(row.account), name).unwrap();
+                }
+                writer.append(&row.row()).unwrap();
+            };
+            if panics {
+                let mut row = row.clone();
+                row.properties.push("poison", Kind::Text, Stumble::Append.mark());
+                let mark = writer.mark();
+                prop_assert!(isolated(|| append(&mut writer, &row)).is_err());
+                writer.abandon(mark);
+            } else {
+                append(&mut writer, &row);
+                append(&mut without, &row);
+            }
+        }
+        prop_assert_eq!(writer.rows(), without.rows());
+        prop_assert_eq!(writer.seal(1, 2), without.seal(1, 2));
     }
 
     #[test]

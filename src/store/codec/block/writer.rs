@@ -6,6 +6,7 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::core::instant::Instant;
+use crate::core::planted::{Stumble, stumble};
 use crate::core::position::Source;
 use crate::engine::ledger::{AccountKey, AccountName, Row, RowKind};
 use crate::store::codec::position::write_position;
@@ -33,6 +34,17 @@ const KEPT_BYTES_MAX: usize = 4 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the open block holds {0} bytes and takes no more")]
 pub struct BlockFull(pub usize);
+
+/// How far an open block was written when an append began.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockMark {
+    body: usize,
+    groups: usize,
+    texts: usize,
+    sources: usize,
+    base_log_time: Option<Instant>,
+    account: Option<AccountKey>,
+}
 
 /// The open block of one slot.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +85,28 @@ impl BlockWriter {
         let texts = self.texts.bytes.len() + self.texts.ends.len() * TEXT_LENGTH_BYTES_MAX;
         let tables = self.groups.len() * 4 + self.sources.spans.len() * SOURCE_BYTES_MAX;
         self.body.len() + texts + tables + row + 2 * ROW_FIXED_BYTES_MAX <= bytes_max
+    }
+
+    /// Where an append that begins now would have to be taken back to.
+    pub fn mark(&self) -> BlockMark {
+        BlockMark {
+            body: self.body.len(),
+            groups: self.groups.len(),
+            texts: self.texts.ends.len(),
+            sources: self.sources.spans.len(),
+            base_log_time: self.base_log_time,
+            account: self.account,
+        }
+    }
+
+    /// Takes back an append that began at this mark and did not end, however far it came.
+    pub fn abandon(&mut self, mark: BlockMark) {
+        self.body.truncate(mark.body);
+        self.groups.truncate(mark.groups);
+        self.texts.truncate(mark.texts);
+        self.sources.truncate(mark.sources);
+        self.base_log_time = mark.base_log_time;
+        self.account = mark.account;
     }
 
     /// Begins the rows of an account, with its name if the caller wants it kept here. Rows without
@@ -153,6 +187,9 @@ impl BlockWriter {
         if let RowKind::Replacement { retracted } = row.kind {
             write_position(out, retracted);
         }
+        stumble(Stumble::Append, properties);
+        // From here on the row is in the block: nothing before has changed what was there.
+        self.sources.cover(source, row.position.offset);
         self.rows += 1;
         Ok(())
     }
@@ -253,6 +290,13 @@ impl Texts {
         number
     }
 
+    /// Forgets all but the first so many.
+    fn truncate(&mut self, count: usize) {
+        self.ends.truncate(count);
+        self.bytes.truncate(self.ends.last().copied().unwrap_or(0));
+        self.numbers.retain(|number| *number < count);
+    }
+
     fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.ends.len()).map(|number| text_at(&self.bytes, &self.ends, number))
     }
@@ -291,10 +335,21 @@ impl Sources {
                 self.spans.push(SourceSpan { source, base: offset, first: offset, last: offset });
             }
         }
-        let span = &mut self.spans[self.last];
+        (self.last, offset.wrapping_sub(self.spans[self.last].base))
+    }
+
+    /// The partition of this number has a row at an offset.
+    fn cover(&mut self, number: usize, offset: i64) {
+        let span = &mut self.spans[number];
         span.first = span.first.min(offset);
         span.last = span.last.max(offset);
-        (self.last, offset.wrapping_sub(span.base))
+    }
+
+    /// Forgets all but the first so many.
+    fn truncate(&mut self, count: usize) {
+        self.spans.truncate(count);
+        self.numbers.retain(|_, number| *number < count);
+        self.last = 0;
     }
 
     fn clear(&mut self) {
