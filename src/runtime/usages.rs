@@ -208,7 +208,11 @@ impl Usages {
     }
 
     /// Customer, subscription and window of a question, under the catalogue of this moment.
-    fn target(&self, question: &Question) -> Result<Target, Refusal> {
+    ///
+    /// # Errors
+    ///
+    /// As for an answer.
+    pub fn target(&self, question: &Question) -> Result<Target, Refusal> {
         let catalogue = &self.shared.catalogue;
         let failures = catalogue.rows.failures();
         let found = self.find(question);

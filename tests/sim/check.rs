@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use odometer::core::instant::Instant;
 use odometer::core::position::Source;
 use odometer::core::usage::Request;
 use odometer::core::usage::{CurrentUsage, Quantities, UsageError};
@@ -18,7 +19,7 @@ use crate::cases::Dice;
 use crate::feed::Feed;
 use crate::machine::{Machine, Site};
 use crate::model::{Expected, Model, Refused};
-use crate::oracle::{Question, answer};
+use crate::oracle::{self, Question, answer};
 
 /// What does not hold.
 pub type Broken = String;
@@ -139,20 +140,10 @@ pub fn kept(acknowledged: &[Progress], durable: &[Progress]) -> Result<(), Broke
     Ok(())
 }
 
-/// The kept totals, a scan of the ledger and the oracle say the same of one subscription, at the
-/// offsets that each answer says it reflects. Returns the answer.
-pub fn answered(
-    machine: &mut Machine,
-    model: &Model,
-    feed: &Feed,
-    organization: usize,
-    question: &Question,
-) -> Result<String, Broken> {
-    let version = usize::try_from(machine.shared.catalogue.version()).unwrap();
-    let snapshot = &feed.snapshots[version];
-    let Some(tenant) = &snapshot.tenants[organization] else { return Ok("unknown".to_owned()) };
-    let asked = usages::Question {
-        organization: feed.names[organization].clone(),
+/// A question as the service is asked it; without a moment it is about now.
+pub fn asked(organization: &str, question: &Question, now: Option<i64>) -> usages::Question {
+    usages::Question {
+        organization: organization.to_owned(),
         customer: question.customer.clone(),
         subscription: question.subscription.clone(),
         request: Request {
@@ -166,8 +157,31 @@ pub fn answered(
         offsets: Vec::new(),
         wait: None,
         max_staleness: None,
-        now: None,
-    };
+        now: now.map(Instant),
+    }
+}
+
+/// A question is refused for the reason that the oracle gives.
+pub fn refusal(refusal: &Refusal, expected: &oracle::Expected) -> Result<(), Broken> {
+    match (refusal, expected.status) {
+        (Refusal::CustomerNotFound, 404) | (Refusal::NoActiveSubscription, 405) => Ok(()),
+        _ => Err(format!("{refusal}, but expected {expected:?}")),
+    }
+}
+
+/// The kept totals, a scan of the ledger and the oracle say the same of one subscription, at the
+/// offsets that each answer says it reflects. Returns the answer.
+pub fn answered(
+    machine: &mut Machine,
+    model: &Model,
+    feed: &Feed,
+    organization: usize,
+    question: &Question,
+) -> Result<String, Broken> {
+    let version = usize::try_from(machine.shared.catalogue.version()).unwrap();
+    let snapshot = &feed.snapshots[version];
+    let Some(tenant) = &snapshot.tenants[organization] else { return Ok("unknown".to_owned()) };
+    let asked = asked(&feed.names[organization], question, None);
     let now = machine.now().micros();
     let mut shown = String::new();
     for scanned in [false, true] {
@@ -185,11 +199,7 @@ pub fn answered(
         let expected = answer(tenant, zones, &events, question, now);
         shown = match answered {
             Ok((_, body)) => body.unwrap_or_default(),
-            Err(Refusal::CustomerNotFound) if expected.status == 404 => return Ok(String::new()),
-            Err(Refusal::NoActiveSubscription) if expected.status == 405 => {
-                return Ok(String::new());
-            }
-            Err(refusal) => return Err(format!("{refusal}, but expected {expected:?}")),
+            Err(refused) => return refusal(&refused, &expected).map(|()| String::new()),
         };
         if shown != expected.body {
             let way = if scanned { "a scan" } else { "the totals" };

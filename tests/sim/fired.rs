@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-/// Every kind that must come about; crashes are named by what they cut short.
-pub const KINDS: [&str; 29] = [
+/// Every kind that must come about, and the comparisons that tell what it has done. Crashes are
+/// named by what they cut short.
+pub const KINDS: [&str; 31] = [
     "a copy of a transaction",
     "a copy that comes first and is read later",
     "records of partitions out of order",
@@ -33,6 +34,8 @@ pub const KINDS: [&str; 29] = [
     "a crash in registering topics",
     "a crash in acknowledging outbox entries",
     "a crash around a sorted file",
+    "totals compared after a step",
+    "a scan compared after a step",
 ];
 
 /// Counts by kind.

@@ -13,6 +13,7 @@ use odometer::core::position::Source;
 use odometer::engine::account::Folding;
 use odometer::engine::batch::Batch;
 use odometer::engine::keys::{SlotNumber, numbers};
+use odometer::engine::ledger::AccountKey;
 use odometer::engine::progress::Progress;
 use odometer::log::decode::Limits;
 use odometer::log::kafka::Watermarks;
@@ -32,7 +33,7 @@ use odometer::runtime::source::EventSource;
 use odometer::runtime::sweeper::Swept;
 use odometer::runtime::usages::{Question, Reflects, Refusal, Usages};
 use odometer::runtime::view::View;
-use odometer::runtime::worker::{BATCHES_WAITING_MAX, Command, Worker};
+use odometer::runtime::worker::{BATCHES_WAITING_MAX, Command, CutAccount, Worker};
 use odometer::store::{Store, StoreOptions, TopicSeen};
 use odometer::telemetry::metrics::Metrics;
 use uuid::Uuid;
@@ -333,6 +334,17 @@ impl Machine {
         let worker = worker_of(slot, self.workers());
         while self.obey(worker) {}
         answer.try_recv().ok()
+    }
+
+    /// The ledger of an account at this moment, if its slot is back.
+    pub fn cut(&mut self, slot: SlotNumber, account: AccountKey) -> Option<CutAccount> {
+        if !self.shared.board.slot(slot).ready {
+            return None;
+        }
+        let (reply, mut cut) = tokio::sync::oneshot::channel();
+        let worker = worker_of(slot, self.workers());
+        self.seats[worker].worker.take(Command::Cut(slot, account, reply));
+        Some(cut.try_recv().expect("a worker that has the slot"))
     }
 
     /// Asks, and does meanwhile what the answer waits for.

@@ -11,8 +11,9 @@
 //! - **Clock.** Set by the dice; it goes back, too.
 //!
 //! After every step each record must be accounted for, and of every transaction the copy that comes
-//! first must count ([`model`]); answers from totals and from a scan must both be those of the
-//! oracle that the fidelity tests use, at the offsets that they say they reflect ([`check`]). After
+//! first must count ([`model`]); what is kept of every subscription and what a scan says of it must
+//! both be what the oracle of the fidelity tests says, at the offsets that they reflect ([`judge`]),
+//! and so must the answers to readers who come at any moment ([`check`]). After
 //! every crash the store must be a prefix of every partition, no shorter than what was called
 //! durable, and what a fold of its own ledger gives.
 //!
@@ -25,6 +26,7 @@ mod check;
 mod disk;
 mod feed;
 mod fired;
+mod judge;
 mod logs;
 mod machine;
 mod model;

@@ -19,6 +19,7 @@ use crate::check::{self, Broken};
 use crate::disk::{Disk, End, PowerCut};
 use crate::feed::Feed;
 use crate::fired::Fired;
+use crate::judge::Judge;
 use crate::logs::Log;
 use crate::machine::{Machine, Site};
 use crate::model::Model;
@@ -53,6 +54,7 @@ struct World {
     acknowledged: Vec<Progress>,
     trace: String,
     fired: Fired,
+    judge: Judge,
     _folder: TempDir,
 }
 
@@ -142,6 +144,7 @@ impl World {
             acknowledged: Vec::new(),
             trace: String::new(),
             fired: Fired::default(),
+            judge: Judge::default(),
             _folder: folder,
         }
     }
@@ -213,6 +216,9 @@ impl World {
         self.note(name);
         let machine = self.machine.as_ref().expect("a running machine");
         check::conserved(machine, &self.model, &self.feed)?;
+        let Self { machine, model, feed, fired, judge, .. } = self;
+        let machine = machine.as_mut().expect("a running machine");
+        judge.judge(machine, (model, feed), fired)?;
         let chance = if self.machine().is_back() { 30 } else { 6 };
         if self.dice.percent(chance) { self.ask() } else { Ok(()) }
     }
