@@ -261,7 +261,7 @@ fn report_charge(object: &Object<'_>, charge: &Charge, metric: &BillableMetric, 
         pay_in_advance: charge.pay_in_advance,
         prorated: charge.prorated,
         invoiceable: charge.invoiceable,
-        min_amount_cents: charge.min_amount_cents,
+        min_amount_cents: Some(charge.min_amount_cents),
         regroup_paid_fees: None,
         licence: true,
     };

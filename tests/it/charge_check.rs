@@ -226,7 +226,7 @@ fn draft<'a>(model: &'a str, properties: &'a Value) -> ChargeDraft<'a> {
         pay_in_advance: false,
         prorated: false,
         invoiceable: true,
-        min_amount_cents: 0,
+        min_amount_cents: Some(0),
         regroup_paid_fees: None,
         licence: true,
     }
@@ -240,7 +240,7 @@ fn the_worked_example_of_a_charge() {
         code_taken: true,
         pay_in_advance: true,
         prorated: true,
-        min_amount_cents: 500,
+        min_amount_cents: Some(500),
         regroup_paid_fees: Some("invoice"),
         ..draft("volume", &properties)
     };

@@ -162,3 +162,19 @@ fn yearly_plans_close_their_charges_every_month_if_they_say_so() {
     ];
     assert_eq!(windows(&service), expected);
 }
+
+#[test]
+fn a_row_that_ends_before_the_change_that_waits_closes_its_last_window() {
+    let mut service = with_plans("2025-05-10T00:00:00Z");
+    subscribe(&service, "plan-20", &json!({"ending_at": "2025-06-02T00:00:00Z"}));
+    used(&service, "may", "2025-05-20T00:00:00Z", 1);
+    used(&service, "june", "2025-06-01T12:00:00Z", 1);
+    service.set_clock(at("2025-06-01T09:00:00Z"));
+    subscribe(&service, "plan-22", &json!({}));
+    service.set_clock(at("2025-06-20T00:00:00Z"));
+    let expected = [
+        window("2025-06-01T00:00:00Z", "2025-06-02T00:00:00Z", 200),
+        window("2025-05-10T00:00:00Z", "2025-05-31T23:59:59Z", 200),
+    ];
+    lasting(&mut service, |service| assert_eq!(windows(service), expected));
+}

@@ -26,12 +26,15 @@ pub fn ending<'a>(
     let Some(end) = row.ends_at() else { return (Ending::Open, false) };
     let mut next = rows.into_iter();
     let next = next.find(|next| next.previous == Some(row.id) && next.status != Status::Canceled);
-    match next {
-        Some(next) if next.started_at.is_some_and(|start| start >= end) => {
-            (Ending::Downgraded(end), false)
-        }
-        next => (Ending::Cut(end), next.is_some()),
+    let Some(start) = next.and_then(|next| next.started_at) else {
+        return (Ending::Cut(end), next.is_some());
+    };
+    if start < end {
+        return (Ending::Cut(end), true);
     }
+    // The row may end by itself before a change that waits has come.
+    let changed = start == end || row.terminated_at == Some(end);
+    (if changed { Ending::Downgraded(end) } else { Ending::Cut(end) }, false)
 }
 
 /// The windows of a row that have closed by now, oldest first. `zones` are those that its customer

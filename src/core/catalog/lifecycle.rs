@@ -8,7 +8,7 @@
 use uuid::Uuid;
 
 use super::version::Versioned;
-use super::{BillingTime, Interval, Plan, Status, Subscription, serving};
+use super::{BillingTime, Plan, Status, Subscription, serving};
 use crate::core::instant::{Instant, MILLISECOND};
 use crate::core::period::{self, Terms, Zone};
 
@@ -239,14 +239,7 @@ fn next_period(
 
 /// What a plan's base fee comes to in a year; it tells upgrades from downgrades (3.11).
 pub fn yearly(plan: &Plan) -> i128 {
-    let times = match plan.interval {
-        Interval::Weekly => 52,
-        Interval::Monthly => 12,
-        Interval::Quarterly => 4,
-        Interval::Semiannual => 2,
-        Interval::Yearly => 1,
-    };
-    i128::from(plan.amount_cents) * times
+    i128::from(plan.amount_cents) * i128::from(plan.interval.times_a_year())
 }
 
 /// A creation for an external id that begins later: the plan is exchanged.

@@ -38,6 +38,17 @@ impl Interval {
             .into_iter()
             .find(|interval| interval.name() == name)
     }
+
+    /// How many of them a year has, as base fees are compared (3.11).
+    pub const fn times_a_year(self) -> i64 {
+        match self {
+            Self::Weekly => 52,
+            Self::Monthly => 12,
+            Self::Quarterly => 4,
+            Self::Semiannual => 2,
+            Self::Yearly => 1,
+        }
+    }
 }
 
 /// A plan with its charges.

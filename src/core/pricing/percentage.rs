@@ -37,11 +37,13 @@ struct Parts {
 
 impl Percentage {
     pub(super) fn read(properties: &Value) -> Self {
+        // No integer is too large for it, and no count of events comes near the largest here.
+        let whole = |free: Decimal| free.trunc_i64().unwrap_or(i64::MAX);
         let free_events = number(properties.get("free_units_per_events"));
         Self {
             rate: number_or_zero(properties.get("rate")),
             fixed_amount: number_or_zero(properties.get("fixed_amount")),
-            free_events: free_events.and_then(|free| free.trunc_i64()).unwrap_or(0).max(0),
+            free_events: free_events.filter(Decimal::is_positive).map_or(0, whole),
             free_units: number_or_zero(properties.get("free_units_per_total_aggregation")),
             min: number(properties.get("per_transaction_min_amount")),
             max: number(properties.get("per_transaction_max_amount")),

@@ -263,6 +263,7 @@ fn percentages_have_free_units_and_free_events() {
         ("", "15", &["15", "25"], "25", "2", "10.10"),
         ("", "", &[], "100", "2", "11"),
         ("2", "", &["4", "9"], "9", "2", "0"),
+        ("99999999999999999999", "", &["10", "30"], "30", "2", "0"),
     ] {
         let model = percentage(["1", "5", free_events, free_units, "", ""]);
         let mut quantity = sum(units);

@@ -78,6 +78,16 @@ fn charges_are_checked_in_order() {
     );
     sent["filters"] = json!([{"values": {"region": ["eu"]}, "properties": {"amount": 1}}]);
     post(&sent).invalid(r#"{"properties":["invalid_amount"]}"#);
+    // Values that are no object are none, and nothing else is looked at then.
+    for values in [json!("eu"), json!(["eu"]), json!(5), json!(true)] {
+        let mut sent = sent.clone();
+        let another = json!({"values": values, "properties": {"amount": "1"}});
+        sent["filters"].as_array_mut().unwrap().push(another);
+        post(&sent).invalid(r#"{"values":["value_is_mandatory"]}"#);
+        let alone = json!({"filter": {"values": values, "properties": {}}});
+        let filters = "plans/starter/charges/gb/filters";
+        server.post_json(filters, &alone).invalid(r#"{"values":["value_is_mandatory"]}"#);
+    }
     sent["filters"][0]["properties"] = json!({"amount": "1"});
     post(&sent).invalid(r#"{"min_amount_cents":["is not a number"]}"#);
     sent["min_amount_cents"] = json!(-5);
@@ -93,7 +103,7 @@ fn charges_are_checked_in_order() {
     sent["tax_codes"] = json!([]);
     post(&sent).ok();
     // Everything that is wrong with a charge comes at once.
-    let worst = json!({"billable_metric_id": gb, "code": "gb", "charge_model": "volume",
+    let mut worst = json!({"billable_metric_id": gb, "code": "gb", "charge_model": "volume",
         "properties": {"volume_ranges": []}, "pay_in_advance": true, "prorated": true,
         "min_amount_cents": 500, "regroup_paid_fees": "invoice"});
     post(&worst).invalid(
@@ -102,6 +112,14 @@ fn charges_are_checked_in_order() {
             "regroup_paid_fees":["only_compatible_with_pay_in_advance_and_non_invoiceable"],
             "prorated":["invalid_billable_metric_or_charge_model"],
             "min_amount_cents":["not_compatible_with_pay_in_advance"]}"#,
+    );
+    worst["min_amount_cents"] = json!("x");
+    worst["charge_model"] = json!(["volume"]);
+    worst["regroup_paid_fees"] = json!({"x": 1});
+    post(&worst).invalid(
+        r#"{"charge_model":["value_is_invalid"],"min_amount_cents":["is not a number"],
+            "code":["value_already_exist"],"regroup_paid_fees":["value_is_invalid"],
+            "prorated":["invalid_billable_metric_or_charge_model"]}"#,
     );
 }
 
@@ -114,6 +132,14 @@ fn a_charge_is_changed_in_two_steps() {
         .invalid(r#"{"charge_model":["value_is_invalid","value_is_mandatory"]}"#);
     put(&json!({"charge_model": "standard", "billable_metric_id": null}))
         .invalid(r#"{"billable_metric":["relation_must_exist"]}"#);
+    // What does not need the metric is told with it.
+    put(&json!({"charge_model": "standard", "billable_metric_id": null, "invoiceable": false,
+        "min_amount_cents": -1}))
+    .invalid(
+        r#"{"billable_metric":["relation_must_exist"],
+            "min_amount_cents":["value_is_out_of_range"],
+            "invoiceable":["must_be_true_unless_pay_in_advance"]}"#,
+    );
     let advance = json!({"charge_model": "standard", "pay_in_advance": true,
         "invoiceable": false, "regroup_paid_fees": "invoice"});
     let changed = put(&advance).ok();

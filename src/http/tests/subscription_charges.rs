@@ -157,3 +157,13 @@ fn a_subscription_that_does_not_run_has_no_charges() {
     subscribe_as(&server, &plan, Status::Pending);
     server.read("subscriptions/s/charges/calls").refused(404, "subscription_not_found");
 }
+
+#[test]
+fn nulls_in_lists_are_dropped_wherever_they_stand() {
+    let (server, _) = with_subscription();
+    let sent = json!({"amount": "9", "pricing_group_keys": ["team", null], "x": [[null, 1]]});
+    let changed = server.put_json(CHARGE, &json!({"charge": {"properties": sent}})).ok();
+    let properties = &changed["charge"]["properties"];
+    assert_eq!(properties["pricing_group_keys"], json!(["team"]));
+    assert_eq!(properties["x"], json!([[1]]));
+}

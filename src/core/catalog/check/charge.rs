@@ -35,8 +35,8 @@ pub struct ChargeDraft<'a> {
     pub prorated: bool,
     /// Whether fees go on an invoice.
     pub invoiceable: bool,
-    /// Spending minimum in cents.
-    pub min_amount_cents: i64,
+    /// Spending minimum in cents; none if it is no number.
+    pub min_amount_cents: Option<i64>,
     /// As sent; an empty text counts as none.
     pub regroup_paid_fees: Option<&'a str>,
     /// The licence state (specification 0.2).
@@ -62,8 +62,10 @@ pub fn check_charge(draft: &ChargeDraft<'_>) -> Errors {
             errors.add(MODEL, INCOMPATIBLE);
         }
     }
-    if draft.min_amount_cents < 0 {
-        errors.add("min_amount_cents", "value_is_out_of_range");
+    match draft.min_amount_cents {
+        None => errors.add("min_amount_cents", "is not a number"),
+        Some(..0) => errors.add("min_amount_cents", "value_is_out_of_range"),
+        Some(_) => {}
     }
     if blank_model {
         errors.add(MODEL, "value_is_mandatory");
@@ -85,7 +87,7 @@ pub fn check_charge(draft: &ChargeDraft<'_>) -> Errors {
     if draft.prorated && draft.metric.is_some_and(|metric| !may_prorate(draft, metric)) {
         errors.add("prorated", "invalid_billable_metric_or_charge_model");
     }
-    if draft.pay_in_advance && draft.min_amount_cents > 0 {
+    if draft.pay_in_advance && draft.min_amount_cents.is_some_and(|cents| cents > 0) {
         errors.add("min_amount_cents", "not_compatible_with_pay_in_advance");
     }
     if is("custom") && draft.metric.is_some_and(|metric| metric.aggregation.is_some()) {

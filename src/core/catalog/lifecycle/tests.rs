@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::core::catalog::Interval;
 use crate::core::period::text;
 
 const NEW_YORK: &str = "America/New_York";

@@ -85,7 +85,7 @@ fn draft<'a>(
     rule: Code,
     metric: &'a BillableMetric,
 ) -> Draft<'a> {
-    let model = input.text("charge_model");
+    let model = members::model(input);
     let codes = || charges_in_force(plan, state.tenant).map(|charge| charge.code.as_str());
     let codes: Vec<&str> = codes().collect();
     let code = match input.present("code") {
@@ -96,7 +96,7 @@ fn draft<'a>(
     Draft {
         properties: prepare_charge(model.as_deref(), input.value("properties")),
         model,
-        metric,
+        metric: Some(metric),
         code_taken: codes.contains(&code.as_str()),
         code,
         pay_in_advance: input.flag("pay_in_advance").unwrap_or(false),

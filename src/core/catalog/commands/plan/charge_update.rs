@@ -48,9 +48,9 @@ pub(super) fn update(
         charge.taxes = taxes(state, &codes, changes)?;
     }
     if !attached {
-        second_draft(state, plan, old, input, &mut draft, changes)?;
+        second_draft(state, plan, old, input, &mut draft, changes);
         draft.check()?;
-        charge.metric = draft.metric.id;
+        charge.metric = draft.metric.map_or(old.metric, |metric| metric.id);
         charge.echo.set(REGROUP, draft.regroup_paid_fees.map_or(Value::Null, Value::Text));
         charge.min_amount_cents = draft.min_amount_cents.unwrap_or(0);
         charge.pay_in_advance = draft.pay_in_advance;
@@ -68,12 +68,12 @@ fn first_draft<'a>(
     attached: bool,
     input: Input<'_>,
 ) -> Draft<'a> {
-    let sent = input.text("charge_model");
+    let sent = members::model(input);
     let model = if attached { Some(old.model.kind().name().to_owned()) } else { sent.clone() };
     Draft {
         properties: properties(sent.as_deref(), model.as_deref(), input.value("properties")),
         model,
-        metric,
+        metric: Some(metric),
         code: old.code.clone(),
         code_taken: false,
         pay_in_advance: old.pay_in_advance,
@@ -106,12 +106,13 @@ fn second_draft<'a>(
     input: Input<'_>,
     draft: &mut Draft<'a>,
     changes: &mut Changes,
-) -> Result<(), Refusal> {
+) {
     if input.has("billable_metric_id") {
-        let unknown = || Refusal::invalid("billable_metric", "relation_must_exist");
-        let metric = sent_metric(state, input).ok_or_else(unknown)?;
-        changes.read(EntityId::BillableMetric(metric.id), Some(metric.version));
-        draft.metric = &metric.entity;
+        let metric = sent_metric(state, input);
+        if let Some(metric) = metric {
+            changes.read(EntityId::BillableMetric(metric.id), Some(metric.version));
+        }
+        draft.metric = metric.map(|metric| &*metric.entity);
     }
     if let Some(code) = input.present("code") {
         let others = || charges_in_force(plan, state.tenant).filter(|other| other.id != old.id);
@@ -129,5 +130,4 @@ fn second_draft<'a>(
     if input.has(REGROUP) {
         draft.regroup_paid_fees = members::regroup_paid_fees(input);
     }
-    Ok(())
 }

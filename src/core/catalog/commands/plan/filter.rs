@@ -31,7 +31,7 @@ pub(super) fn save_list<'a>(
     sent: impl Iterator<Item = &'a Value> + Clone,
     old: &[ChargeFilter],
 ) -> Result<Vec<ChargeFilter>, Refusal> {
-    if sent.clone().any(|entry| is_blank(entry.get(VALUES))) {
+    if sent.clone().any(|entry| !has_values(entry)) {
         return Err(Refusal::invalid(VALUES, MANDATORY));
     }
     let mut saved: Vec<ChargeFilter> = Vec::new();
@@ -49,13 +49,19 @@ pub(super) fn save_list<'a>(
     Ok(saved)
 }
 
+/// Whether an entry has values at all: what is no object counts as absent (2).
+fn has_values(entry: &Value) -> bool {
+    let values = entry.get(VALUES);
+    values.as_object().is_some() && !is_blank(values)
+}
+
 /// A filter that is added by itself (8.3).
 pub(super) fn create(
     state: &State<'_>,
     scope: Scope<'_>,
     entry: &Value,
 ) -> Result<ChargeFilter, Refusal> {
-    if is_blank(entry.get(VALUES)) {
+    if !has_values(entry) {
         return Err(Refusal::invalid(VALUES, MANDATORY));
     }
     let properties = prepare(scope, entry)?;

@@ -1,7 +1,9 @@
 //! Members of a charge as they are sent, and the check of a charge that is made of them.
 
 use super::traits;
-use crate::core::catalog::check::{ChargeDraft, Errors, check_charge, presentation_group_keys};
+use crate::core::catalog::check::{
+    ChargeDraft, Errors, check_charge, is_blank, presentation_group_keys,
+};
 use crate::core::catalog::commands::Refusal;
 use crate::core::catalog::commands::input::Input;
 use crate::core::catalog::{BillableMetric, PresentationKey};
@@ -10,6 +12,9 @@ use crate::core::value::Value;
 /// The member that regroups fees paid in advance; kept to be shown.
 pub(super) const REGROUP: &str = "regroup_paid_fees";
 const MIN_AMOUNT: &str = "min_amount_cents";
+const MODEL: &str = "charge_model";
+/// A name that nothing has.
+const NOTHING: &str = "?";
 
 /// A charge that is about to be saved, before it is checked. Members that only a save in two steps
 /// changes late are old in the first one (charge properties 10.4).
@@ -17,7 +22,8 @@ const MIN_AMOUNT: &str = "min_amount_cents";
 #[allow(clippy::struct_excessive_bools)] // independent flags, as the API has them
 pub(super) struct Draft<'a> {
     pub(super) model: Option<String>,
-    pub(super) metric: &'a BillableMetric,
+    /// None if what is sent names no metric.
+    pub(super) metric: Option<&'a BillableMetric>,
     pub(super) properties: Value,
     pub(super) code: String,
     pub(super) code_taken: bool,
@@ -32,21 +38,25 @@ pub(super) struct Draft<'a> {
 impl Draft<'_> {
     /// All that is wrong with it (sections 4 to 7).
     pub(super) fn errors(&self) -> Errors {
-        let mut errors = check_charge(&ChargeDraft {
+        let mut errors = Errors::default();
+        if self.metric.is_none() {
+            errors.add("billable_metric", "relation_must_exist");
+        }
+        let found = check_charge(&ChargeDraft {
             model: self.model.as_deref(),
-            metric: Some(traits(self.metric)),
+            metric: self.metric.map(traits),
             properties: &self.properties,
             code: &self.code,
             code_taken: self.code_taken,
             pay_in_advance: self.pay_in_advance,
             prorated: self.prorated,
             invoiceable: self.invoiceable,
-            min_amount_cents: self.min_amount_cents.unwrap_or(0),
+            min_amount_cents: self.min_amount_cents,
             regroup_paid_fees: self.regroup_paid_fees.as_deref(),
             licence: true,
         });
-        if self.min_amount_cents.is_none() {
-            errors.add(MIN_AMOUNT, "is not a number");
+        for (field, codes) in found.iter() {
+            errors.extend(field, codes.iter().copied());
         }
         errors
     }
@@ -69,5 +79,16 @@ pub(super) fn min_amount_cents(input: Input<'_>) -> Option<i64> {
 
 /// `regroup_paid_fees` as sent; an empty text is none.
 pub(super) fn regroup_paid_fees(input: Input<'_>) -> Option<String> {
-    input.text(REGROUP).filter(|text| !text.is_empty())
+    name(input, REGROUP).filter(|text| !text.is_empty())
+}
+
+/// `charge_model` as sent.
+pub(super) fn model(input: Input<'_>) -> Option<String> {
+    name(input, MODEL)
+}
+
+/// A member that names something. What is no text, and not blank, names nothing there is (11).
+fn name(input: Input<'_>, member: &str) -> Option<String> {
+    let nothing = || (!is_blank(input.value(member))).then(|| NOTHING.to_owned());
+    input.text(member).or_else(nothing)
 }

@@ -8,7 +8,7 @@ use super::filter;
 use super::members::{self, Draft, REGROUP};
 use super::write::put_plan;
 use super::{FilterReply, charge_by_code, charges_in_force, pricing_unit};
-use crate::core::catalog::check::{is_blank, pricing_group_keys};
+use crate::core::catalog::check::{is_blank, pricing_group_keys, without_nulls};
 use crate::core::catalog::commands::input::Input;
 use crate::core::catalog::commands::{Changes, Command, Decision, Refusal, State, taxes};
 use crate::core::catalog::record::{Body, EntityId};
@@ -166,7 +166,8 @@ fn change<R>(
     Ok((Decision { record: changes.into_record(), reply }, result))
 }
 
-/// Properties are taken as they are sent; everything that is not named keeps the parent's value.
+/// Properties are taken as they are sent, nulls in lists aside; everything that is not named keeps
+/// the parent's value.
 pub(super) fn override_charge(
     state: &State<'_>,
     input: Input<'_>,
@@ -175,14 +176,14 @@ pub(super) fn override_charge(
     changes: &mut Changes,
 ) -> Result<(), Refusal> {
     if input.value("properties").as_object().is_some() {
-        charge.properties = input.value("properties").clone();
+        charge.properties = without_nulls(input.value("properties"));
     }
     let name = charge.invoice_display_name.as_deref();
     charge.invoice_display_name = input.text_or_kept("invoice_display_name", name);
     let kept = is_blank(input.value("min_amount_cents"));
     let draft = Draft {
         model: Some(charge.model.kind().name().to_owned()),
-        metric,
+        metric: Some(metric),
         properties: charge.properties.clone(),
         code: charge.code.clone(),
         code_taken: false,
