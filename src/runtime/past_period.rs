@@ -14,7 +14,7 @@ use super::past_catalogue::AsOf;
 use super::past_windows::RowWindow;
 use super::rows::Rows;
 use super::scan::settle;
-use crate::core::aggregate::{self, Stint};
+use crate::core::aggregate::{self, Records, Stint};
 use crate::core::catalog::book::Tenant;
 use crate::core::catalog::ingestion::Ingestion;
 use crate::core::catalog::version::SubscriptionRows;
@@ -191,6 +191,7 @@ impl Period {
             frame: aggregate::Frame { from, to, days: self.days, zone: &self.zone },
             current_usage,
             fewer_days: self.fewer_days,
+            records: Records::Replay,
             limits,
         };
         let terms = Terms {

@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::catalogue::Resolved;
 use crate::core::aggregate::kept::Span;
-use crate::core::aggregate::{self, Stint};
+use crate::core::aggregate::{self, Records, Stint};
 use crate::core::catalog::{BillableMetric, Charge, Tax};
 use crate::core::event::{Usage, UsageBuf};
 use crate::core::instant::Instant;
@@ -134,6 +134,7 @@ impl Target {
             frame: aggregate::Frame { from: window.from, to: window.to, days, zone },
             current_usage,
             fewer_days: 0,
+            records: Records::Replay,
             limits,
         };
         let whole = around(&self.resolved.frame.terms, self.now);

@@ -1,6 +1,6 @@
 //! Store-level operations of `aggregation.json` (aggregation details 12).
 
-use odometer::core::aggregate::{Terms, breakdown_keys, store};
+use odometer::core::aggregate::{Terms, breakdown_keys, numeric as number, store};
 use odometer::core::decimal::Decimal;
 use odometer::core::double::Double;
 use odometer::core::event::Usage;
@@ -20,8 +20,16 @@ pub fn asked_of_store(
     operation: &str,
 ) -> Json {
     let arguments = named(case);
+    // Without columns an operation is about the whole, unless it says that it is grouped.
+    let grouped = operation.starts_with("grouped_");
     let keys = columns(case).unwrap_or_else(|| terms.group_keys.to_vec());
+    let own_keys = if grouped { terms.group_keys } else { &[] };
     let by_columns = Terms { group_keys: &keys, presentation_keys: &[], ..terms.clone() };
+    let terms = &Terms { group_keys: own_keys, ..terms.clone() };
+    let numeric = case["store_options"]["numeric_property"] == true;
+    let valid = |event: &&&Usage<'_>| !numeric || number(event, terms.field()).is_some();
+    let events: Vec<&Usage<'_>> = events.iter().filter(valid).copied().collect();
+    let events = &events[..];
     let count = |count: &Decimal| {
         if arguments["with_count"] == false { Json::Null } else { shown(count) }
     };
@@ -36,7 +44,7 @@ pub fn asked_of_store(
             let own = case["filters"]["event"]["transaction_id"].as_str();
             let left_out = own.filter(|_| arguments["exclude_event"] == true);
             let kept = |event: &Usage<'_>| Some(event.transaction) != left_out;
-            if case["store_options"]["numeric_property"] == true {
+            if numeric {
                 let values = store::values(terms, events).into_iter();
                 let values = values.filter(|sample| kept(sample.event));
                 values.take(limit).map(|sample| shown(&sample.value)).collect()
@@ -46,16 +54,18 @@ pub fn asked_of_store(
                 events.take(limit).map(|event| json!(event.properties.text(field))).collect()
             }
         }
-        "last_event" => store::latest(terms, events)
-            .values()
-            .next()
-            .map_or(Json::Null, |sample| shown_event(sample.event)),
-        "grouped_last_event" => store::latest(terms, events)
+        "last_event" => {
+            store::selected(terms, events).last().map_or(Json::Null, |event| shown_event(event))
+        }
+        "grouped_last_event" => store::latest(&by_columns, events)
             .iter()
-            .map(|(group, sample)| {
-                let at = shown_instant(sample.event.timestamp);
+            .map(|(group, event)| {
+                let at = shown_instant(event.timestamp);
                 let groups = shown_group(&keys, group);
-                json!({"groups": groups, "timestamp": at, "value": shown(&sample.value)})
+                let value = number(event, terms.field());
+                let text = || json!(event.properties.text(terms.field()));
+                let value = value.as_ref().map_or_else(text, shown);
+                json!({"groups": groups, "timestamp": at, "value": value})
             })
             .collect(),
         "last" => {
@@ -86,8 +96,8 @@ pub fn asked_of_store(
         }
         "prorated_unique_count" => {
             let rows = store::presences(terms, events).remove(&Group::default());
-            let value = shown(&store::presence_sum(&rows.unwrap_or_default()));
-            json!({"value": value, "events_count": value})
+            let value = store::presence_sum(&rows.unwrap_or_default());
+            json!({"value": shown(&value), "events_count": count(&value)})
         }
         "prorated_unique_count_breakdown" => {
             let rows = store::presences(terms, events).remove(&Group::default());
@@ -126,7 +136,7 @@ pub fn asked_of_store(
             json!({
                 "value": shown(&total),
                 "prorated_value": shown(&prorated),
-                "events_count": values.len(),
+                "events_count": count(&Decimal::from_i64(values.len().try_into().unwrap())),
             })
         }
         "sum_date_breakdown" => store::sums_by_date(terms, events)
@@ -137,7 +147,7 @@ pub fn asked_of_store(
             let sums = store::precise_cents(terms, events);
             shown(sums.get(&Group::default()).unwrap_or(&Decimal::ZERO))
         }
-        "grouped_sum_precise_total_amount_cents" => store::precise_cents(terms, events)
+        "grouped_sum_precise_total_amount_cents" => store::precise_cents(&by_columns, events)
             .iter()
             .map(|(group, sum)| json!({"groups": shown_group(&keys, group), "value": shown(sum)}))
             .collect(),
@@ -149,7 +159,7 @@ pub fn asked_of_store(
             json!({
                 "value": shown(value),
                 "variation": shown_option(whole.variation.as_ref()),
-                "events_count": shown(&whole.count),
+                "events_count": count(&whole.count),
             })
         }
         "grouped_weighted_sum" => store::figures(&by_columns, events)
@@ -187,5 +197,10 @@ fn shown_event(event: &Usage<'_>) -> Json {
             Kind::Bool | Kind::Number | Kind::Tree => text(),
         };
     }
-    json!({"transaction_id": event.transaction, "properties": properties})
+    json!({
+        "transaction_id": event.transaction,
+        "timestamp": shown_instant(event.timestamp),
+        "properties": properties,
+        "precise_total_amount_cents": shown_option(event.precise_cents.as_ref()),
+    })
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use odometer::core::aggregate::{Frame, Stint};
+use odometer::core::aggregate::{Frame, Records, Stint};
 use odometer::core::catalog::past::ZoneChange;
 use odometer::core::catalog::zones::{last_window, timeline};
 use odometer::core::catalog::{
@@ -149,6 +149,7 @@ impl Oracle {
             },
             current_usage: true,
             fewer_days: 0,
+            records: Records::Replay,
             limits: ScanLimits::NONE,
         };
         let terms = Terms {

@@ -18,8 +18,9 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::trees::to_value;
 use crate::usage_inputs::{instant, metric, plain, texts};
-use crate::vectors::{decimal, to_value};
+use crate::vectors::decimal;
 use crate::vectors_run::only_known;
 
 /// Levels that a tax may be attached to.
@@ -307,7 +308,7 @@ impl Seeds {
                 Json::Array(values) => {
                     query.extend(values.iter().map(|value| (format!("{name}[]"), plain(value))));
                 }
-                Json::String(text) if name.ends_with("charge_id") => {
+                Json::String(text) if name.ends_with("charge_id") && !text.is_empty() => {
                     query.push((name.clone(), self.charge_id(text).to_string()));
                 }
                 value => query.push((name.clone(), plain(value))),

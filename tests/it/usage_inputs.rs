@@ -1,5 +1,7 @@
 //! Inputs of aggregation and usage, read from the golden cases.
 
+use std::collections::HashSet;
+
 use odometer::core::catalog::{Aggregation, BillableMetric, MetricFilter, Rounding, RoundingMode};
 use odometer::core::decimal::Decimal;
 use odometer::core::event::Usage;
@@ -7,8 +9,9 @@ use odometer::core::instant::Instant;
 use odometer::core::matching::{Condition, Group};
 use odometer::core::period::{Zone, text};
 use odometer::core::position::Position;
-use odometer::core::properties::{Kind, PropertiesBuf};
-use serde_json::{Map, Value as Json};
+use odometer::core::properties::PropertiesBuf;
+use odometer::log::decode::{Decoder, Limits};
+use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use crate::vectors::decimal;
@@ -23,19 +26,26 @@ pub fn condition(json: &Json) -> Condition {
     members.map(|(key, values)| (key.clone(), texts(values))).collect()
 }
 
-/// Event properties in canonical form.
+/// Event properties as the service takes them in.
 pub fn properties(json: &Json) -> PropertiesBuf {
-    let mut properties = PropertiesBuf::new();
-    for (key, value) in json.as_object().into_iter().flatten() {
-        match value {
-            Json::Null => properties.push(key, Kind::Null, ""),
-            Json::Bool(flag) => properties.push(key, Kind::Bool, &flag.to_string()),
-            Json::Number(number) => properties.push(key, Kind::Number, number.as_str()),
-            Json::String(text) => properties.push(key, Kind::Text, text),
-            tree => properties.push(key, Kind::Tree, &tree.to_string()),
-        }
-    }
-    properties
+    taken_in(&json!({"properties": json})).0
+}
+
+/// Properties and amount of an event as the service takes them in.
+fn taken_in(json: &Json) -> (PropertiesBuf, Option<Decimal>) {
+    let record = json!({
+        "organization_id": "o", "external_subscription_id": "s", "transaction_id": "t",
+        "code": "c", "timestamp": 0,
+        "properties": json["properties"],
+        "precise_total_amount_cents": json["precise_total_amount_cents"],
+    });
+    let mut taken = None;
+    let bytes = record.to_string().into_bytes();
+    Decoder::new().decode(Some(&bytes), &Limits::default(), &mut |_, event| {
+        let event = event.unwrap_or_else(|refused| panic!("{json}: {refused}"));
+        taken = Some((event.properties.to_owned(), event.precise_cents));
+    });
+    taken.unwrap()
 }
 
 /// An instant; a null or missing one is none.
@@ -114,12 +124,13 @@ pub struct OwnedEvent {
 impl OwnedEvent {
     /// The event that was received as number `offset`.
     pub fn new(json: &Json, offset: i64) -> Self {
+        let (properties, precise_cents) = taken_in(json);
         Self {
             timestamp: event_time(&json["timestamp"]),
             position: Position { offset, ..Position::default() },
             transaction: json["transaction_id"].as_str().unwrap_or_default().to_owned(),
-            properties: properties(&json["properties"]),
-            precise_cents: decimal(&json["precise_total_amount_cents"]),
+            properties,
+            precise_cents,
         }
     }
 
@@ -136,19 +147,20 @@ impl OwnedEvent {
 }
 
 /// The events of a case in order of position, without strangers and, where the case says so,
-/// without repeated transactions.
+/// without repeated transactions: an id is taken for all time and codes, also by a deleted event.
 pub fn events(case: &Json) -> Vec<OwnedEvent> {
-    let mut owned: Vec<OwnedEvent> = Vec::new();
+    let mut owned = Vec::new();
+    let mut taken = HashSet::new();
     for (json, offset) in case["events"].as_array().into_iter().flatten().zip(0..) {
         let stranger = ["code", "external_subscription_id"]
             .into_iter()
             .any(|name| json[name].is_string() && json[name] != case["billable_metric"][name]);
         let deleted = !json["deleted_at"].is_null();
-        let event = OwnedEvent::new(json, offset);
-        let known = owned.iter().any(|known| known.transaction == event.transaction);
-        let repeated = known && case["deduplicate_transactions"] == true;
+        let id = (json["external_subscription_id"].as_str(), json["transaction_id"].as_str());
+        let repeated = id.1.is_some() && !taken.insert(id);
+        let repeated = repeated && case["deduplicate_transactions"] == true;
         if !stranger && !deleted && !repeated {
-            owned.push(event);
+            owned.push(OwnedEvent::new(json, offset));
         }
     }
     owned

@@ -239,20 +239,6 @@ pub fn decimal(value: &Json) -> Option<Decimal> {
     }
 }
 
-/// A JSON tree as charges and events hold it.
-pub fn to_value(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::Null,
-        Json::Bool(value) => Value::Bool(*value),
-        Json::Number(number) => Value::Number(number.as_str().to_owned()),
-        Json::String(text) => Value::Text(text.clone()),
-        Json::Array(list) => Value::List(list.iter().map(to_value).collect()),
-        Json::Object(members) => {
-            Value::Object(members.iter().map(|(key, v)| (key.clone(), to_value(v))).collect())
-        }
-    }
-}
-
 /// A tree of the core as JSON.
 pub fn to_json(value: &Value) -> Json {
     match value {

@@ -1,5 +1,7 @@
 //! `aggregation.json`: from events to quantities (specification chapter 5, aggregation details).
 
+use std::collections::BTreeSet;
+
 use odometer::core::aggregate::{
     Aggregate, Allowance, Breakdown, Carry, Figures, Frame, InAdvance, Levels, Listing, Record,
     Records, Stint, Terms, Trigger, aggregate, breakdown_keys, dated, list, round_units, stretches,
@@ -11,7 +13,7 @@ use odometer::core::instant::Instant;
 use odometer::core::matching::{Bucket, Buckets, Group, Matcher, Rule};
 use odometer::core::period::{Date, text};
 use odometer::core::pricing::{ModelKind, RunningTotals};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 use crate::aggregation_store;
 use crate::usage_inputs::{
@@ -130,7 +132,7 @@ fn result(case: &Json) -> Json {
     let from = instant(&boundaries["from_datetime"]).unwrap();
     let carried = carried(case, arguments, &group_keys, from);
     let stretches = plan_change(&case["subscription"], from);
-    let records = records(case, &group_keys);
+    let records = records(case);
     let terms = Terms {
         metric: &metric,
         prorated: case["charge"]["prorated"] == true,
@@ -138,7 +140,7 @@ fn result(case: &Json) -> Json {
         current_usage: options["is_current_usage"] == true,
         dynamic: case["charge"]["charge_model"] == ModelKind::Dynamic.name(),
         frame: Frame {
-            from,
+            from: if is_unbounded(case) { earliest(&owned, from) } else { from },
             to: instant(&boundaries["to_datetime"]).unwrap(),
             days: days(case),
             zone: &zone,
@@ -154,17 +156,17 @@ fn result(case: &Json) -> Json {
         },
         trigger: trigger.as_ref().map(|event| Trigger { event, stored }),
         records: Records::Given(&records),
-        carry: if carried.is_empty() {
-            Carry::Stretches(&stretches)
-        } else {
-            Carry::Given(&carried)
-        },
+        carry: carried.as_deref().map_or(Carry::Stretches(&stretches), Carry::Given),
         bypass: case["bypass_aggregation"] == true,
     };
     match case["operation"].as_str().unwrap() {
         "aggregate" => {
             let mut json = shown_aggregate(&terms, &aggregate(&terms, &bucket));
             show_options(&mut json, &terms, options);
+            for breakdown in json["pay_in_advance_breakdowns"].as_array_mut().into_iter().flatten()
+            {
+                show_as_sent(&mut breakdown["groups"], &filters["event"]["properties"]);
+            }
             json
         }
         "per_event_aggregation" => {
@@ -191,6 +193,25 @@ fn result(case: &Json) -> Json {
         }
         operation => aggregation_store::asked_of_store(case, &terms, &bucket, operation),
     }
+}
+
+/// Whether a store-level operation selects without a lower bound that the rules of its aggregation
+/// do not lift anyway.
+fn is_unbounded(case: &Json) -> bool {
+    const BOUNDED: [&str; 5] = ["count", "max", "last", "last_event", "sum_date_breakdown"];
+    let operation = case["operation"].as_str().unwrap();
+    let operation = operation.strip_prefix("grouped_").unwrap_or(operation);
+    case["family"] == "store" && BOUNDED.contains(&operation) && lifts_bound(case)
+}
+
+fn lifts_bound(case: &Json) -> bool {
+    case["store_options"]["use_from_boundary"] == false
+        && named_flag(case, "force_from") != Some(true)
+}
+
+fn earliest(owned: &[OwnedEvent], from: Instant) -> Instant {
+    let times = owned.iter().map(|event| event.usage().timestamp);
+    times.min().map_or(from, |first| first.min(from))
 }
 
 /// Days of the full period; a proration may name its own.
@@ -221,9 +242,11 @@ fn metric_of(case: &Json) -> BillableMetric {
             metric.field_name = Some(field.to_owned());
         }
         let initial = ["initial_value", "initial_values"];
-        metric.recurring = options["use_from_boundary"] == false
-            && named_flag(case, "force_from") != Some(true)
-            || initial.iter().any(|name| !self::named(case)[*name].is_null());
+        metric.recurring = if aggregation == Aggregation::WeightedSum {
+            initial.iter().any(|name| !self::named(case)[*name].is_null())
+        } else {
+            lifts_bound(case)
+        };
     }
     metric
 }
@@ -260,49 +283,69 @@ fn trigger(filters: &Json, owned: &[OwnedEvent]) -> (Option<OwnedEvent>, bool) {
     (Some(OwnedEvent::new(json, offset)), stored.is_some())
 }
 
-fn records(case: &Json, keys: &[String]) -> Vec<Record> {
+/// What is remembered, with the exact group that it is remembered for. No text of an event is
+/// equal to a value that is no text.
+pub fn records(case: &Json) -> Vec<Record> {
+    let texts = |json: &&Json| {
+        let mut values = json["grouped_by"].as_object().into_iter().flat_map(Map::values);
+        values.all(|value| value.is_null() || value.is_string())
+    };
+    let value = |value: &Json| value.as_str().filter(|text| !text.is_empty()).map(Box::from);
     let record = |json: &Json| Record {
         timestamp: instant(&json["timestamp"]).unwrap(),
         transaction: json["event_transaction_id"].as_str().unwrap().to_owned(),
-        group: if json["grouped_by"].is_object() {
-            group(&json["grouped_by"], keys)
-        } else {
-            Group::default()
-        },
+        group: json["grouped_by"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, text)| (key.clone(), value(text)))
+            .collect(),
         levels: Levels {
             current: decimal(&json["current_aggregation"]).unwrap(),
             max: decimal(&json["max_aggregation"]).unwrap_or_default(),
             max_prorated: decimal(&json["max_aggregation_with_proration"]).unwrap_or_default(),
         },
     };
-    case["prior_state"].as_array().into_iter().flatten().map(record).collect()
+    case["prior_state"].as_array().into_iter().flatten().filter(texts).map(record).collect()
 }
 
-/// Initial values of a weighted sum that the case gives.
-fn carried(case: &Json, arguments: &Json, keys: &[String], from: Instant) -> Vec<(Group, Decimal)> {
+/// Initial values of a weighted sum, if the case gives any.
+fn carried(
+    case: &Json,
+    arguments: &Json,
+    keys: &[String],
+    from: Instant,
+) -> Option<Vec<(Group, Decimal)>> {
     if let Some(initial) = decimal(&arguments["initial_value"]) {
-        return vec![(Group::default(), initial)];
+        return Some(vec![(Group::default(), initial)]);
     }
     if let Some(list) = arguments["initial_values"].as_array() {
         let keys = columns(case).unwrap_or_else(|| keys.to_vec());
         let entry = |json: &Json| (group(&json["groups"], &keys), decimal(&json["value"]).unwrap());
-        return list.iter().map(entry).collect();
+        return Some(list.iter().map(entry).collect());
     }
     let weighs = case["billable_metric"]["aggregation_type"] == "weighted_sum_agg";
-    let records = if weighs { records(case, keys) } else { Vec::new() };
-    let before = records.into_iter().filter(|record| record.timestamp < from);
-    before.map(|record| (record.group, record.levels.current)).collect()
+    if !weighs || case["prior_state"].as_array().is_none_or(Vec::is_empty) {
+        return None;
+    }
+    let mut before = records(case);
+    before.retain(|record| record.timestamp < from && record.group.keys().eq(sorted(keys)));
+    // Of one group the latest is the last.
+    before.sort_by_key(|record| record.timestamp);
+    let group = |record: &Record| Group(keys.iter().map(|key| record.group[key].clone()).collect());
+    Some(before.into_iter().map(|record| (group(&record), record.levels.current)).collect())
+}
+
+fn sorted(keys: &[String]) -> BTreeSet<&String> {
+    keys.iter().collect()
 }
 
 /// Without remembered state, a plan change carries all that lies before it.
 fn plan_change(subscription: &Json, from: Instant) -> Vec<(Instant, Instant)> {
     let changed = subscription["previous_subscription"].is_object();
-    let stint = Stint {
-        started_at: instant(&subscription["started_at"]).unwrap(),
-        ended_at: None,
-        has_previous: changed,
-    };
-    stretches(&[stint], from)
+    let stint = |started_at| Stint { started_at, ended_at: None, has_previous: changed };
+    let started_at = instant(&subscription["started_at"]);
+    stretches(&started_at.map(stint).into_iter().collect::<Vec<_>>(), from)
 }
 
 fn shown_list(list: &[Decimal]) -> Json {
@@ -397,6 +440,13 @@ fn show_options(json: &mut Json, terms: &Terms<'_>, options: &Json) {
     match json["aggregations"].as_array_mut() {
         Some(entries) => entries.iter_mut().for_each(show),
         None => show(json),
+    }
+}
+
+/// The combination of one event has its properties as they were sent.
+fn show_as_sent(groups: &mut Json, properties: &Json) {
+    for (key, value) in groups.as_object_mut().into_iter().flatten() {
+        *value = properties[key].clone();
     }
 }
 

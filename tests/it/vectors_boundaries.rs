@@ -39,16 +39,31 @@ fn terms(input: &Value) -> Terms {
     }
 }
 
+/// What a plan costs in a year: an upgrade costs as much or more (3.11).
+fn yearly(interval: &Value, amount_cents: &Value) -> i64 {
+    let interval = Interval::from_name(interval.as_str().unwrap()).unwrap();
+    amount_cents.as_i64().unwrap_or(0) * interval.times_a_year()
+}
+
 fn ending(input: &Value) -> Ending {
     match input["status"].as_str().unwrap() {
         "terminated" => {
             let next = &input["next_subscription"];
-            let cheaper = next["plan_amount_cents"].as_i64() < input["plan_amount_cents"].as_i64();
             let at = instant(&input["terminated_at"]).unwrap();
-            if next.is_object() && cheaper { Ending::Downgraded(at) } else { Ending::Cut(at) }
+            let cheaper = next.is_object()
+                && yearly(&next["plan_interval"], &next["plan_amount_cents"])
+                    < yearly(&input["interval"], &input["plan_amount_cents"]);
+            if cheaper { Ending::Downgraded(at) } else { Ending::Cut(at) }
         }
         _ => Ending::Open,
     }
+}
+
+/// The running window ends with its subscription (3.6).
+fn cut(window: Window, input: &Value) -> Window {
+    let terminated = input["status"] == "terminated";
+    let ended = instant(&input["terminated_at"]).filter(|_| terminated);
+    Window { to: ended.map_or(window.to, |at| at.min(window.to)), ..window }
 }
 
 /// Compares what the case expects with what is computed, at one-second precision.
@@ -58,7 +73,7 @@ pub fn check(case: &Value) -> Verdict {
     let at = instant(&input["billing_at"]).unwrap();
     let period = current(&terms, at);
     let (charges, days) = if flag(input, "current_usage") {
-        (period.map(|p| p.charges), period.map(|p| p.charges_duration))
+        (period.map(|p| cut(p.charges, input)), period.map(|p| p.charges_duration))
     } else {
         let monthly = flag(input, "bill_fixed_charges_monthly");
         let billed = closed_at(&terms, ending(input), monthly, at);

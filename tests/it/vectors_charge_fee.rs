@@ -1,11 +1,12 @@
 //! `charge_fee.json`: the fees of one charge (pricing details 8).
 
-use odometer::core::aggregate::{Frame, Stint};
+use odometer::core::aggregate::{Frame, Records, Stint};
 use odometer::core::catalog::{Charge, ChargeFilter, PresentationKey, PricingUnit, Tax};
 use odometer::core::currency::Currency;
 use odometer::core::decimal::Decimal;
 use odometer::core::double::Double;
 use odometer::core::instant::Instant;
+use odometer::core::pricing::fee::Money;
 use odometer::core::pricing::{Model, ModelKind};
 use odometer::core::tax;
 use odometer::core::usage::{Ask, Context, Fee, FeeRules, Presented, Request, Scan, ScanLimits};
@@ -13,9 +14,15 @@ use odometer::core::value::Value;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
+use crate::trees::to_value;
 use crate::usage_inputs::{condition, events, instant, metric, ordered, texts, zone};
-use crate::vectors::{Comparison, decimal, shown, to_json, to_value, verdict};
+use crate::vectors::{Comparison, decimal, shown, to_json, verdict};
+use crate::vectors_aggregation::records;
+use crate::vectors_pricing::DEFAULT_CURRENCY;
 use crate::vectors_run::{Verdict, only_known};
+
+/// The widest level of taxes.
+const ORGANIZATION: &str = "billing_entity";
 
 /// Computes the fees of the case's charge and evaluates its assertions.
 pub fn check(case: &Json) -> Verdict {
@@ -30,6 +37,7 @@ fn fees(case: &Json) -> Json {
     let zone = zone(&case["timezone"]);
     let owned = events(case);
     let usages = ordered(&owned);
+    let records = records(case);
     let context = match case["context"].as_str() {
         Some("current_usage") => Context::CurrentUsage,
         Some("finalize") => Context::Closed,
@@ -38,7 +46,6 @@ fn fees(case: &Json) -> Json {
     };
     let source = Scan {
         events: |_: &_| Ok(&usages[..]),
-        // What in-advance charges remember is read from the events; a case may state it as well.
         stints: |_: &_| stint(&case["subscription"]).into_iter().collect(),
         frame: Frame {
             from: instant(&boundaries["charges_from_datetime"]).unwrap(),
@@ -48,10 +55,12 @@ fn fees(case: &Json) -> Json {
         },
         current_usage: context == Context::CurrentUsage,
         fewer_days: 0,
+        // It is read from the events, unless the case states it.
+        records: if records.is_empty() { Records::Replay } else { Records::Given(&records) },
         limits: ScanLimits::NONE,
     };
     let rules = FeeRules {
-        currency: Currency::of(case["currency"].as_str().unwrap_or("EUR")),
+        currency: Currency::of(currency(case)),
         context,
         omits_zero_unit_filters: case["omit_zero_unit_filters"] == true,
     };
@@ -76,6 +85,21 @@ fn shown_fee(case: &Json, fee: &Fee<'_>, rules: FeeRules, taxes: &[&Tax]) -> Jso
         let by = object(&presented.presentation_by);
         json!({"presentation_by": by, "units": shown(&presented.units)})
     };
+    let applied = |(tax, cents): &(&Tax, Decimal)| {
+        let rate = tax.rate.to_string();
+        json!({"tax_code": tax.code, "tax_rate": rate, "amount_cents": shown(cents)})
+    };
+    let pricing_unit = |money: &Money| {
+        let unit = fee.charge.pricing_unit.as_ref().unwrap();
+        json!({
+            "amount_cents": shown(&money.amount_cents),
+            "precise_amount_cents": shown(&money.precise_amount_cents),
+            "unit_amount_cents": shown(&money.unit_amount_cents),
+            "precise_unit_amount": shown(&money.precise_unit_amount),
+            "short_name": unit.short_name,
+            "conversion_rate": shown(&unit.conversion_rate),
+        })
+    };
     json!({
         "charge_filter": filters.map_or(Json::Null, name),
         "grouped_by": object(&fee.grouped_by),
@@ -83,7 +107,7 @@ fn shown_fee(case: &Json, fee: &Fee<'_>, rules: FeeRules, taxes: &[&Tax]) -> Jso
         "precise_amount_cents": shown(&money.precise_amount_cents),
         "unit_amount_cents": shown(&money.unit_amount_cents),
         "precise_unit_amount": shown(&money.precise_unit_amount),
-        "amount_currency": case["currency"],
+        "amount_currency": currency(case),
         "amount_details": to_json(&details.amount_details),
         "units": shown(&fee.units),
         "total_aggregated_units": shown(&fee.total_aggregated_units),
@@ -93,8 +117,13 @@ fn shown_fee(case: &Json, fee: &Fee<'_>, rules: FeeRules, taxes: &[&Tax]) -> Jso
         "taxes_amount_cents": shown(&taxed.amount_cents),
         "taxes_precise_amount_cents": shown(&taxed.precise_amount_cents),
         "taxes_rate": taxed.rate.to_string(),
-        "applied_taxes": taxed.applied.iter().map(|(tax, _)| json!(tax.code)).collect::<Vec<_>>(),
+        "applied_taxes": taxed.applied.iter().map(applied).collect::<Vec<_>>(),
+        "pricing_unit_usage": details.pricing_unit.as_ref().map(pricing_unit),
     })
+}
+
+fn currency(case: &Json) -> &str {
+    case["currency"].as_str().unwrap_or(DEFAULT_CURRENCY)
 }
 
 fn object(members: &[(String, Option<Box<str>>)]) -> Json {
@@ -163,17 +192,15 @@ fn stint(subscription: &Json) -> Option<Stint> {
     Some(Stint { started_at, ended_at: None, has_previous: false })
 }
 
-/// The taxes of the first level that has any; a tax without levels applies to every fee.
+/// The taxes of the first level that has any; a tax without levels is the organisation's.
 fn applicable<'a>(case: &Json, taxes: &'a [Tax]) -> Vec<&'a Tax> {
     let listed = || case["taxes"].as_array().into_iter().flatten().zip(taxes);
-    if listed().all(|(json, _)| json["applied_to"].is_null()) {
-        return taxes.iter().collect();
-    }
     let own = texts(&case["charge"]["tax_codes"]);
-    let levels = ["charge", "plan", "customer", "billing_entity"].map(|level| {
+    let levels = ["charge", "plan", "customer", ORGANIZATION].map(|level| {
         let at = |(json, tax): &(&Json, &Tax)| {
             let named = texts(&json["applied_to"]).iter().any(|name| name == level);
-            named || (level == "charge" && own.contains(&tax.code))
+            let everywhere = json["applied_to"].is_null() && level == ORGANIZATION;
+            named || everywhere || (level == "charge" && own.contains(&tax.code))
         };
         listed().filter(at).map(|(_, tax)| tax).collect::<Vec<_>>()
     });

@@ -8,8 +8,9 @@ use serde_json::{Value as Json, json};
 
 use crate::scenario::Player;
 use crate::scenario_seeds::Seeds;
+use crate::trees::to_value;
 use crate::usage_inputs::instant;
-use crate::vectors::{Comparison, check as assertion, to_value};
+use crate::vectors::{Comparison, check as assertion};
 use crate::vectors_run::{Verdict, only_known};
 
 /// Sends the case's request to the service, or checks its event.

@@ -76,8 +76,11 @@ pub fn check(case: &Json) -> Verdict {
             }
         }
         Some("match_and_ignore") => {
-            let index = names.iter().position(|name| **name == case["for_filter"]).expect("it");
-            let rule = &rules(&filters, &declared(case))[index];
+            let rules = rules(&filters, &declared(case));
+            // The default bucket is the last one; it has no name.
+            let place = |name: &Json| names.iter().position(|own| *own == name).expect("it");
+            let named = Some(&case["for_filter"]).filter(|name| !name.is_null());
+            let rule = &rules[named.map_or(rules.len() - 1, place)];
             for (name, expected) in case["expect"].as_object().expect("members") {
                 match name.as_str() {
                     "matching_filters" => {

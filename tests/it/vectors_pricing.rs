@@ -8,8 +8,12 @@ use odometer::core::pricing::{
 };
 use serde_json::{Value as Json, json};
 
-use crate::vectors::{Comparison, decimal, shown, to_json, to_value, verdict};
+use crate::trees::to_value;
+use crate::vectors::{Comparison, decimal, shown, to_json, verdict};
 use crate::vectors_run::{Verdict, only_known};
+
+/// The currency of a case that names none.
+pub const DEFAULT_CURRENCY: &str = "EUR";
 
 /// Prices the case's quantity and evaluates its assertions.
 pub fn check(case: &Json) -> Verdict {
@@ -60,20 +64,35 @@ fn fee(case: &Json) -> Json {
         json["grouped_by"] = aggregation["grouped_by"].clone();
         json
     };
-    json!({ "groups": groups.iter().map(group).collect::<Vec<_>>() })
+    let groups: Vec<Json> = groups.iter().map(group).collect();
+    let sum = |name: &str| {
+        let values = groups.iter().filter_map(|group| decimal(&group[name]));
+        shown(&values.fold(Decimal::ZERO, |sum, value| &sum + &value))
+    };
+    json!({"groups": groups, "amount": sum("amount"), "units": sum("units")})
+}
+
+/// What only a price without events behind it lacks: the entries that prorated tiers walk along.
+fn is_what_if(case: &Json) -> bool {
+    kind(case) == ModelKind::Graduated && case["prorated"] == true && case["per_event"].is_null()
 }
 
 fn priced(case: &Json, aggregation: &Json) -> Json {
     let quantity = quantity(case, aggregation);
     let model = Model::from_properties(kind(case), &to_value(&case["properties"]));
-    let currency = Currency::of(case["currency"].as_str().expect("a currency"));
-    let prorated = case["prorated"] == true;
-    let priced = model.price(&quantity, prorated, currency);
-    let total = quantity.total_aggregated_units.as_ref();
+    let currency = Currency::of(case["currency"].as_str().unwrap_or(DEFAULT_CURRENCY));
+    let priced = if is_what_if(case) {
+        model.price_units(quantity.units, currency)
+    } else {
+        model.price(&quantity, case["prorated"] == true, currency)
+    };
+    let passed = |name: &str| aggregation[name].clone();
     json!({
         "units": shown(&priced.units),
-        "count": shown(&quantity.count),
-        "total_aggregated_units": total.map_or(Json::Null, shown),
+        "current_usage_units": passed("current_usage_units"),
+        "full_units_number": passed("full_units_number"),
+        "count": passed("count"),
+        "total_aggregated_units": passed("total_aggregated_units"),
         "amount": shown(&priced.amount),
         "unit_amount": shown(&priced.unit_amount),
         "amount_details": to_json(&priced.details),

@@ -6,7 +6,7 @@
 
 use serde_json::Value as Json;
 
-use crate::vectors::{Comparison, same};
+use crate::vectors::{Comparison, decimal, same};
 
 /// Words that say nothing about a value.
 const SILENT: [&str; 6] = ["$schema", "$defs", "title", "description", "pattern", "then"];
@@ -144,7 +144,8 @@ fn is_a(value: &Json, name: &Json) -> bool {
         "boolean" => value.is_boolean(),
         "string" => value.is_string(),
         "number" => value.is_number(),
-        "integer" => value.is_i64() || value.is_u64(),
+        // Whole numbers may be written with decimals or an exponent.
+        "integer" => value.is_number() && decimal(value).is_some_and(|n| n.to_i128().is_some()),
         "array" => value.is_array(),
         "object" => value.is_object(),
         other => panic!("unknown type {other}"),
@@ -181,6 +182,7 @@ mod tests {
         for (case, right) in [
             (json!({"kind": "a", "n": 1}), true),
             (json!({"kind": "a", "n": 1.5}), false),
+            (json!({"kind": "a", "n": 1.0}), true),
             (json!({"kind": "a"}), false),
             (json!({"kind": "b"}), false),
             (json!({"kind": "b", "n": true}), true),

@@ -41,8 +41,8 @@ pub struct Record {
     pub timestamp: Instant,
     /// Transaction of the event.
     pub transaction: String,
-    /// Exact group; without values for a quantity that is not grouped.
-    pub group: Group,
+    /// Exact group: the value of every key; without keys for a quantity that is not grouped.
+    pub group: BTreeMap<String, Option<Box<str>>>,
     /// What was remembered.
     pub levels: Levels,
 }
@@ -223,10 +223,15 @@ fn given<'r>(
     group: Option<&Group>,
 ) -> Option<&'r Levels> {
     let own = terms.trigger.map(|trigger| trigger.event.transaction);
-    let ungrouped = Group::default();
+    let keys = match terms.only {
+        Some((keys, _)) if terms.group_keys.is_empty() => keys,
+        _ => terms.group_keys,
+    };
+    let values = group.into_iter().flat_map(|group| &group.0);
+    let group: BTreeMap<&String, &Option<Box<str>>> = keys.iter().zip(values).collect();
     let window = record_window(&terms.frame);
     let fits = |record: &&Record| {
-        record.group == *group.unwrap_or(&ungrouped)
+        record.group.iter().eq(group.iter().map(|(key, value)| (*key, *value)))
             && window.contains(&record.timestamp)
             && own != Some(record.transaction.as_str())
     };
@@ -280,7 +285,11 @@ pub fn in_advance(terms: &Terms<'_>, events: &[&Usage<'_>]) -> InAdvance {
     let counts = terms.metric.aggregation == Aggregation::Count;
     let trigger = terms.trigger.filter(|trigger| !trigger.event.properties.is_empty());
     let mut result = match trigger {
-        None => InAdvance::default(),
+        // An event without properties adds nothing, prorated or not.
+        None => InAdvance {
+            full_units: (terms.prorated && terms.trigger.is_some()).then_some(Decimal::ZERO),
+            ..InAdvance::default()
+        },
         Some(_) if counts => InAdvance::default(),
         Some(trigger) => outcome(terms, events, trigger),
     };
@@ -313,7 +322,9 @@ fn outcome(terms: &Terms<'_>, events: &[&Usage<'_>], trigger: Trigger<'_>) -> In
         step_unique(record, unique::adds(event), actives.is_active(event, field))
     } else {
         let value = numeric(event, field);
-        records = value.is_some() || !is_present(event.properties.get(field));
+        // A value that is there and is no number is an error where it is billed.
+        let missing = event.properties.get(field).is_none_or(|value| value.kind == Kind::Null);
+        records = value.is_some() || missing;
         step_sum(record, &value.unwrap_or(Decimal::ZERO))
     };
     let prorated = terms.prorated.then(|| prorate(&terms.frame, event.timestamp, &step.units));

@@ -64,8 +64,7 @@ impl Summed {
             };
             return figures;
         };
-        let billing_run = terms.pay_in_advance && !terms.current_usage && terms.trigger.is_none();
-        figures.count = if billing_run { self.selected } else { self.all };
+        figures.count = if is_billing_run(terms) { self.selected } else { self.all };
         let (shown, plain) = raised.unwrap_or_else(|| (total.clone(), total));
         let prorated = Prorated { plain, shown, shares, levels };
         (figures.units, figures.current_units, figures.full_units) = prorated.resolve(terms);
@@ -94,7 +93,7 @@ impl Distinct {
             let (shown, plain) = raised.unwrap_or_else(|| (total.clone(), total));
             let prorated = Prorated { plain, shown, shares, levels };
             (figures.units, figures.current_units, figures.full_units) = prorated.resolve(terms);
-            figures.count = figures.units.clone();
+            figures.count = if is_billing_run(terms) { self.active } else { figures.units.clone() };
         } else {
             let (shown, priced) = match raised {
                 Some((shown, priced)) => (Some(shown), priced),
@@ -135,7 +134,6 @@ impl Weighted {
             total_units: Some(&self.variation + &self.initial),
             variation: Some(self.variation),
             recurring_updated_at: terms.metric.recurring.then(updated),
-            running_totals: group.is_none().then_some(RunningTotals::EMPTY),
             group,
             ..Figures::default()
         }
@@ -146,6 +144,11 @@ impl Weighted {
 fn plain(terms: &Terms<'_>, total: Decimal) -> Decimal {
     let rounds = terms.prorated && terms.trigger.is_none();
     if rounds { round_units(terms.metric.rounding, &total) } else { total }
+}
+
+/// Whether a charge that is billed in advance is billed for a window: it is not prorated then.
+const fn is_billing_run(terms: &Terms<'_>) -> bool {
+    terms.pay_in_advance && !terms.current_usage && terms.trigger.is_none()
 }
 
 const fn in_advance_usage(terms: &Terms<'_>) -> bool {

@@ -125,11 +125,14 @@ fn counted(terms: &Terms<'_>, history: &[&Usage<'_>], group: Option<Group>) -> F
 }
 
 fn carried(terms: &Terms<'_>, history: &[Sample<'_>], keys: &[String]) -> BTreeMap<Group, Decimal> {
-    if terms.metric.recurring {
-        terms.carry.groups(history, |sample| Group::of(sample.event.properties, keys))
-    } else {
-        BTreeMap::new()
+    if !terms.metric.recurring {
+        return BTreeMap::new();
     }
+    let mut carried =
+        terms.carry.groups(history, |sample| Group::of(sample.event.properties, keys));
+    // What somebody else keeps by pricing group says nothing of the combinations in it.
+    carried.retain(|group, _| group.0.len() == keys.len());
+    carried
 }
 
 fn weighted(

@@ -41,13 +41,10 @@ pub fn combinations(terms: &Terms<'_>, events: &[&Usage<'_>]) -> Vec<Breakdown> 
     presentation::breakdowns(terms, &terms.history(events))
 }
 
-/// The latest valid event of every group.
-pub fn latest<'e>(terms: &Terms<'_>, events: &[&'e Usage<'e>]) -> BTreeMap<Group, Sample<'e>> {
-    let mut latest = BTreeMap::new();
-    for sample in values(terms, events) {
-        latest.insert(Group::of(sample.event.properties, terms.group_keys), sample);
-    }
-    latest
+/// The latest of [`selected`] of every group.
+pub fn latest<'e>(terms: &Terms<'_>, events: &[&'e Usage<'e>]) -> BTreeMap<Group, &'e Usage<'e>> {
+    let selected = selected(terms, events).into_iter();
+    selected.map(|event| (Group::of(event.properties, terms.group_keys), event)).collect()
 }
 
 /// The operations that change a value's presence, of every group, with their unrounded shares.

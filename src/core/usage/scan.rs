@@ -39,6 +39,8 @@ pub struct Scan<'a, E, S> {
     pub current_usage: bool,
     /// Days taken off the window's share of the period: 1 when an upgrade ended a closed window.
     pub fewer_days: i64,
+    /// What in-advance charges remember.
+    pub records: Records<'a>,
     /// Beyond these there is an error rather than a figure.
     pub limits: ScanLimits,
 }
@@ -99,7 +101,7 @@ impl<E, S> Scan<'_, E, S> {
             only: None,
             allowance: allowance(bucket.model),
             trigger: None,
-            records: Records::Replay,
+            records: self.records,
             carry,
             bypass: false,
         };

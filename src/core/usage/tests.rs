@@ -1,7 +1,7 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::core::aggregate::{Frame, Stint};
+use crate::core::aggregate::{Frame, Records, Stint};
 use crate::core::catalog::{
     Aggregation, ChargeFilter, Interval, MetricFilter, PricingUnit, fixtures,
 };
@@ -118,6 +118,7 @@ fn limited<'a>(
         frame: Frame { from: WINDOW.from, to: WINDOW.to, days: 30, zone },
         current_usage: true,
         fewer_days: 0,
+        records: Records::Replay,
         limits,
     }
 }

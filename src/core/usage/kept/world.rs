@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::lines::Line;
-use crate::core::aggregate::{Frame, Stint};
+use crate::core::aggregate::{Frame, Records, Stint};
 use crate::core::catalog::{
     BillableMetric, Charge, PresentationKey, Rounding, RoundingMode, fixtures,
 };
@@ -131,6 +131,7 @@ impl World {
             frame: self.frame(window),
             current_usage: true,
             fewer_days: 0,
+            records: Records::Replay,
             limits: ScanLimits::NONE,
         }
     }
