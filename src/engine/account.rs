@@ -213,8 +213,8 @@ impl Account {
         })
     }
 
-    /// Takes back the event that was counted last: the ledger could not take it. The totals are gone
-    /// then, as after a panic of [`Account::try_fold`].
+    /// Takes back the event that was counted last, since the ledger could not take it. The totals
+    /// are gone then, as after a panic of [`Account::try_fold`].
     pub fn unfold(&mut self) {
         self.rows -= 1;
         self.forget();

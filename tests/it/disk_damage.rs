@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use odometer::log::embedded::EVENTS_TOPIC;
 use odometer::store::keys::Family;
 use rocksdb::{DB, Options};
 
 use crate::backup::{plain, usage};
 use crate::disk::{Alone, accept};
 use crate::gaps::{call, calls, reach, ready, serve, write};
-use crate::restart_world::{Tuning, World};
+use crate::restart_steps::RecordSpec;
+use crate::restart_world::{ORGANIZATIONS, Tuning, World};
 use crate::rig::{Place, Service, brokers};
+use crate::service::wait_until;
 
 /// Checkpoints after which new ids are brought in, and some more.
 const CHECKPOINTS: usize = 140;
@@ -157,8 +161,8 @@ fn files_of(store: &Path, family: Family) -> BTreeMap<PathBuf, u64> {
     paths.map(|path| (path.clone(), fs::metadata(path).unwrap().len())).collect()
 }
 
-#[test]
-fn an_account_whose_events_are_damaged_is_refused_by_name_and_others_are_answered() {
+/// A world most of whose blocks are in the history, and their ids in the index.
+fn merged() -> World {
     let mut world = World::new(&Tuning::default(), &vec![plain(); 12]);
     // Ids come in after so many checkpoints; blocks are merged when ids and totals have them.
     for transaction in 0..CHECKPOINTS {
@@ -166,13 +170,26 @@ fn an_account_whose_events_are_damaged_is_refused_by_name_and_others_are_answere
         world.service.counters();
         world.service.running().service.checkpoint().unwrap();
     }
-    let shared = std::sync::Arc::clone(&world.service.running().service.shared);
-    crate::service::wait_until("blocks are merged", || {
+    let shared = Arc::clone(&world.service.running().service.shared);
+    wait_until("blocks are merged", || {
         world.service.running().service.checkpoint().unwrap();
         let merged = (0..shared.store.slots()).map(|slot| shared.store.merge(slot, &|| false));
         merged.filter_map(Result::unwrap).any(|stats| stats.rows > 0)
     });
-    drop(shared);
+    world
+}
+
+/// Damages the beginning of the first block of data of a sorted file: what an open reads stands at
+/// the end. Returns the bytes as they were.
+fn damage(sorted: &Path) -> Vec<u8> {
+    let intact = fs::read(sorted).unwrap();
+    change(sorted, |bytes| bytes[8..40].iter_mut().for_each(|byte| *byte ^= 0x55));
+    intact
+}
+
+#[test]
+fn an_account_whose_events_are_damaged_is_refused_by_name_and_others_are_answered() {
+    let mut world = merged();
     let scanned = [
         ("billable_metric_code".to_owned(), "amount".to_owned()),
         ("full_usage".to_owned(), "true".to_owned()),
@@ -186,9 +203,7 @@ fn an_account_whose_events_are_damaged_is_refused_by_name_and_others_are_answere
     let mut refusals = 0;
     let mut answers = 0;
     for path in files_of(&store, Family::History).into_keys() {
-        let intact = fs::read(&path).unwrap();
-        // The beginning of the first block of data; what an open reads stands at the end.
-        change(&path, |bytes| bytes[8..40].iter_mut().for_each(|byte| *byte ^= 0x55));
+        let intact = damage(&path);
         world.service.replace(&store);
         assert_eq!(world.answers(&[]), kept, "totals do not need them");
         for (answer, right) in world.answers(&scanned).iter().zip(&read) {
@@ -206,4 +221,36 @@ fn an_account_whose_events_are_damaged_is_refused_by_name_and_others_are_answere
     assert!(refusals > 0 && answers > 0, "{refusals} refused, {answers} answered");
     world.service.replace(&store);
     assert_eq!(world.answers(&scanned), read, "once the bytes are back");
+}
+
+/// A guess would count one of them twice, or never.
+#[test]
+fn while_ids_cannot_be_read_nothing_more_is_folded_and_what_was_is_answered() {
+    let mut world = merged();
+    let kept = world.answers(&[]);
+    world.service.stop();
+    let store = world.service.data().to_owned();
+    let files = files_of(&store, Family::Ids).into_keys();
+    let files: Vec<_> = files.map(|path| (damage(&path), path)).collect();
+    assert!(!files.is_empty());
+    world.service.replace(&store);
+    assert_eq!(world.answers(&[]), kept, "no id is new");
+
+    let before = world.service.end();
+    let copies: Vec<RecordSpec> = (0..CHECKPOINTS).chain([CHECKPOINTS]).map(usage).collect();
+    world.records(&copies);
+    let shared = Arc::clone(&world.service.running().service.shared);
+    wait_until("the trouble is shown", || !shared.troubles.failing().is_empty());
+    let told = shared.troubles.failing();
+    assert!(told[0].0.contains("ids") && told[0].1.contains("restore a backup"), "{told:?}");
+    let of = ("external_subscription_id".to_owned(), "sub-0".to_owned());
+    let offsets = format!("{EVENTS_TOPIC}-0:{before}");
+    let answer = world.service.usage_at(ORGANIZATIONS[0], "customer-0", &[of], &offsets);
+    assert_eq!((answer.status, &answer.body), (200, &kept[0].body));
+
+    for (intact, path) in files {
+        fs::write(path, intact).unwrap();
+    }
+    world.verify("the bytes are back");
+    wait_until("the trouble is over", || shared.troubles.failing().is_empty());
 }

@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use crate::scenario_seeds::api_key;
 use crate::service::{Answer, TestService};
+use crate::trees::to_value;
 use crate::usage_inputs::instant;
-use crate::vectors::to_value;
 
 pub const ACME: &str = "acme";
 const START: &str = "2025-05-20T12:00:00Z";

@@ -14,7 +14,7 @@ use crate::ingestion::{
 };
 use crate::scenario_seeds::api_key;
 use crate::service::{Answer, TestService};
-use crate::vectors::to_value;
+use crate::trees::to_value;
 
 /// A plan with one charge on metric 10 at a price per unit.
 pub fn priced(number: u128, amount_cents: i64, price: &str) -> Plan {

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::vectors::to_value;
+use crate::trees::to_value;
 
 /// Subscriptions per organisation.
 pub const SUBSCRIPTIONS: usize = 4;

@@ -23,7 +23,7 @@ use crate::usage_inputs::{instant, properties};
 use crate::vectors::decimal;
 
 /// The last one appears later.
-const ORGANIZATIONS: [&str; 2] = ["org-a", "org-b"];
+pub const ORGANIZATIONS: [&str; 2] = ["org-a", "org-b"];
 /// The clock at the start: a few days before a month that ends.
 const START: &str = "2024-02-20T09:30:00Z";
 const HOUR: i64 = 3_600 * SECOND;

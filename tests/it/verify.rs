@@ -17,7 +17,8 @@ use rocksdb::{DB, Options, WriteOptions};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::restart_steps::{ChargeSpec, EventSpec, RecordSpec, charge_spec, step};
+use crate::backup::plain;
+use crate::restart_steps::{EventSpec, RecordSpec, charge_spec, step};
 use crate::restart_world::{Tuning, World};
 use crate::service::TestService;
 
@@ -65,16 +66,7 @@ proptest! {
 fn sound_store() -> &'static Path {
     static STORE: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let made = STORE.get_or_init(|| {
-        let spec = ChargeSpec {
-            metric: 1,
-            model: 6,
-            filters: 0,
-            groups: 0,
-            shown: false,
-            prorated: false,
-            in_advance: false,
-        };
-        let mut world = World::new(&Tuning::default(), &vec![spec; 12]);
+        let mut world = World::new(&Tuning::default(), &vec![plain(); 12]);
         world.subscribe(0, 2, 24 * 5);
         let mut written = 0;
         let merged = |world: &World| world.service.running().metrics.merged_events.get() > 0;

@@ -12,8 +12,8 @@
 //!
 //! After every step each record must be accounted for, and of every transaction the copy that comes
 //! first must count ([`model`]); what is kept of every subscription and what a scan says of it must
-//! both be what the oracle of the fidelity tests says, at the offsets that they reflect ([`judge`]),
-//! and so must the answers to readers who come at any moment ([`check`]). After
+//! both be what the oracle of the fidelity tests says, at the offsets that they reflect
+//! ([`judge`]), and so must the answers to readers who come at any moment ([`check`]). After
 //! every crash the store must be a prefix of every partition, no shorter than what was called
 //! durable, and what a fold of its own ledger gives.
 //!
@@ -37,7 +37,8 @@ mod mutations;
 mod oracle;
 #[cfg(not(feature = "mutations"))]
 mod seeds;
-mod vectors;
+#[path = "../it/trees.rs"]
+mod trees;
 mod world;
 
 use std::sync::Mutex;

@@ -16,7 +16,7 @@ use super::cell::{Cell, INTERVALS};
 use super::dice::Dice;
 use super::prices;
 use crate::oracle::Tenant;
-use crate::vectors::to_value;
+use crate::trees::to_value;
 
 /// Zones with and without summer time, its changes at midnight and by half an hour among them.
 pub const ZONES: [&str; 12] = [

@@ -1,9 +1,9 @@
-//! Trees of JSON as charges hold them.
+//! Trees of JSON as the core holds them.
 
 use odometer::core::value::Value;
 use serde_json::Value as Json;
 
-/// A JSON tree as charges hold it.
+/// A JSON tree as charges and events hold it.
 pub fn to_value(json: &Json) -> Value {
     match json {
         Json::Null => Value::Null,
