@@ -56,13 +56,16 @@ fn stored(operation: &str, further: Json) -> Json {
 }
 
 fn event(transaction: &str, day: &str, properties: Json) -> Json {
-    json!({"transaction_id": transaction, "timestamp": format!("{day}T00:00:00Z"),
-        "properties": properties})
+    let mut event = json!({"transaction_id": transaction, "timestamp": format!("{day}T00:00:00Z")});
+    event["properties"] = properties;
+    event
 }
 
 fn record(day: &str, current: u32, max: u32, group: Json) -> Json {
-    json!({"event_transaction_id": "earlier", "timestamp": format!("{day}T00:00:00Z"),
-        "current_aggregation": current, "max_aggregation": max, "grouped_by": group})
+    let mut record = json!({"event_transaction_id": "earlier", "timestamp": format!("{day}T00:00:00Z"),
+            "current_aggregation": current, "max_aggregation": max});
+    record["grouped_by"] = group;
+    record
 }
 
 #[test]
