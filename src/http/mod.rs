@@ -16,6 +16,7 @@ pub mod etag;
 pub mod fuzz;
 mod guard;
 mod json;
+mod linger;
 pub mod live;
 mod odometer;
 mod openapi;

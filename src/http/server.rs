@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::backend::Backend;
 use super::error::{ApiError, raw_response};
+use super::linger::Lingering;
 use super::patience::Patient;
 use super::router::{App, answer, router};
 use crate::config;
@@ -74,7 +75,7 @@ pub async fn serve_with<B: Backend>(
         // Without it answers would wait for the client's acknowledgement; if it fails they are late
         // only.
         let _ = stream.set_nodelay(true);
-        let stream = Patient::new(stream, patience);
+        let stream = Patient::new(Lingering::new(stream), patience);
         let talk = converse(http.clone(), stream, routes.clone(), closes.clone());
         connections.spawn(async move {
             talk.await;
@@ -124,7 +125,7 @@ fn is_about_one_connection(error: &std::io::Error) -> bool {
 /// Answers the requests of one connection.
 async fn converse(
     http: Builder,
-    stream: Patient<TcpStream>,
+    stream: Patient<Lingering<TcpStream>>,
     routes: Router,
     mut closes: watch::Receiver<()>,
 ) {
@@ -147,6 +148,6 @@ async fn converse(
     if error.is_timeout() && !parts.read_buf.is_empty() {
         let answer = raw_response(&ApiError::RequestTimeout);
         // A few hundred bytes fit the socket's buffer; if not, the client is gone anyway.
-        let _ = parts.io.into_inner().into_inner().try_write(answer.as_bytes());
+        let _ = parts.io.into_inner().into_inner().into_inner().try_write(answer.as_bytes());
     }
 }

@@ -62,8 +62,9 @@ fn event(transaction: &str, day: &str, properties: Json) -> Json {
 }
 
 fn record(day: &str, current: u32, max: u32, group: Json) -> Json {
-    let mut record = json!({"event_transaction_id": "earlier", "timestamp": format!("{day}T00:00:00Z"),
-            "current_aggregation": current, "max_aggregation": max});
+    let timestamp = format!("{day}T00:00:00Z");
+    let mut record = json!({"event_transaction_id": "earlier", "timestamp": timestamp,
+        "current_aggregation": current, "max_aggregation": max});
     record["grouped_by"] = group;
     record
 }

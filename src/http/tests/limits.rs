@@ -36,6 +36,22 @@ fn large_heads_are_refused() {
     assert_eq!(server.get(USAGE).status, 200);
 }
 
+/// Whoever closes a connection while more is on its way takes its answer back.
+#[test]
+fn who_sends_a_large_body_first_reads_that_it_is_refused() {
+    let server = start();
+    let body = "y".repeat(4 << 20);
+    let head = "POST /api/v1/events HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer KEY\r\n";
+    let known = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    let chunk = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let unknown = format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunk}");
+    for request in [known, unknown] {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        stream.write_all(request.as_bytes()).expect("all of it is taken in");
+        assert_eq!(read(stream).status, 413);
+    }
+}
+
 #[test]
 fn large_bodies_are_refused_before_they_are_sent() {
     let server = start();
