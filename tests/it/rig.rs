@@ -23,7 +23,7 @@ pub const PATIENCE: Duration = Duration::from_mins(2);
 /// Log lines that may wait to be looked at; a service that logs more waits for its reader.
 const LINES_MAX: usize = 1 << 20;
 /// Log lines shown when a test fails.
-const LINES_SHOWN: usize = 20;
+const LINES_SHOWN: usize = 40;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -208,8 +208,12 @@ impl Service {
 
     #[track_caller]
     fn fail(&self, what: &str) -> ! {
+        panic!("the service {what}; its last words:\n{}", self.last_words());
+    }
+
+    fn last_words(&self) -> String {
         let shown = self.seen.len().saturating_sub(LINES_SHOWN);
-        panic!("the service {what}; its last words:\n{}", self.seen[shown..].join("\n"));
+        self.seen[shown..].join("\n")
     }
 
     /// What it has logged up to the last line that was waited for.
@@ -289,6 +293,10 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.skip_lines();
+            eprintln!("the service's last words:\n{}", self.last_words());
+        }
         // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
