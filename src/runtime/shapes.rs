@@ -8,8 +8,8 @@ use uuid::Uuid;
 use crate::core::catalog::{BillableMetric, Plan};
 use crate::engine::shape::Shape;
 
-/// Plans whose shapes are kept. When there are more, all are forgotten, and compiled anew as accounts
-/// ask for them; those that accounts hold already stay.
+/// Plans whose shapes are kept. When there are more, all are forgotten, and compiled anew as
+/// accounts ask for them; those that accounts hold already stay.
 const SHAPES_MAX: usize = 1 << 16;
 
 /// A shape with what it was compiled from. Entities that did not change stay where they are from
